@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""JPEG files straight into the caller's NumPy array.
+
+>>> import fastimg
+>>> data = fastimg.load(fastimg.find_images("photos"))
+"""
+
+from fastimg.accessors import ImageFileAccessor, NonUniformImageFileAccessor
+from fastimg.build import build_info
+from fastimg.errors import (
+    CorruptJpegError,
+    ImageTooLargeError,
+    JpegError,
+    TruncatedJpegError,
+    UnsupportedJpegError,
+)
+from fastimg.find import find_images
+from fastimg.header import Header, read_header
+from fastimg.loading import decode, load
+from fastimg.sources import FileRange
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CorruptJpegError",
+    "FileRange",
+    "Header",
+    "ImageFileAccessor",
+    "ImageTooLargeError",
+    "JpegError",
+    "NonUniformImageFileAccessor",
+    "TruncatedJpegError",
+    "UnsupportedJpegError",
+    "build_info",
+    "decode",
+    "find_images",
+    "load",
+    "read_header",
+]

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``python -m fastimg``."""
+
+import sys
+
+from fastimg.cli import main
+
+sys.exit(main())

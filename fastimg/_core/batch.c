@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#if !defined(_POSIX_C_SOURCE) && !defined(__APPLE__)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include "fi.h"
+
+#include "header.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static fi_status run_job(fi_batch *batch, size_t i, fi_worker *worker, fi_failure *failure) {
+    const fi_options *options = batch->options;
+    fi_job *job = &batch->jobs[i];
+
+    fi_status status;
+
+    if (batch->headers) {
+        status = fi_read_header(worker, &job->source, &batch->headers[i], failure);
+        return status == FI_OK ? fi_header_check(&batch->headers[i], options->max_pixels, failure) : status;
+    }
+    status = fi_open(worker, &job->source, options->max_pixels, failure);
+    if (status != FI_OK) return status;
+    return fi_decode(worker, options, &job->crop, job->flip, &job->out, failure);
+}
+
+static void fail_job(fi_batch *batch, fi_job *job, fi_failure *failure) {
+    job->failure = failure;
+    if (batch->stop_on_failure) fi_batch_cancel(batch);
+    else if (!batch->headers) fi_output_clear(&job->out, batch->options);
+}
+
+void fi_batch_run(fi_batch *batch, fi_worker *worker, int64_t budget_ns) {
+    const int64_t deadline = budget_ns ? now_ns() + budget_ns : INT64_MAX;
+    fi_failure *failure = NULL; /* the next job's, should it fail */
+
+    do {
+        const size_t i = atomic_fetch_add(&batch->next, 1);
+        if (i >= batch->count) break;
+        if (!failure) failure = calloc(1, sizeof *failure);
+        if (!failure) {
+            atomic_store(&batch->next, batch->count);
+            atomic_store(&batch->out_of_memory, true);
+            break;
+        }
+        if (run_job(batch, i, worker, failure) != FI_OK) {
+            fail_job(batch, &batch->jobs[i], failure);
+            failure = NULL;
+        }
+        atomic_fetch_add(&batch->done, 1);
+    } while (budget_ns == 0 || now_ns() < deadline);
+    free(failure);
+}
+
+void fi_batch_cancel(fi_batch *batch) {
+    atomic_store(&batch->next, batch->count);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "header.h"
+
+#include <string.h>
+
+/* Marker codes: ITU-T T.81, table B.1. */
+enum {
+    M_TEM = 0x01,
+    M_SOF0 = 0xC0,
+    M_DHT = 0xC4,
+    M_JPG = 0xC8,
+    M_DAC = 0xCC,
+    M_SOF15 = 0xCF,
+    M_RST0 = 0xD0,
+    M_RST7 = 0xD7,
+    M_SOI = 0xD8,
+    M_EOI = 0xD9,
+    M_SOS = 0xDA,
+    M_DRI = 0xDD,
+    M_APP0 = 0xE0,
+    M_APP1 = 0xE1,
+    M_APP14 = 0xEE,
+};
+
+#define EXIF_ORIENTATION 0x0112
+
+/* What of the application segments decides the colour space, and the frame's component identifiers. */
+typedef struct {
+    bool jfif, adobe, exif;
+    uint8_t adobe_transform;
+    uint8_t ids[3];
+} hints;
+
+static bool is_sof(unsigned marker) {
+    return marker >= M_SOF0 && marker <= M_SOF15 && marker != M_DHT && marker != M_JPG && marker != M_DAC;
+}
+
+static uint32_t be16(const uint8_t *p) {
+    return (uint32_t)p[0] << 8 | p[1];
+}
+
+static uint32_t get16(const uint8_t *p, bool little) {
+    return little ? (uint32_t)p[1] << 8 | p[0] : be16(p);
+}
+
+static uint32_t get32(const uint8_t *p, bool little) {
+    return little ? get16(p + 2, true) << 16 | get16(p, true) : be16(p) << 16 | be16(p + 2);
+}
+
+/* The orientation in an "Exif" segment's TIFF structure (Exif 2.32, 4.6.4 A): 1 to 8, and 1 for anything unusual. */
+static uint8_t exif_orientation(const uint8_t *tiff, size_t nbytes) {
+    if (nbytes < 8) return 1;
+    const bool little = tiff[0] == 'I';
+    if (tiff[0] != tiff[1] || (!little && tiff[0] != 'M') || get16(tiff + 2, little) != 42) return 1;
+    const uint64_t ifd = get32(tiff + 4, little);
+    if (ifd + 2 > nbytes) return 1;
+    const uint32_t entries = get16(tiff + ifd, little);
+    for (uint32_t i = 0; i < entries; i++) {
+        const uint64_t at = ifd + 2 + 12 * (uint64_t)i;
+        if (at + 12 > nbytes) return 1;
+        if (get16(tiff + at, little) != EXIF_ORIENTATION) continue;
+        const uint32_t type = get16(tiff + at + 2, little), count = get32(tiff + at + 4, little);
+        uint32_t value = 1;
+        if (type == 3 && count == 1) value = get16(tiff + at + 8, little); /* SHORT */
+        if (type == 4 && count == 1) value = get32(tiff + at + 8, little); /* LONG, as some writers have it */
+        return value >= 1 && value <= 8 ? (uint8_t)value : 1;
+    }
+    return 1;
+}
+
+/* As libjpeg's default_decompress_parms guesses it. */
+static fi_color guess_color(const fi_header *header, const hints *hint) {
+    switch (header->components) {
+        case 1:
+            return FI_GRAYSCALE;
+        case 3:
+            if (hint->jfif) return FI_YCBCR;
+            if (hint->adobe) return hint->adobe_transform == 0 ? FI_RGB : FI_YCBCR;
+            return memcmp(hint->ids, "RGB", 3) == 0 ? FI_RGB : FI_YCBCR;
+        case 4:
+            return hint->adobe && hint->adobe_transform != 0 ? FI_YCCK : FI_CMYK;
+        default:
+            return FI_UNKNOWN;
+    }
+}
+
+/* A segment's payload. Too short ones are left to libjpeg's judgement. */
+static void parse_segment(fi_header *header, hints *hint, unsigned marker, const uint8_t *p, size_t nbytes) {
+    if (is_sof(marker) && nbytes >= 6 && !header->components) {
+        header->sof = (uint8_t)(marker - M_SOF0);
+        header->precision = p[0];
+        header->height = be16(p + 1);
+        header->width = be16(p + 3);
+        header->components = p[5];
+        for (size_t i = 0; i < 4 && i < p[5] && 6 + 3 * i + 3 <= nbytes; i++) {
+            if (i < 3) hint->ids[i] = p[6 + 3 * i];
+            header->h_samp[i] = p[6 + 3 * i + 1] >> 4;
+            header->v_samp[i] = p[6 + 3 * i + 1] & 15;
+        }
+    } else if (marker == M_DRI && nbytes >= 2) {
+        header->restart_interval = (uint16_t)be16(p);
+    } else if (marker == M_APP0 && nbytes >= 5 && memcmp(p, "JFIF", 5) == 0) {
+        /* libjpeg takes a JFIF segment only when it is whole */
+        if (nbytes >= 14) hint->jfif = true;
+    } else if (marker == M_APP1 && nbytes >= 6 && memcmp(p, "Exif\0", 6) == 0 && !hint->exif) {
+        hint->exif = true;
+        header->orientation = exif_orientation(p + 6, nbytes - 6);
+    } else if (marker == M_APP14 && nbytes >= 12 && memcmp(p, "Adobe", 5) == 0) {
+        hint->adobe = true;
+        hint->adobe_transform = p[11];
+    }
+}
+
+static fi_status not_jpeg(const uint8_t *data, size_t have, fi_failure *failure) {
+    for (size_t i = 0; i < 8; i++) {
+        failure->detail[0] = (int64_t)((uint64_t)failure->detail[0] << 8 | (i < have ? data[i] : 0));
+    }
+    failure->detail[1] = have < 8 ? (int64_t)have : 8;
+    return failure->status = FI_E_NOT_JPEG;
+}
+
+static fi_status no_image(size_t at, unsigned marker, fi_failure *failure) {
+    failure->detail[0] = (int64_t)at;
+    failure->detail[1] = marker;
+    return failure->status = FI_E_NO_IMAGE;
+}
+
+/* The next marker at or behind *pos, which is then behind it; stray bytes are skipped. 0: there is none in data. */
+static unsigned next_marker(const uint8_t *data, size_t have, size_t *pos) {
+    size_t i = *pos;
+    for (;;) {
+        const uint8_t *ff = i < have ? memchr(data + i, 0xFF, have - i) : NULL;
+        if (!ff) return 0;
+        i = (size_t)(ff - data);
+        while (i < have && data[i] == 0xFF) i++;
+        if (i == have) return 0;
+        if (data[i++] != 0) {
+            *pos = i;
+            return data[i - 1];
+        }
+    }
+}
+
+fi_status fi_header_parse(fi_header *header, const uint8_t *data, size_t have, uint64_t total, uint64_t *need,
+                          fi_failure *failure) {
+    hints hint = {0};
+    size_t pos = 2;
+
+    *header = (fi_header){.nbytes = total, .orientation = 1};
+    *need = 0;
+    if (total == 0) return failure->status = FI_E_EMPTY;
+    if (have >= 1 && (data[0] != 0xFF || (have >= 2 && data[1] != M_SOI))) return not_jpeg(data, have, failure);
+    for (;;) {
+        const size_t start = pos;
+        const unsigned marker = pos <= have ? next_marker(data, have, &pos) : 0;
+        uint64_t end = pos + 2;
+        if (!marker) {
+            end = start < have ? (uint64_t)have + 1 : (uint64_t)start + 2;
+        } else if (marker == M_TEM || (marker >= M_RST0 && marker <= M_RST7)) {
+            continue;
+        } else if (marker == M_SOI || marker == M_EOI) {
+            return no_image(pos - 2, marker, failure);
+        } else if (marker == M_SOS) {
+            if (!header->components) return no_image(pos - 2, marker, failure);
+            header->color = guess_color(header, &hint);
+            return FI_OK;
+        } else if (pos + 2 <= have) {
+            const uint32_t length = be16(data + pos);
+            end = pos + (length < 2 ? 2 : length); /* libjpeg takes a length below 2 for an empty segment, too */
+            if (end <= have) {
+                parse_segment(header, &hint, marker, data + pos + 2, (size_t)end - pos - 2);
+                pos = (size_t)end;
+                continue;
+            }
+        }
+        if (have < total) {
+            *need = end;
+            return FI_OK;
+        }
+        failure->detail[0] = (int64_t)total;
+        return failure->status = FI_E_CUT_HEADER;
+    }
+}
+
+fi_status fi_header_check(const fi_header *header, uint64_t max_pixels, fi_failure *failure) {
+    if ((uint64_t)header->width * header->height > max_pixels) {
+        failure->detail[0] = header->height;
+        failure->detail[1] = header->width;
+        failure->detail[2] = (int64_t)max_pixels;
+        return failure->status = FI_E_TOO_LARGE;
+    }
+    if (header->precision != 8) {
+        failure->detail[0] = header->precision;
+        return failure->status = FI_E_PRECISION;
+    }
+    if (header->components != 1 && header->components != 3 && header->components != 4) {
+        failure->detail[0] = header->components;
+        return failure->status = FI_E_COMPONENTS;
+    }
+    /* SOF5 to 7 and 13 to 15 are hierarchical, 11 is lossless and arithmetic: no known decoder reads them. */
+    if ((header->sof > 3 && header->sof < 9) || header->sof > 10) {
+        failure->detail[0] = header->sof;
+        return failure->status = FI_E_PROCESS;
+    }
+    return FI_OK;
+}

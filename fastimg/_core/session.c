@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "session.h"
+
+#include "pixels.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#if !defined(LIBJPEG_TURBO_VERSION_NUMBER) || LIBJPEG_TURBO_VERSION_NUMBER < 2001000
+#error "fastimg needs libjpeg-turbo 2.1 or newer (Debian: libjpeg62-turbo-dev, Fedora: libjpeg-turbo-devel, Homebrew: jpeg-turbo)"
+#endif
+
+#define MOST_NOTES 8
+
+/*
+ * setjmp is called in this file alone, by functions that hold nothing to clean up and change no local afterwards:
+ * whatever is written on the way lives in the session, on the heap.
+ */
+struct fi_session {
+    struct jpeg_decompress_struct cinfo;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf escape;
+    fi_failure *failure;
+    uint32_t max_scans;
+    bool strict;
+    bool hit_end;   /* libjpeg asked for more bytes than there are */
+    bool finishing; /* all pixels are out: nothing is fatal any more */
+    bool scanning;  /* the header is read */
+    bool multiple_scans;
+    int note_codes[MOST_NOTES];
+    size_t note_count, notes_nbytes;
+    char notes[MOST_NOTES * FI_TEXT_NBYTES];
+};
+
+/* ---- libjpeg's messages ---------------------------------------------------------------------------------------- */
+
+static fi_session *session_of(j_common_ptr cinfo) {
+    return cinfo->client_data;
+}
+
+/* How far the entropy-coded data got, in rows of the image, and in which scan (0: the file has one). */
+static void say_where(fi_session *session) {
+    const j_decompress_ptr cinfo = &session->cinfo;
+    if (!session->scanning) return;
+    const uint64_t row = (uint64_t)cinfo->input_iMCU_row * (uint64_t)cinfo->max_v_samp_factor * DCTSIZE;
+    session->failure->detail[0] = (int64_t)(row < cinfo->image_height ? row : cinfo->image_height);
+    session->failure->detail[1] = cinfo->image_height;
+    session->failure->detail[2] = session->multiple_scans ? cinfo->input_scan_number : 0;
+}
+
+_Noreturn static void escape(fi_session *session, fi_status status) {
+    session->failure->status = status;
+    longjmp(session->escape, 1);
+}
+
+static fi_status status_of(int code) {
+    switch (code) {
+        case JERR_OUT_OF_MEMORY:
+            return FI_E_NOMEM;
+        case JERR_ARITH_NOTIMPL:
+        case JERR_BAD_PRECISION:
+        case JERR_CCIR601_NOTIMPL:
+        case JERR_COMPONENT_COUNT:
+        case JERR_CONVERSION_NOTIMPL:
+        case JERR_FRACT_SAMPLE_NOTIMPL:
+        case JERR_IMAGE_TOO_BIG:
+        case JERR_NOT_COMPILED:
+        case JERR_NOTIMPL:
+        case JERR_SOF_UNSUPPORTED:
+        case JERR_WIDTH_OVERFLOW:
+            return FI_E_UNSUPPORTED;
+        default:
+            return FI_E_CORRUPT;
+    }
+}
+
+static void on_error(j_common_ptr cinfo) {
+    fi_session *session = session_of(cinfo);
+    fi_status status = status_of(cinfo->err->msg_code);
+
+    if (session->finishing) longjmp(session->escape, 1);
+    cinfo->err->format_message(cinfo, session->failure->text);
+    say_where(session);
+    if (status == FI_E_CORRUPT && session->hit_end) status = FI_E_TRUNCATED;
+    escape(session, status);
+}
+
+/* Warnings that mean that pixels are lost. All others come with files whose every pixel is right. */
+static bool is_loss(int code) {
+    return code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_MUST_RESYNC ||
+           code == JWRN_ARITH_BAD_CODE || code == JWRN_BOGUS_PROGRESSION;
+}
+
+static void add_note(fi_session *session) {
+    const int code = session->errors.msg_code;
+    char text[JMSG_LENGTH_MAX];
+
+    if (session->note_count == MOST_NOTES) return;
+    for (size_t i = 0; i < session->note_count; i++) {
+        if (session->note_codes[i] == code) return;
+    }
+    session->errors.format_message((j_common_ptr)&session->cinfo, text);
+    session->note_codes[session->note_count++] = code;
+    const int nbytes = snprintf(session->notes + session->notes_nbytes, sizeof session->notes - session->notes_nbytes,
+                                "%s%s", session->notes_nbytes ? "\n" : "", text);
+    if (nbytes > 0) session->notes_nbytes += (size_t)nbytes;
+}
+
+static void on_message(j_common_ptr cinfo, int level) {
+    fi_session *session = session_of(cinfo);
+
+    if (level >= 0) return; /* a trace */
+    cinfo->err->num_warnings++;
+    if (!is_loss(cinfo->err->msg_code) || session->finishing) {
+        add_note(session);
+    } else if (session->strict) {
+        cinfo->err->format_message(cinfo, session->failure->text);
+        say_where(session);
+        escape(session, session->hit_end ? FI_E_TRUNCATED : FI_E_CORRUPT);
+    }
+}
+
+static void on_output(j_common_ptr cinfo) {
+    (void)cinfo; /* nothing is ever printed */
+}
+
+/* Every pass over a progressive image costs as much as its pixels, and a few bytes make a pass. */
+static void on_progress(j_common_ptr cinfo) {
+    fi_session *session = session_of(cinfo);
+    if ((uint32_t)session->cinfo.input_scan_number > session->max_scans) {
+        session->failure->detail[0] = session->max_scans;
+        escape(session, FI_E_SCANS);
+    }
+}
+
+/* ---- libjpeg's source ------------------------------------------------------------------------------------------ */
+
+static void source_nothing(j_decompress_ptr cinfo) {
+    (void)cinfo;
+}
+
+/* Behind the data's end stand end markers, without end: libjpeg completes the image and warns if bits are missing. */
+static boolean source_fill(j_decompress_ptr cinfo) {
+    static const JOCTET end_marker[2] = {0xFF, JPEG_EOI};
+    fi_session *session = cinfo->client_data;
+
+    session->hit_end = true;
+    WARNMS(cinfo, JWRN_JPEG_EOF);
+    session->source.next_input_byte = end_marker;
+    session->source.bytes_in_buffer = sizeof end_marker;
+    return TRUE;
+}
+
+static void source_skip(j_decompress_ptr cinfo, long nbytes) {
+    struct jpeg_source_mgr *source = cinfo->src;
+
+    if (nbytes <= 0) return;
+    if ((size_t)nbytes > source->bytes_in_buffer) nbytes = (long)source->bytes_in_buffer;
+    source->next_input_byte += nbytes;
+    source->bytes_in_buffer -= (size_t)nbytes;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static bool session_create(fi_session *session) {
+    if (setjmp(session->escape)) return false;
+    jpeg_create_decompress(&session->cinfo);
+    return true;
+}
+
+fi_session *fi_session_new(void) {
+    fi_session *session = calloc(1, sizeof *session);
+    fi_failure failure = {0};
+
+    if (!session) return NULL;
+    session->cinfo.err = jpeg_std_error(&session->errors);
+    session->cinfo.client_data = session;
+    session->errors.error_exit = on_error;
+    session->errors.emit_message = on_message;
+    session->errors.output_message = on_output;
+    session->failure = &failure;
+    if (!session_create(session)) {
+        fi_session_free(session);
+        return NULL;
+    }
+    session->source = (struct jpeg_source_mgr){
+        .init_source = source_nothing,
+        .fill_input_buffer = source_fill,
+        .skip_input_data = source_skip,
+        .resync_to_restart = jpeg_resync_to_restart,
+        .term_source = source_nothing,
+    };
+    session->progress.progress_monitor = on_progress;
+    session->cinfo.src = &session->source;
+    session->cinfo.progress = &session->progress;
+    session->failure = NULL;
+    return session;
+}
+
+void fi_session_free(fi_session *session) {
+    if (!session) return;
+    jpeg_destroy_decompress(&session->cinfo);
+    free(session);
+}
+
+const char *fi_session_notes(const fi_session *session) {
+    return session->notes;
+}
+
+const char *fi_libjpeg_version(void) {
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+    return TEXT(LIBJPEG_TURBO_VERSION);
+}
+
+/* ---- decoding -------------------------------------------------------------------------------------------------- */
+
+/* One call's parameters: constant, so that setjmp cannot spoil them. */
+typedef struct {
+    const fi_header *header;
+    const fi_plan *plan;
+    const fi_options *options;
+    const fi_output *out;
+    fi_buffer *scratch;
+} request;
+
+/*
+ * Scans that are missing altogether are no warning to libjpeg, which shows what there is. When the data ended without
+ * an end marker, they were cut off. (A file that ends properly and has few scans is somebody's preview.)
+ */
+static void check_scans(fi_session *session) {
+    const j_decompress_ptr cinfo = &session->cinfo;
+    bool whole = true;
+
+    for (int c = 0; c < cinfo->num_components; c++) {
+        if (!cinfo->comp_info[c].quant_table) whole = false; /* is taken over by a component's first scan */
+        for (int k = 0; cinfo->coef_bits && k < DCTSIZE2; k++) {
+            if (cinfo->coef_bits[c][k] != 0) whole = false; /* bits still to come, -1: all of them */
+        }
+    }
+    if (whole) return;
+    say_where(session);
+    escape(session, FI_E_TRUNCATED);
+}
+
+static bool is_four_channel(const j_decompress_ptr cinfo) {
+    return cinfo->jpeg_color_space == JCS_CMYK || cinfo->jpeg_color_space == JCS_YCCK;
+}
+
+/* Chooses what libjpeg delivers; true: its rows are the output's rows. */
+static bool choose_route(j_decompress_ptr cinfo, const request *req) {
+    const fi_options *options = req->options;
+    const fi_plan *plan = req->plan;
+    const bool rows_are_output = req->out->data && options->dtype == FI_UINT8 && !plan->transpose && !plan->mirror_x &&
+                                 plan->width == cinfo->image_width &&
+                                 (options->layout == FI_HWC || options->mode == FI_MODE_L);
+
+    if (is_four_channel(cinfo)) {
+        cinfo->out_color_space = JCS_CMYK;
+        return false;
+    }
+    if (options->mode == FI_MODE_L || (cinfo->jpeg_color_space == JCS_GRAYSCALE && !rows_are_output)) {
+        cinfo->out_color_space = JCS_GRAYSCALE;
+    } else {
+        cinfo->out_color_space = rows_are_output && options->mode == FI_MODE_BGR ? JCS_EXT_BGR : JCS_EXT_RGB;
+    }
+    return rows_are_output;
+}
+
+static void drop_rows(j_decompress_ptr cinfo, uint8_t *row, uint32_t end) {
+    JSAMPROW rows[1] = {row};
+    while (cinfo->output_scanline < end) jpeg_read_scanlines(cinfo, rows, 1);
+}
+
+static void read_into_output(j_decompress_ptr cinfo, const request *req) {
+    const uint32_t top = req->plan->top, end = top + req->plan->height;
+    JSAMPROW rows[16];
+
+    while (cinfo->output_scanline < end) {
+        const uint32_t y = cinfo->output_scanline - top;
+        uint32_t n = end - cinfo->output_scanline;
+        if (n > 16) n = 16;
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t at = req->plan->mirror_y ? req->plan->height - 1 - (y + i) : y + i;
+            rows[i] = req->out->data + (ptrdiff_t)at * req->out->row_stride;
+        }
+        jpeg_read_scanlines(cinfo, rows, n);
+    }
+}
+
+static void read_through_store(j_decompress_ptr cinfo, const request *req, uint8_t *strip, uint8_t *scratch) {
+    const fi_plan *plan = req->plan;
+    const uint32_t end = plan->top + plan->height, strip_rows = fi_strip_rows(plan);
+    const bool four = is_four_channel(cinfo), luma = req->options->mode == FI_MODE_L;
+    const unsigned in = (unsigned)cinfo->output_components, channels = four ? (luma ? 1 : 3) : in;
+    const size_t stride = (size_t)cinfo->output_width * in;
+    fi_store store;
+
+    fi_store_init(&store, plan, req->options, req->out, fi_kernels_active(), channels, scratch);
+    while (cinfo->output_scanline < end) {
+        uint32_t rows = end - cinfo->output_scanline;
+        if (rows > strip_rows) rows = strip_rows;
+        for (uint32_t got = 0; got < rows;) {
+            JSAMPROW pointers[4];
+            const uint32_t n = rows - got < 4 ? rows - got : 4; /* libjpeg gives at most a row group, 4 rows */
+            for (uint32_t i = 0; i < n; i++) pointers[i] = strip + (got + i) * stride;
+            got += jpeg_read_scanlines(cinfo, pointers, n);
+        }
+        uint8_t *window = strip + (size_t)plan->left * in;
+        for (uint32_t i = 0; four && i < rows; i++) {
+            uint8_t *row = window + i * stride;
+            fi_cmyk_to_rgb(row, row, plan->width);
+            if (luma) fi_rgb_to_luma(row, row, plan->width);
+        }
+        fi_store_rows(&store, window, stride, rows);
+    }
+}
+
+static void decode_image(fi_session *session, const request *req) {
+    const j_decompress_ptr cinfo = &session->cinfo;
+    const fi_plan *plan = req->plan;
+
+    jpeg_read_header(cinfo, TRUE);
+    if (cinfo->image_width != req->header->width || cinfo->image_height != req->header->height ||
+        cinfo->num_components != req->header->components) {
+        escape(session, FI_E_INTERNAL); /* header.c and libjpeg disagree on what the file says */
+    }
+    if (cinfo->jpeg_color_space == JCS_UNKNOWN) {
+        session->failure->detail[0] = cinfo->num_components;
+        escape(session, FI_E_COLOR);
+    }
+    session->multiple_scans = jpeg_has_multiple_scans(cinfo);
+    session->scanning = true;
+    const bool rows_are_output = choose_route(cinfo, req);
+    jpeg_start_decompress(cinfo);
+    if (session->strict && session->hit_end && session->multiple_scans) check_scans(session);
+
+    const size_t strip_nbytes = (size_t)cinfo->output_width * (size_t)cinfo->output_components * fi_strip_rows(plan);
+    if (!fi_buffer_reserve(req->scratch, strip_nbytes + fi_store_nbytes(plan), 0)) escape(session, FI_E_NOMEM);
+    uint8_t *strip = req->scratch->data;
+    drop_rows(cinfo, strip, plan->top);
+    if (rows_are_output) read_into_output(cinfo, req);
+    else read_through_store(cinfo, req, strip, strip + strip_nbytes);
+
+    /* Only who looks for what is odd about a file wants to know what stands behind its last row. */
+    if (!req->out->data) {
+        session->finishing = true;
+        jpeg_finish_decompress(cinfo);
+    }
+}
+
+fi_status fi_session_decode(fi_session *session, const uint8_t *data, size_t nbytes, const fi_header *header,
+                            const fi_plan *plan, const fi_options *options, const fi_output *out, fi_buffer *scratch,
+                            fi_failure *failure) {
+    const request req = {header, plan, options, out, scratch};
+
+    session->failure = failure;
+    session->strict = options->strict;
+    session->max_scans = options->max_scans;
+    session->hit_end = session->finishing = session->scanning = session->multiple_scans = false;
+    session->note_count = session->notes_nbytes = 0;
+    session->notes[0] = '\0';
+    session->source.next_input_byte = data;
+    session->source.bytes_in_buffer = nbytes;
+    if (!setjmp(session->escape)) decode_image(session, &req);
+    jpeg_abort_decompress(&session->cinfo);
+    return failure->status;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _FILE_OFFSET_BITS 64
+#if !defined(_POSIX_C_SOURCE) && !defined(__APPLE__)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include "source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One read(2) of more than 2 GiB is cut by the kernels of Linux, and refused by that of macOS. */
+#define READ_MOST ((size_t)1 << 30)
+
+static fi_status os_failure(fi_failure *failure, int os_errno) {
+    failure->os_errno = os_errno;
+    return failure->status = FI_E_OS;
+}
+
+static fi_status check_file(fi_reader *reader, const fi_source *source, fi_failure *failure) {
+    struct stat st;
+
+    if (fstat(reader->fd, &st) != 0) return os_failure(failure, errno);
+    if (S_ISDIR(st.st_mode)) return os_failure(failure, EISDIR);
+    if (!S_ISREG(st.st_mode)) {
+        failure->detail[0] = (int64_t)st.st_mode;
+        return failure->status = FI_E_NOT_FILE;
+    }
+    const uint64_t file_nbytes = (uint64_t)st.st_size;
+    if (source->size == FI_WHOLE_FILE) {
+        reader->total = file_nbytes;
+        return FI_OK;
+    }
+    if (source->offset > file_nbytes || source->size > file_nbytes - source->offset) {
+        failure->detail[0] = (int64_t)source->offset;
+        failure->detail[1] = (int64_t)source->size;
+        failure->detail[2] = (int64_t)file_nbytes;
+        return failure->status = FI_E_RANGE;
+    }
+    reader->offset = source->offset;
+    reader->total = source->size;
+    return FI_OK;
+}
+
+fi_status fi_reader_open(fi_reader *reader, const fi_source *source, fi_buffer *buffer, fi_failure *failure) {
+    *reader = (fi_reader){.fd = -1, .buffer = buffer};
+    if (!source->path) {
+        reader->data = source->data;
+        reader->have = (size_t)source->size;
+        reader->total = source->size;
+        return FI_OK;
+    }
+    /* O_NONBLOCK: opening a FIFO that nobody writes to must not wait; on regular files it means nothing. */
+    do {
+        reader->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    } while (reader->fd < 0 && errno == EINTR);
+    /* A socket, or a device without a driver, cannot be opened at all: ENXIO would not tell a user what is wrong. */
+    if (reader->fd < 0) {
+        const int os_errno = errno;
+        struct stat st;
+        if (os_errno == ENXIO && stat(source->path, &st) == 0) {
+            failure->detail[0] = (int64_t)st.st_mode;
+            return failure->status = FI_E_NOT_FILE;
+        }
+        return os_failure(failure, os_errno);
+    }
+    return check_file(reader, source, failure);
+}
+
+fi_status fi_reader_fill(fi_reader *reader, uint64_t want, fi_failure *failure) {
+    if (want > reader->total) want = reader->total;
+    if (want <= reader->have) return FI_OK;
+    if (want > SIZE_MAX || !fi_buffer_reserve(reader->buffer, (size_t)want, reader->have)) {
+        return failure->status = FI_E_NOMEM;
+    }
+    reader->data = reader->buffer->data;
+    while (reader->have < want) {
+        size_t nbytes = (size_t)want - reader->have;
+        if (nbytes > READ_MOST) nbytes = READ_MOST;
+        const ssize_t got = pread(reader->fd, reader->buffer->data + reader->have, nbytes,
+                                  (off_t)(reader->offset + reader->have));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return os_failure(failure, errno);
+        if (got == 0) {
+            reader->total = reader->have; /* shorter than fstat said */
+            break;
+        }
+        reader->have += (size_t)got;
+    }
+    return FI_OK;
+}
+
+void fi_reader_close(fi_reader *reader) {
+    /* Not again after EINTR: on Linux the descriptor is gone by then, and may already be another thread's. */
+    if (reader->fd >= 0) close(reader->fd);
+    reader->fd = -1;
+}

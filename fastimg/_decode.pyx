@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# cython: language_level=3, binding=False, embedsignature=False
+# cython: freethreading_compatible=True
+"""The compiled half of fastimg: coerce, check, release the GIL, make one call into the core, check its status."""
+
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AsString, PyBytes_Size
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from fastimg._fi cimport *
+
+import os
+
+import numpy
+
+from fastimg.errors import Failure, make_error
+from fastimg.sources import FileRange, check_buffer, encode_path
+
+cdef tuple FORMATS = ("B", "f", "e")  # the buffer protocol's names, in the order of fi_dtype
+cdef int IDLE_WORKERS = 8
+cdef list idle = []
+
+fi_init(os.environ.get("FASTIMG_CPU", "") == "c")
+
+
+cdef class View:
+    """Owns a view of somebody's memory."""
+    cdef Py_buffer buffer
+    cdef bint held
+
+    def __cinit__(self, source, int flags):
+        PyObject_GetBuffer(source, &self.buffer, flags)
+        self.held = True
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.buffer)
+
+
+cdef class Worker:
+    """Owns a worker of the core."""
+    cdef fi_worker *core
+
+    def __cinit__(self):
+        self.core = fi_worker_new()
+        if self.core == NULL:
+            raise MemoryError("no memory for a decoder")
+
+    def __dealloc__(self):
+        fi_worker_free(self.core)
+
+
+cdef Worker take_worker():
+    # list.pop and append are atomic, with and without a GIL; a worker that is in use is in no list.
+    try:
+        return idle.pop()
+    except IndexError:
+        return Worker()
+
+
+cdef int give_back(Worker worker) except -1:
+    if len(idle) < IDLE_WORKERS:
+        fi_worker_trim(worker.core)
+        idle.append(worker)
+    return 0
+
+
+cdef class Options:
+    """Options as the core takes them. `dtype` is the NumPy dtype, `channels` the number of channels of the output."""
+    cdef fi_options core
+    cdef readonly object dtype
+    cdef readonly int channels
+    cdef readonly bint planar
+
+    def __cinit__(self, int mode, int layout, int dtype, bint orient, bint strict, max_pixels, max_scans,
+                  bytes table, numpy_dtype):
+        memset(&self.core, 0, sizeof(self.core))
+        self.core.mode = <fi_mode>mode
+        self.core.layout = <fi_layout>layout
+        self.core.dtype = <fi_dtype>dtype
+        self.core.orient = orient
+        self.core.strict = strict
+        self.core.max_pixels = max_pixels
+        self.core.max_scans = max_scans
+        memcpy(&self.core.table, PyBytes_AsString(table), PyBytes_Size(table))
+        self.dtype = numpy_dtype
+        self.channels = fi_channels(&self.core)
+        self.planar = self.core.layout == FI_CHW
+
+    def shape(self, height, width):
+        """The shape of one image."""
+        if self.planar:
+            return (self.channels, height, width)
+        return (height, width, self.channels)
+
+
+cdef object failure_of(const fi_failure *failure, Py_ssize_t index):
+    cdef bytes text = failure.text
+    return Failure(
+        index, fi_status_name(failure.status).decode("ascii"), failure.os_errno,
+        (failure.detail[0], failure.detail[1], failure.detail[2], failure.detail[3]),
+        text.decode("ascii", "replace"),
+    )
+
+
+cdef object coerce(source, fi_source *target):
+    """Fills `target`, and returns what has to be kept alive as long as it is used."""
+    cdef bytes path
+    cdef View view
+    target.data = NULL
+    target.offset = 0
+    target.size = UINT64_MAX
+    if isinstance(source, FileRange):
+        path = encode_path(source.path)
+        target.offset = source.offset
+        target.size = source.size
+    elif isinstance(source, str) or not PyObject_CheckBuffer(source) and hasattr(source, "__fspath__"):
+        path = encode_path(source)
+    else:
+        check_buffer(source)
+        view = View(source, PyBUF_SIMPLE)
+        target.path = NULL
+        target.data = <const uint8_t *>view.buffer.buf
+        target.size = view.buffer.len
+        return view
+    target.path = PyBytes_AsString(path)
+    return path
+
+
+cdef View output_view(out, tuple shape):
+    """A writable view of `out`, whose shape must be `shape`. Errors speak of `out`."""
+    cdef View view
+    cdef int ndim = len(shape)
+    if not PyObject_CheckBuffer(out):
+        raise TypeError(f"out must have a writable buffer (an array, a memmap, tensor.numpy()), found {type(out).__name__}")
+    try:
+        view = View(out, PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE)
+    except (BufferError, ValueError) as error:
+        raise ValueError(f"out must be writable: {error}") from None
+    found = tuple([view.buffer.shape[i] for i in range(view.buffer.ndim)])
+    if found != shape:
+        raise ValueError(f"out must have shape {shape}, found {found}")
+    return view
+
+
+cdef Py_ssize_t bind_output(View view, Options options, int first_axis, fi_output *target) except -1:
+    """Checks items and strides of the image axes, from first_axis on, and fills `target`."""
+    cdef Py_buffer *b = &view.buffer
+    cdef int y = first_axis + (1 if options.planar else 0), x = y + 1
+    cdef Py_ssize_t item = fi_item_nbytes(&options.core), pixel = item if options.planar else item * options.channels
+    cdef str format = "B" if b.format == NULL else (<bytes>b.format).decode("ascii", "replace")
+    if format.lstrip("@=") != FORMATS[<int>options.core.dtype] or b.itemsize != item:
+        raise TypeError(f"out must have dtype {options.dtype}, found {numpy.dtype(format)}")
+    if (b.shape[x] > 1 and b.strides[x] != pixel) or (
+            not options.planar and options.channels > 1 and b.strides[x + 1] != item):
+        raise ValueError(f"out must have rows of contiguous pixels, found strides {strides_of(view)}")
+    target.data = <uint8_t *>b.buf
+    target.plane_stride = b.strides[first_axis] if options.planar else 0
+    target.row_stride = b.strides[y]
+    target.height = b.shape[y]
+    target.width = b.shape[x]
+    return 0
+
+
+cdef tuple strides_of(View view):
+    return tuple([view.buffer.strides[i] for i in range(view.buffer.ndim)])
+
+
+cdef int set_crop(fi_crop *target, crop) except -1:
+    memset(target, 0, sizeof(fi_crop))
+    if crop is not None:
+        target.top, target.left, target.height, target.width = crop
+    return 0
+
+
+def decode(source, out, Options options not None, crop, bint flip, leading):
+    """Decodes one image into `out`, or into a fresh array if that is None; returns the array.
+
+    `leading`: () or (1,), what stands before the image's own axes in the array's shape.
+    """
+    cdef fi_source core_source
+    cdef fi_crop core_crop
+    cdef fi_output output
+    cdef fi_plan plan
+    cdef fi_failure failure
+    cdef fi_status status
+    cdef View view
+    cdef Worker worker
+    cdef object keep = coerce(source, &core_source)
+    set_crop(&core_crop, crop)
+    memset(&failure, 0, sizeof(failure))
+    worker = take_worker()
+    try:
+        with nogil:
+            status = fi_open(worker.core, &core_source, options.core.max_pixels, &failure)
+            if status == FI_OK:
+                status = fi_plan_make(&plan, fi_worker_header(worker.core), &options.core, &core_crop, flip, &failure)
+        if status == FI_OK:
+            shape = leading + options.shape(plan.out_height, plan.out_width)
+            if out is None:
+                out = numpy.empty(shape, options.dtype)
+            view = output_view(out, shape)
+            bind_output(view, options, len(leading), &output)
+            with nogil:
+                status = fi_decode(worker.core, &options.core, &core_crop, flip, &output, &failure)
+    finally:
+        give_back(worker)
+    if status != FI_OK:
+        raise make_error(failure_of(&failure, 0), source, 0 if leading else None)
+    return out
+
+
+def verify(source, Options options not None):
+    """Decodes everything and keeps nothing; returns the warnings that cost no pixels, as a tuple of str."""
+    cdef fi_source core_source
+    cdef fi_crop core_crop
+    cdef fi_output output
+    cdef fi_failure failure
+    cdef fi_status status
+    cdef Worker worker
+    cdef object keep = coerce(source, &core_source)
+    cdef bytes notes = b""
+    set_crop(&core_crop, None)
+    memset(&output, 0, sizeof(output))
+    memset(&failure, 0, sizeof(failure))
+    worker = take_worker()
+    try:
+        with nogil:
+            status = fi_open(worker.core, &core_source, options.core.max_pixels, &failure)
+            if status == FI_OK:
+                status = fi_decode(worker.core, &options.core, &core_crop, False, &output, &failure)
+        if status == FI_OK:
+            notes = fi_worker_notes(worker.core)
+    finally:
+        give_back(worker)
+    if status != FI_OK:
+        raise make_error(failure_of(&failure, 0), source, None)
+    return tuple(notes.decode("ascii", "replace").splitlines())
+
+
+cdef tuple header_fields(const fi_header *header):
+    return (
+        header.width, header.height, header.components, <int>header.color, header.sof, header.precision,
+        header.restart_interval, header.orientation, header.nbytes,
+        tuple([(header.h_samp[i], header.v_samp[i]) for i in range(min(header.components, 4))]),
+    )
+
+
+def read_header(source):
+    """The fields of fi_header, as a tuple."""
+    cdef fi_source core_source
+    cdef fi_header header
+    cdef fi_failure failure
+    cdef fi_status status
+    cdef Worker worker
+    cdef object keep = coerce(source, &core_source)
+    memset(&failure, 0, sizeof(failure))
+    worker = take_worker()
+    try:
+        with nogil:
+            status = fi_read_header(worker.core, &core_source, &header, &failure)
+    finally:
+        give_back(worker)
+    if status != FI_OK:
+        raise make_error(failure_of(&failure, 0), source, None)
+    return header_fields(&header)
+
+
+cdef class Batch:
+    """Owns the jobs of one call.
+
+    Parameters
+    ----------
+    sources : SourceList
+    indices : int64 ndarray, (n,), or None
+        Which sources, in order; None: all.
+    options : Options
+    crop, flip
+        The same for every image.
+    stop_on_failure : bool
+        False: failed images become zeros, and the rest goes on.
+
+    Notes
+    -----
+    Until `set_output` is called, a run reads headers only.
+    """
+    cdef fi_batch core
+    cdef Options options
+    cdef list keep  # what the jobs point into
+
+    def __cinit__(self, sources, indices, Options options not None, crop, bint flip, bint stop_on_failure):
+        cdef View starts = View(sources.starts, PyBUF_SIMPLE), ranges = None, order = None
+        cdef bytes blob = sources.blob
+        cdef const char *paths = PyBytes_AsString(blob)
+        cdef size_t total = starts.buffer.len // sizeof(uint64_t), i, at
+        cdef fi_job *job
+        cdef View view
+        memset(&self.core, 0, sizeof(self.core))
+        self.options = options
+        self.keep = [blob]
+        if sources.ranges is not None:
+            ranges = View(sources.ranges, PyBUF_SIMPLE)
+        self.core.count = total
+        if indices is not None:
+            order = View(indices, PyBUF_SIMPLE)
+            self.core.count = order.buffer.len // sizeof(int64_t)
+        self.core.options = &options.core
+        self.core.stop_on_failure = stop_on_failure
+        self.core.jobs = <fi_job *>calloc(self.core.count or 1, sizeof(fi_job))
+        self.core.headers = <fi_header *>calloc(self.core.count or 1, sizeof(fi_header))
+        if self.core.jobs == NULL or self.core.headers == NULL:
+            raise MemoryError("no memory for the list of jobs")
+        for i in range(self.core.count):
+            job = &self.core.jobs[i]
+            at = i if order is None else <size_t>(<int64_t *>order.buffer.buf)[i]
+            if at >= total:
+                raise IndexError(f"index {at} is out of range for {total} sources")
+            job.flip = flip
+            set_crop(&job.crop, crop)
+            job.source.size = UINT64_MAX
+            if (<uint64_t *>starts.buffer.buf)[at] == UINT64_MAX:
+                view = View(sources.buffers[at], PyBUF_SIMPLE)
+                self.keep.append(view)
+                job.source.data = <const uint8_t *>view.buffer.buf
+                job.source.size = view.buffer.len
+                continue
+            job.source.path = paths + (<uint64_t *>starts.buffer.buf)[at]
+            if ranges is not None:
+                job.source.offset = (<uint64_t *>ranges.buffer.buf)[2 * at]
+                job.source.size = (<uint64_t *>ranges.buffer.buf)[2 * at + 1]
+
+    def __dealloc__(self):
+        cdef size_t i
+        if self.core.jobs != NULL:
+            for i in range(self.core.count):
+                fi_failure_free(self.core.jobs[i].failure)
+        free(self.core.jobs)
+        free(self.core.headers)
+
+    def __len__(self):
+        return self.core.count
+
+    @property
+    def done(self):
+        """How many jobs have been run."""
+        return self.core.done
+
+    @property
+    def exhausted(self):
+        """Whether no job is left to claim."""
+        return self.core.next >= self.core.count
+
+    def set_output(self, out, shape):
+        """From now on images are decoded, into `out` of that shape, or into a list of arrays of a list of shapes."""
+        cdef View view
+        cdef size_t i
+        cdef fi_output first
+        if isinstance(shape, list):
+            if len(out) != len(shape):
+                raise ValueError(f"out must be a list of {len(shape)} arrays, found {len(out)}")
+            for i in range(self.core.count):
+                view = output_view(out[i], shape[i])
+                bind_output(view, self.options, 0, &self.core.jobs[i].out)
+                self.keep.append(view)
+        else:
+            view = output_view(out, shape)
+            bind_output(view, self.options, 1, &first)
+            self.keep.append(view)
+            for i in range(self.core.count):
+                self.core.jobs[i].out = first
+                self.core.jobs[i].out.data = first.data + <Py_ssize_t>i * view.buffer.strides[0]
+        for i in range(self.core.count):
+            fi_failure_free(self.core.jobs[i].failure)
+            self.core.jobs[i].failure = NULL
+        free(self.core.headers)
+        self.core.headers = NULL
+        self.core.next = 0
+        self.core.done = 0
+
+    def run(self, int64_t budget_ns):
+        """Runs jobs until none is left or the time is over (0: no limit). For any number of threads at once."""
+        cdef Worker worker = take_worker()
+        with nogil:
+            fi_batch_run(&self.core, worker.core, budget_ns)
+        give_back(worker)
+        if self.core.out_of_memory:
+            raise MemoryError("no memory left to describe a failure")
+
+    def cancel(self):
+        """No further job is claimed; those under way are finished."""
+        fi_batch_cancel(&self.core)
+
+    def failures(self):
+        """A list of Failure, in order of index."""
+        return [failure_of(self.core.jobs[i].failure, i) for i in range(self.core.count)
+                if self.core.jobs[i].failure != NULL]
+
+    def sizes(self, target):
+        """Writes height and width of every image whose header `run` has read, as the options make it; else -1."""
+        cdef View view = View(target, PyBUF_WRITABLE)
+        cdef int64_t *size = <int64_t *>view.buffer.buf
+        cdef size_t i
+        cdef fi_plan plan
+        cdef fi_failure failure
+        memset(&failure, 0, sizeof(failure))
+        for i in range(self.core.count):
+            size[2 * i] = size[2 * i + 1] = -1
+            if self.core.jobs[i].failure == NULL and fi_plan_make(
+                    &plan, &self.core.headers[i], &self.options.core, &self.core.jobs[i].crop, False,
+                    &failure) == FI_OK:
+                size[2 * i] = plan.out_height
+                size[2 * i + 1] = plan.out_width
+
+
+def core_info():
+    """Names of the kernels in use and of the libjpeg-turbo this was built with."""
+    return fi_kernels_name().decode("ascii"), fi_libjpeg_version().decode("ascii")

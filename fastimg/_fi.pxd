@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The core's contract, as far as the extension uses it. The manual is _core/fi.h.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "_core/fi.h" nogil:
+    ctypedef enum fi_status:
+        FI_OK
+
+    ctypedef enum fi_mode:
+        FI_MODE_RGB
+
+    ctypedef enum fi_layout:
+        FI_CHW
+
+    ctypedef enum fi_dtype:
+        FI_UINT8
+
+    ctypedef enum fi_color:
+        FI_GRAYSCALE
+
+    ctypedef struct fi_failure:
+        fi_status status
+        int os_errno
+        int64_t detail[4]
+        char text[200]
+
+    ctypedef struct fi_source:
+        const char *path
+        const uint8_t *data
+        uint64_t offset
+        uint64_t size
+
+    ctypedef struct fi_header:
+        uint64_t nbytes
+        uint32_t width
+        uint32_t height
+        fi_color color
+        uint16_t restart_interval
+        uint8_t components
+        uint8_t precision
+        uint8_t sof
+        uint8_t orientation
+        uint8_t h_samp[4]
+        uint8_t v_samp[4]
+
+    ctypedef struct fi_options:
+        fi_mode mode
+        fi_layout layout
+        fi_dtype dtype
+        bint orient
+        bint strict
+        uint32_t max_scans
+        uint64_t max_pixels
+        char table  # only its address is used
+
+    ctypedef struct fi_crop:
+        int64_t top
+        int64_t left
+        int64_t height
+        int64_t width
+
+    ctypedef struct fi_plan:
+        uint32_t out_height
+        uint32_t out_width
+
+    ctypedef struct fi_output:
+        uint8_t *data
+        Py_ssize_t plane_stride
+        Py_ssize_t row_stride
+        uint32_t height
+        uint32_t width
+
+    ctypedef struct fi_worker:
+        pass
+
+    ctypedef struct fi_job:
+        fi_source source
+        fi_output out
+        fi_crop crop
+        bint flip
+        fi_failure *failure
+
+    ctypedef struct fi_batch:
+        const fi_options *options
+        fi_job *jobs
+        fi_header *headers
+        size_t count
+        bint stop_on_failure
+        size_t next
+        size_t done
+        bint out_of_memory
+
+    fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
+                           bint flip, fi_failure *failure)
+    unsigned fi_channels(const fi_options *options)
+    size_t fi_item_nbytes(const fi_options *options)
+
+    fi_worker *fi_worker_new()
+    void fi_worker_free(fi_worker *worker)
+    void fi_worker_trim(fi_worker *worker)
+    fi_status fi_open(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_failure *failure)
+    const fi_header *fi_worker_header(const fi_worker *worker)
+    fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop *crop, bint flip,
+                        const fi_output *out, fi_failure *failure)
+    const char *fi_worker_notes(const fi_worker *worker)
+    fi_status fi_read_header(fi_worker *worker, const fi_source *source, fi_header *header, fi_failure *failure)
+    const char *fi_status_name(fi_status status)
+    void fi_failure_free(fi_failure *failure)
+
+    void fi_batch_run(fi_batch *batch, fi_worker *worker, int64_t budget_ns)
+    void fi_batch_cancel(fi_batch *batch)
+
+    void fi_init(bint plain)
+    const char *fi_kernels_name()
+    const char *fi_libjpeg_version()

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Array-likes over image files, for code that expects an array in memory."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastimg import _decode
+from fastimg.loading import OnError, Task, check_on_error
+from fastimg.options import MAX_PIXELS, Crop, Statistic, make_options, parse_crop, parse_flip
+from fastimg.sources import Source, SourceList
+from fastimg.threads import check_num_threads
+
+Indices = npt.NDArray[np.int64]
+
+
+def _resolve_int(index: Any, length: int) -> int:
+    i = operator.index(index)
+    if not -length <= i < length:
+        raise IndexError(f"index {i} is out of range for {length} images")
+    return i + length if i < 0 else i
+
+
+def _resolve_array(index: npt.NDArray[Any], length: int) -> Indices:
+    if index.ndim != 1:
+        raise ValueError(f"an index array must have one dimension, found shape {index.shape}")
+    if index.dtype == np.bool_:
+        if len(index) != length:
+            raise IndexError(f"a mask must have {length} entries, found {len(index)}")
+        return np.flatnonzero(index).astype(np.int64, copy=False)
+    if not np.issubdtype(index.dtype, np.integer):
+        raise TypeError(f"an index array must have an integer or boolean dtype, found {index.dtype}")
+    if len(index) and not (-length <= int(index.min()) and int(index.max()) < length):
+        wrong = next(int(i) for i in index if not -length <= int(i) < length)
+        raise IndexError(f"index {wrong} is out of range for {length} images")
+    resolved = index.astype(np.int64)
+    resolved[resolved < 0] += length
+    return resolved
+
+
+def _resolve_list(index: list[Any], length: int) -> Indices:
+    if not index:
+        return np.empty(0, np.int64)
+    for entry in index:
+        if isinstance(entry, list | tuple | np.ndarray):
+            raise ValueError("a list of indices must have one dimension, found a nested list")
+        if not isinstance(entry, bool | np.bool_) and not hasattr(entry, "__index__"):
+            raise TypeError(f"a list of indices must hold integers, found {type(entry).__name__}")
+    return _resolve_array(np.array(index), length)
+
+
+def resolve(index: Any, length: int) -> int | Indices:
+    """One position, or an array of them, all from 0 to length - 1.
+
+    Raises
+    ------
+    IndexError
+        If an index is out of range, or a mask has the wrong length.
+    ValueError
+        If an index array does not have one dimension.
+    TypeError
+        If `index` is of another type.
+    """
+    if isinstance(index, slice):
+        return np.arange(*index.indices(length), dtype=np.int64)
+    if isinstance(index, list):
+        return _resolve_list(index, length)
+    if isinstance(index, np.ndarray):
+        return _resolve_array(index, length)
+    if isinstance(index, int | np.integer) and not isinstance(index, bool):
+        return _resolve_int(index, length)
+    raise TypeError(
+        "an index is an int, a slice, a list of int, a 1-D integer array or a boolean mask, "
+        f"found {type(index).__name__}"
+    )
+
+
+class _Accessor:
+    """What both accessors share: sources, options, and the ways to index."""
+
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        *,
+        mode: str = "RGB",
+        layout: str = "CHW",
+        crop: Crop | None = None,
+        flip: bool = False,
+        orient: bool = True,
+        dtype: npt.DTypeLike = "uint8",
+        mean: Statistic = 0,
+        std: Statistic = 1,
+        strict: bool = True,
+        max_pixels: int = MAX_PIXELS,
+        num_threads: int | None = None,
+        on_error: OnError = "raise",
+    ) -> None:
+        check_num_threads(num_threads)
+        check_on_error(on_error)
+        self._sources = SourceList(sources)
+        self._crop = parse_crop(crop)
+        self._flip = parse_flip(flip)
+        self._num_threads = num_threads
+        self._on_error: OnError = on_error
+        self._arguments = (mode, layout, orient, np.dtype(dtype).name, _plain(mean), _plain(std), strict, max_pixels)
+        self._options: _decode.Options = make_options(mode, layout, orient, dtype, mean, std, strict, max_pixels)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, index: Any) -> Any:
+        rest: tuple[Any, ...] = ()
+        if isinstance(index, tuple):
+            if not index:
+                raise TypeError("an index cannot be an empty tuple")
+            index, *others = index
+            rest = tuple(others)
+        chosen = resolve(index, len(self))
+        if isinstance(chosen, int):
+            image = self._load_one(chosen)
+            return image[rest] if rest else image
+        images = self._load_many(chosen)
+        return self._index_rest(images, rest) if rest else images
+
+    def __getitems__(self, indices: Any) -> Any:
+        """What PyTorch's DataLoader asks for: the same as ``self[list(indices)]``."""
+        return self[list(indices)]
+
+    def __iter__(self) -> Iterator[Any]:
+        for i in range(len(self)):
+            yield self[i]
+
+    def __repr__(self) -> str:
+        return f"<fastimg.{type(self).__name__} shape={self.shape} dtype={self.dtype}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_options"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._options = make_options(*self._arguments)
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return type(self).__name__, self._sources.__getstate__(), self._arguments, self._crop, self._flip
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        raise NotImplementedError
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def _task(self, indices: Indices) -> Task:
+        return Task(
+            self._sources, indices, self._options, self._crop, self._flip, self._num_threads, self._on_error
+        )
+
+    def _load_one(self, index: int) -> Any:
+        raise NotImplementedError
+
+    def _load_many(self, indices: Indices) -> Any:
+        raise NotImplementedError
+
+    def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
+        raise NotImplementedError
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as Python has them: hashable, small to pickle."""
+    return tuple(np.asarray(value).tolist()) if np.ndim(value) else value
+
+
+class ImageFileAccessor(_Accessor):
+    """Images of one size, as if they were an array (N, C, H, W).
+
+    Parameters
+    ----------
+    sources : iterable of str, os.PathLike, bytes-like or FileRange
+        The images. They are kept packed; nothing is read yet.
+    mode, layout, crop, flip, orient, dtype, mean, std, strict, max_pixels
+        As for `decode`, the same for every image.
+    num_threads, on_error
+        As for `load`, for every access.
+
+    Notes
+    -----
+    An index is an int (one image), a slice, a list of int, a 1-D integer array or a boolean mask (a batch), or a tuple
+    that begins with one of these, the rest of which indexes the result. Every access decodes into a fresh array:
+    nothing is cached, and threads may share an accessor. It pickles small: paths, not pixels.
+
+    Examples
+    --------
+    >>> train_X = fastimg.ImageFileAccessor(paths)
+    >>> train_X[np.array([5, 2, 9])].shape
+    (3, 3, 256, 256)
+    """
+
+    _size: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W) or (N, H, W, C). The first access to it reads the first image's header."""
+        return (len(self), *self._options.shape(*self._image_size()))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the pixels."""
+        dtype: np.dtype[Any] = self._options.dtype
+        return dtype
+
+    def _image_size(self) -> tuple[int, int]:
+        if self._size is None:
+            if self._crop:
+                self._size = self._crop[2:]
+            elif not len(self):
+                return 0, 0
+            else:
+                self._size = self._first_size()
+        return self._size
+
+    def _first_size(self) -> tuple[int, int]:
+        # With errors tolerated, the first image that has a header decides.
+        count = 1 if self._on_error == "raise" else len(self)
+        for i in range(count):
+            task = self._task(np.array([i], np.int64))
+            height, width = task.read_sizes()[0].tolist()
+            if height >= 0:
+                return height, width
+        raise ValueError(f"none of {len(self)} images has a readable header")
+
+    def _load_one(self, index: int) -> Any:
+        return self._task(np.array([index], np.int64)).load(size=self._image_size())[0]
+
+    def _load_many(self, indices: Indices) -> Any:
+        return self._task(indices).load(size=self._image_size())
+
+    def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
+        return images[(slice(None), *rest)]
+
+    def read_into(self, indices: Any, out: Any) -> Any:
+        """Decodes a batch into `out`.
+
+        Parameters
+        ----------
+        indices : slice, list of int, 1-D integer array or boolean mask
+            n images.
+        out : array, (n, C, H, W) or (n, H, W, C)
+            As for `load`.
+
+        Returns
+        -------
+        array
+            `out`.
+
+        Raises
+        ------
+        IndexError, ValueError, TypeError, JpegError, OSError
+            As for indexing and for `load`.
+        """
+        chosen = resolve(indices, len(self))
+        if isinstance(chosen, int):
+            raise TypeError("indices must choose a batch, found an int; use a list of one")
+        return self._task(chosen).load(out, self._image_size())
+
+    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """All images, decoded. `copy=False` is a ValueError: there is no array yet that could be shared."""
+        if copy is False:
+            raise ValueError("images have to be decoded: an array cannot be had without a copy")
+        images: npt.NDArray[Any] = self[:]
+        return images if dtype is None else images.astype(dtype, copy=False)
+
+
+class NonUniformImageFileAccessor(_Accessor):
+    """Images of any sizes, as if they were a 1-D array of arrays (C, H, W).
+
+    Parameters
+    ----------
+    sources : iterable of str, os.PathLike, bytes-like or FileRange
+        The images. They are kept packed; nothing is read yet.
+    mode, layout, crop, flip, orient, dtype, mean, std, strict, max_pixels
+        As for `decode`, the same for every image.
+    num_threads, on_error
+        As for `load`, for every access. With errors tolerated, an image whose header cannot be read has height and
+        width 0.
+
+    Notes
+    -----
+    Indices are those of `ImageFileAccessor`. One index gives an array, many give a list of arrays; what follows the
+    first entry of a tuple indexes each image.
+
+    Examples
+    --------
+    >>> mixed_X = fastimg.NonUniformImageFileAccessor(paths)
+    >>> [image.shape for image in mixed_X[10:12]]
+    [(3, 375, 500), (3, 500, 333)]
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N,)."""
+        return (len(self),)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """dtype('O'): an entry is an array."""
+        return np.dtype(object)
+
+    def _load_one(self, index: int) -> Any:
+        return self._load_many(np.array([index], np.int64))[0]
+
+    def _load_many(self, indices: Indices) -> Any:
+        return self._task(indices).load_list()
+
+    def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
+        return [image[rest] for image in images]
+
+    def read_into(self, indices: Any, out: list[Any]) -> list[Any]:
+        """Decodes images into arrays of theirs.
+
+        Parameters
+        ----------
+        indices : slice, list of int, 1-D integer array or boolean mask
+            n images.
+        out : list of array
+            One for each, of exactly its shape.
+
+        Returns
+        -------
+        list of array
+            `out`.
+
+        Raises
+        ------
+        IndexError, ValueError, TypeError, JpegError, OSError
+            As for indexing and for `load`.
+        """
+        chosen = resolve(indices, len(self))
+        if isinstance(chosen, int):
+            raise TypeError("indices must choose a batch, found an int; use a list of one")
+        return self._task(chosen).load_list(out)
+
+    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """A 1-D object array of all images, decoded. `copy=False` is a ValueError."""
+        if copy is False:
+            raise ValueError("images have to be decoded: an array cannot be had without a copy")
+        images = np.empty(len(self), object)
+        for i, image in enumerate(self[:]):
+            images[i] = image
+        return images if dtype is None else images.astype(dtype, copy=False)

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What this copy of fastimg was built with, and what it uses."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import fastimg
+from fastimg import _decode
+
+
+class BuildInfo(TypedDict):
+    """The answer of `build_info`."""
+
+    version: str
+    libjpeg_turbo: str
+    kernels: str
+    limited_api: bool
+
+
+def build_info() -> BuildInfo:
+    """Tells what this copy of fastimg is made of.
+
+    Returns
+    -------
+    dict
+        `version` of fastimg, `libjpeg_turbo` (the version it was built with), `kernels` ("avx2", "neon" or "c"; all
+        give the same pixels), `limited_api` (whether one binary serves every CPython from 3.11 on).
+    """
+    kernels, libjpeg_turbo = _decode.core_info()
+    return {
+        "version": fastimg.__version__,
+        "libjpeg_turbo": libjpeg_turbo,
+        "kernels": kernels,
+        "limited_api": ".abi3." in (_decode.__file__ or ""),
+    }

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The ``fastimg`` command: load, info, check."""
+
+import argparse
+import dataclasses
+import io
+import json
+import os
+import stat
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import tqdm
+
+import fastimg
+from fastimg import _decode, find, loading, npy_file
+
+Row = dict[str, str]  # what `check` says of one file: path, kind, reason
+
+OPTIONS = (
+    *("mode", "layout", "crop", "flip", "orient", "dtype", "mean", "std", "strict", "max_pixels"),
+    "num_threads",
+)
+
+SIGNATURES = {
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "RIFF, perhaps WebP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"<": "text, perhaps HTML or SVG",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; ``sys.argv[1:]`` without it.
+
+    Returns
+    -------
+    int
+        Exit status: 0 fine, 1 something failed, 2 wrong use, 130 interrupted.
+
+    Raises
+    ------
+    SystemExit
+        By argparse: help, version, or arguments that it refuses (status 2).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name outside the terminal's character set
+    try:
+        args = _parser().parse_args(argv)
+        status: int = args.run(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _silence_stdout()
+        return 1
+    except (fastimg.JpegError, OSError) as error:
+        _complain(f"error: {error}")
+        _silence_stdout()
+        return 1
+    except (ValueError, OverflowError) as error:
+        _complain(f"error: {error}")
+        return 2
+
+
+# ---- load
+
+
+def _load(args: argparse.Namespace) -> int:
+    folder, name = os.path.split(args.output)
+    if not name.endswith(".npy"):
+        raise ValueError(f"--output: expected a name that ends in .npy, found {args.output!r}")
+    if not os.path.isdir(folder or "."):
+        raise ValueError(f"--output: the folder {folder!r} does not exist")
+    stem = args.output.removesuffix(".npy")
+    outputs = [args.output, stem + ".files.csv", stem + ".labels.npy"]
+    for path in outputs:
+        if os.path.isdir(path):
+            raise ValueError(f"--output: {path!r} is a folder")
+
+    options = {key: getattr(args, key) for key in OPTIONS}
+    fastimg.load([], **options)  # refuses a bad option before anything is touched
+
+    paths, roots = _images(args.inputs)
+    labels: list[int] = []
+    class_names: list[str] = []
+    if args.labels:
+        labels, class_names = find.class_labels(paths, roots)
+    shape = (len(paths), *npy_file.row_shape(paths, options, args.on_error))
+
+    with npy_file.FileSet() as files:
+        array = npy_file.create_array(files.create(outputs[0]), shape, np.dtype(args.dtype), outputs[0])
+        failures: list[Any] = []
+        options["on_error"] = failures.append if args.on_error == "fill" else "raise"
+        options["progress"] = not args.quiet and sys.stderr is not None and sys.stderr.isatty()
+        start = time.perf_counter()
+        fastimg.load(paths, array, **options)
+        seconds = time.perf_counter() - start
+        array.flush()
+        errors: dict[int, str] = {error.index: str(error) for error in failures}
+        npy_file.write_table(files.create(outputs[1]), paths, labels, errors)
+        if args.labels:
+            np.save(files.create(outputs[2]), np.array(labels, np.int64))
+        files.publish()
+
+    for row in sorted(errors)[:10]:
+        _complain(errors[row])
+    if len(errors) > 10:
+        _complain(f"{len(errors) - 10} more failures: see {outputs[1]}")
+    nbytes = sum(_file_size(path) for row, path in enumerate(paths) if row not in errors)
+    count = len(paths) - len(errors)
+    _say(f"{outputs[0]}: shape {shape}, dtype {array.dtype}, {array.nbytes:,} bytes")
+    _say(
+        f"{count} images in {seconds:.2f} s: {count / seconds:.1f} images/s, "
+        f"{nbytes / seconds / 1e6:.1f} MB/s of JPEG, {len(errors)} failures"
+    )
+    if not args.labels and os.path.lexists(outputs[2]):
+        _complain(f"warning: {outputs[2]} is from an earlier run; its labels may be of other rows")
+    if args.labels:
+        _say(f"{len(class_names)} classes: " + ", ".join(f"{i} {name}" for i, name in enumerate(class_names)))
+    return 1 if errors else 0
+
+
+def _images(inputs: Sequence[str]) -> tuple[list[str], list[str | None]]:
+    """Give the images that the arguments name, and for each the folder among them that it was found in."""
+    paths: list[str] = []
+    roots: list[str | None] = []
+    for name in inputs:
+        if os.path.isdir(name) or name.endswith(os.sep):
+            found = find.find_images(name)
+            paths += found
+            roots += [name] * len(found)
+        else:
+            paths.append(name)
+            roots.append(None)
+    if not paths:
+        raise ValueError(f"no {', '.join(find.SUFFIXES)} file below {', '.join(inputs)}")
+    return paths, roots
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+# ---- info
+
+
+def _info(args: argparse.Namespace) -> int:
+    records: list[dict[str, Any]] = []
+    for path in args.inputs:
+        try:
+            records.append({"path": path, **dataclasses.asdict(fastimg.read_header(path))})
+        except (fastimg.JpegError, OSError) as error:
+            records.append({"path": path, "error": _reason(error, path)})
+    if args.json:
+        _say_json(records)
+    else:
+        titles = ["path", *(field.name for field in dataclasses.fields(fastimg.Header))]
+        rows = [titles]
+        for record in records:
+            if "error" in record:
+                rows.append([record["path"], "error: " + record["error"]])
+            else:
+                rows.append([_cell(record[title]) for title in titles])
+        _say_table(rows)
+    return 1 if any("error" in record for record in records) else 0
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+# ---- check
+
+
+def _check(args: argparse.Namespace) -> int:
+    rows: list[Row] = []
+    paths: list[str] = []
+    for name in args.inputs:
+        if os.path.isdir(name) or name.endswith(os.sep):
+            paths += find.find_files(name, on_error=lambda error: rows.append(_unreadable(error)))
+        else:
+            paths.append(name)
+    num_threads = loading.default_num_threads() if args.num_threads is None else args.num_threads
+    if num_threads < 1:
+        raise ValueError(f"--num-threads: expected at least 1, found {num_threads}")
+    hide = args.quiet or sys.stderr is None or not sys.stderr.isatty()
+    folders = len(rows)
+    for row in tqdm.tqdm(_examined(paths, num_threads), total=len(paths), disable=hide, unit="file"):
+        if row is not None:
+            rows.append(row)
+    if args.json:
+        _say_json(rows)
+    else:
+        _say_table([[row["kind"], row["path"], row["reason"]] for row in rows])
+        counts = Counter(row["kind"] for row in rows)
+        fine = len(paths) + folders - len(rows)
+        _say(f"{len(paths)} files: {fine} fine" + "".join(f", {counts[kind]} {kind}" for kind in counts))
+    return 1 if rows else 0
+
+
+def _examined(paths: Sequence[str], num_threads: int) -> Iterator[Row | None]:
+    """Examine files in threads; the answers come in the files' order."""
+    pool = ThreadPoolExecutor(num_threads)
+    pending: deque[Future[Row | None]] = deque()
+    try:
+        for path in paths:
+            if len(pending) == 16 * num_threads:  # a million files need not wait in memory as a million tasks
+                yield pending.popleft().result()
+            pending.append(pool.submit(_examine, path))
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _examine(path: str) -> Row | None:
+    try:
+        if stat.S_ISREG(os.stat(path).st_mode):  # verify refuses anything else, without blocking on it
+            with open(path, "rb", buffering=0) as file:
+                start = file.read(4)
+            if len(start) >= 2 and start[:2] != b"\xff\xd8":
+                known = [name for signature, name in SIGNATURES.items() if start.startswith(signature)]
+                reason = f"starts with {start.hex(' ').upper()}" + (f" ({known[0]})" if known else "")
+                return {"path": path, "kind": "not JPEG", "reason": reason}
+        warnings = _decode.verify(path)
+    except fastimg.ImageTooLargeError as error:
+        kind, reason = "too large", _reason(error, path)
+    except fastimg.UnsupportedJpegError as error:
+        kind, reason = "unsupported", _reason(error, path)
+    except fastimg.JpegError as error:
+        kind, reason = "broken", _reason(error, path)
+    except OSError as error:
+        kind, reason = "unreadable", _reason(error, path)
+    else:
+        if not warnings:
+            return None
+        kind, reason = "odd", "; ".join(warnings)
+    return {"path": path, "kind": kind, "reason": reason}
+
+
+def _unreadable(error: OSError) -> Row:
+    path = os.fsdecode(error.filename)
+    return {"path": path, "kind": "unreadable", "reason": _reason(error, path)}
+
+
+# ---- words
+
+
+def _reason(error: Exception, path: str) -> str:
+    """Give an error's text without the name of the file, which has a column of its own."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).removeprefix(path).removeprefix(": ")
+
+
+def _shown(text: str) -> str:
+    """Spell out what would break a line or drive a terminal: file names may hold any byte but one."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _say(text: str) -> None:
+    print(_shown(text))
+
+
+def _say_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _say_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns; the last cell of a row may be of any width."""
+    cells = [[_shown(cell) for cell in row] for row in rows]
+    widths: dict[int, int] = {}
+    for row in cells:
+        for column, cell in enumerate(row[:-1]):
+            widths[column] = max(widths.get(column, 0), len(cell))
+    for row in cells:
+        print("  ".join([*(cell.ljust(widths[i]) for i, cell in enumerate(row[:-1])), row[-1]]))
+
+
+def _complain(text: str) -> None:
+    if sys.stderr is not None:
+        print(f"fastimg: {_shown(text)}", file=sys.stderr)
+
+
+def _silence_stdout() -> None:
+    """Point a stdout that cannot be written to nowhere, or Python complains once more at its exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+# ---- arguments
+
+
+def _numbers(text: str) -> float | tuple[float, ...]:
+    values = tuple(float(value) for value in text.split(","))
+    return values if len(values) > 1 else values[0]
+
+
+def _version() -> str:
+    info = {key: value for key, value in fastimg.build_info().items() if key != "version"}
+    return f"fastimg {fastimg.__version__}\n" + "\n".join(f"{key}: {value}" for key, value in info.items())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastimg",
+        description="JPEG files straight into NumPy arrays.",
+        epilog="exit status: 0 fine, 1 something failed, 2 wrong use",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the lines of the version
+    )
+    parser.add_argument(
+        "--version", action="version", version=_version(), help="print the version and the build"
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    load = commands.add_parser("load", help="load images into one .npy file that NumPy can memory-map")
+    load.set_defaults(run=_load)
+    load.add_argument("inputs", nargs="+", metavar="FOLDER_OR_FILE", help="folders of JPEG files, or files")
+    load.add_argument("-o", "--output", required=True, metavar="NAME.npy", help="also writes NAME.files.csv")
+    load.add_argument(
+        "--labels", action="store_true", help="take classes from folder names into NAME.labels.npy"
+    )
+    load.add_argument("--mode", choices=("RGB", "BGR", "L"), default="RGB")
+    load.add_argument("--layout", choices=("CHW", "HWC"), default="CHW")
+    load.add_argument("--crop", nargs=4, type=int, metavar=("TOP", "LEFT", "HEIGHT", "WIDTH"))
+    load.add_argument("--flip", action="store_true", help="mirror left-right")
+    load.add_argument("--no-orient", dest="orient", action="store_false", help="ignore the EXIF orientation")
+    load.add_argument("--dtype", choices=("uint8", "float32", "float16"), default="uint8")
+    per_channel = "a number, or one for each channel: 0.5,0.5,0.5"
+    load.add_argument("--mean", type=_numbers, default=0.0, help=per_channel)
+    load.add_argument("--std", type=_numbers, default=1.0, help=per_channel)
+    load.add_argument(
+        "--no-strict", dest="strict", action="store_false", help="keep what damaged files still hold"
+    )
+    load.add_argument(
+        "--max-pixels", type=int, default=178_956_970, help="refuse larger images (%(default)s)"
+    )
+    load.add_argument(
+        "--on-error", choices=("raise", "fill"), default="fill", help="stop, or leave zeros (%(default)s)"
+    )
+
+    info = commands.add_parser("info", help="print what the headers of files say")
+    info.set_defaults(run=_info)
+    info.add_argument("inputs", nargs="+", metavar="FILE")
+
+    check = commands.add_parser("check", help="decode every file, list what is broken, odd or not JPEG")
+    check.set_defaults(run=_check)
+    check.add_argument("inputs", nargs="+", metavar="FOLDER_OR_FILE")
+
+    for command in (info, check):
+        command.add_argument("--json", action="store_true", help="print a list of objects")
+    for command in (load, check):
+        command.add_argument("--num-threads", type=int, help="threads (the CPUs this process may use)")
+        command.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    return parser

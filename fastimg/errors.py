@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What can go wrong with an image, as exceptions."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+__all__ = [
+    "CorruptJpegError",
+    "ImageTooLargeError",
+    "JpegError",
+    "TruncatedJpegError",
+    "UnsupportedJpegError",
+]
+
+
+class JpegError(ValueError):
+    """An image that cannot be decoded, or not without loss.
+
+    Parameters
+    ----------
+    message : str
+        The whole sentence, file name and index included.
+    source : object, optional
+        The path or `FileRange` as it was given; for bytes in memory a short description.
+    index : int, optional
+        The image's position in its batch or accessor.
+
+    Attributes
+    ----------
+    source : object
+    index : int or None
+    """
+
+    def __init__(self, message: str, source: object = None, index: int | None = None) -> None:
+        # All arguments go to the base class: pickling rebuilds an exception from its `args`.
+        super().__init__(message, source, index)
+        self.source = source
+        self.index = index
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class CorruptJpegError(JpegError):
+    """The data is damaged: a bad code, lost synchronisation, a broken header."""
+
+
+class TruncatedJpegError(JpegError):
+    """The data ends before the image does."""
+
+
+class UnsupportedJpegError(JpegError):
+    """Not a JPEG file, or one of a kind that is not supported (12 bits, lossless, ...)."""
+
+
+class ImageTooLargeError(JpegError):
+    """The header asks for more pixels than `max_pixels`."""
+
+
+class Failure(NamedTuple):
+    """A failed image as the core reports it (``fi_failure`` in ``_core/fi.h``)."""
+
+    index: int
+    status: str
+    os_errno: int
+    detail: tuple[int, int, int, int]
+    text: str
+
+
+_FILE_KINDS = (
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+)
+
+_SIGNATURES = (
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"RIFF", "RIFF (WebP?)"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"BM", "BMP"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL", "JPEG XL"),
+    (b"\0\0\0\x0cjP", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"%PDF", "PDF"),
+    (b"PK", "ZIP"),
+    (b"\x1f\x8b", "gzip"),
+    (b"<", "HTML or XML"),
+)
+
+
+def _file_kind(mode: int) -> str:
+    return next((name for test, name in _FILE_KINDS if test(mode)), "a special file")
+
+
+def _not_jpeg(failure: Failure) -> str:
+    count = failure.detail[1]
+    head = (failure.detail[0] & (2**64 - 1)).to_bytes(8, "big")[:count]
+    kind = next((f", {name}" for magic, name in _SIGNATURES if head.startswith(magic)), "")
+    return f"not a JPEG file: expected it to begin with ff d8, found {head[:4].hex(' ')}{kind}"
+
+
+def _where(failure: Failure) -> str:
+    row, height, scan, _ = failure.detail
+    if not height:
+        return "in its header"
+    return f"at row {row} of {height}" + (f" in scan {scan}" if scan else "")
+
+
+def _too_large(failure: Failure) -> str:
+    height, width, limit, _ = failure.detail
+    return f"{width} x {height} pixels, more than max_pixels = {limit}"
+
+
+def _range(failure: Failure) -> str:
+    offset, size, nbytes, _ = failure.detail
+    return f"the range of {size} bytes at offset {offset} leaves the file, which has {nbytes} bytes"
+
+
+_JPEG_ERRORS: dict[str, tuple[type[JpegError], Callable[[Failure], str]]] = {
+    "RANGE": (TruncatedJpegError, _range),
+    "EMPTY": (TruncatedJpegError, lambda f: "empty: expected a JPEG file, found 0 bytes"),
+    "NOT_JPEG": (UnsupportedJpegError, _not_jpeg),
+    "CUT_HEADER": (TruncatedJpegError, lambda f: f"ends in its header, after {f.detail[0]} bytes"),
+    "NO_IMAGE": (
+        CorruptJpegError,
+        lambda f: f"no image: marker ff {f.detail[1]:02x} at byte {f.detail[0]} comes before a frame and a scan",
+    ),
+    "TOO_LARGE": (ImageTooLargeError, _too_large),
+    "PRECISION": (UnsupportedJpegError, lambda f: f"{f.detail[0]} bits a sample; only 8 are supported"),
+    "PROCESS": (UnsupportedJpegError, lambda f: f"a frame of type SOF{f.detail[0]} is not supported"),
+    "COMPONENTS": (UnsupportedJpegError, lambda f: f"{f.detail[0]} components; 1, 3 and 4 are supported"),
+    "COLOR": (UnsupportedJpegError, lambda f: f"unknown colour space of {f.detail[0]} components"),
+    "TRUNCATED": (TruncatedJpegError, lambda f: f"the data ends {_where(f)} ({f.text or 'scans are missing'})"),
+    "CORRUPT": (CorruptJpegError, lambda f: f"damaged {_where(f)}: {f.text}"),
+    "UNSUPPORTED": (UnsupportedJpegError, lambda f: f"not supported: {f.text}"),
+    "SCANS": (CorruptJpegError, lambda f: f"more than {f.detail[0]} scans, which only costs time"),
+    "INTERNAL": (CorruptJpegError, lambda f: "its header can be read in two ways"),
+}
+
+_VALUE_ERRORS: dict[str, Callable[[Failure], str]] = {
+    "CROP": lambda f: f"the crop leaves the image, which has height {f.detail[0]} and width {f.detail[1]}",
+    "SHAPE": lambda f: (
+        f"expected an image of height {f.detail[0]} and width {f.detail[1]}, "
+        f"found height {f.detail[2]} and width {f.detail[3]}"
+    ),
+}
+
+
+def describe(source: object) -> str:
+    """How a source is called in a message."""
+    if isinstance(source, str | os.PathLike):
+        return os.fsdecode(source)
+    return str(source)
+
+
+def portable(source: object) -> object:
+    """A source as an exception carries it: what lies in memory is described, not dragged along."""
+    if isinstance(source, str | os.PathLike) or hasattr(source, "path"):
+        return source
+    return f"<{type(source).__name__}, {memoryview(source).nbytes} bytes>"  # type: ignore[arg-type]
+
+
+def make_error(failure: Failure, source: object, index: int | None) -> Exception:
+    """The exception for a failed image.
+
+    Parameters
+    ----------
+    failure : Failure
+        What the core reported.
+    source : object
+        The image's source.
+    index : int or None
+        Its position, None for a single image.
+
+    Returns
+    -------
+    Exception
+        A `JpegError`, `OSError` (of the subclass for its errno), `MemoryError` or `ValueError`, with attributes
+        `source` and `index`.
+    """
+    source = portable(source)
+    where = "" if index is None else f"image {index}: "
+    prefix = f"{where}{describe(source)}: "
+    error: Any
+    if failure.status in _JPEG_ERRORS:
+        cls, sentence = _JPEG_ERRORS[failure.status]
+        return cls(prefix + sentence(failure), source, index)
+    if failure.status in _VALUE_ERRORS:
+        error = ValueError(prefix + _VALUE_ERRORS[failure.status](failure))
+    elif failure.status in ("OS", "NOT_FILE"):
+        code, words = failure.os_errno, os.strerror(failure.os_errno)
+        if failure.status == "NOT_FILE":
+            code = errno.EINVAL
+            words = f"expected a regular file, found {_file_kind(failure.detail[0])}"
+        error = OSError(code, where + words, describe(getattr(source, "path", source)))
+    else:
+        error = MemoryError(prefix + "no memory left")
+    # Not arguments of these classes, but part of their __dict__, which pickling keeps.
+    error.source = source
+    error.index = index
+    return error  # type: ignore[no-any-return]

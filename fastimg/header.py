@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a JPEG says of itself before its first scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastimg import _decode
+from fastimg.sources import Source
+
+_COLOR_SPACES = ("grayscale", "YCbCr", "RGB", "CMYK", "YCCK", "unknown")  # in the order of fi_color
+
+# The usual names of the sampling factors (horizontal, vertical) of luma, where both chromas have (1, 1).
+_SUBSAMPLINGS = {
+    (1, 1): "4:4:4",
+    (2, 1): "4:2:2",
+    (2, 2): "4:2:0",
+    (1, 2): "4:4:0",
+    (4, 1): "4:1:1",
+    (4, 2): "4:1:0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A JPEG's header.
+
+    Attributes
+    ----------
+    width, height : int
+        Pixels of the upright image: EXIF orientations 5 to 8 swap what the file has.
+    components : int
+        Channels in the file.
+    color_space : str
+        "YCbCr", "RGB", "grayscale", "CMYK", "YCCK" or "unknown", as libjpeg understands it.
+    subsampling : str
+        "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "4:0:0" for one component; any other combination as the
+        sampling factors of the components, "2x2,2x1,1x1".
+    progressive : bool
+        Whether it comes in passes of growing detail.
+    precision : int
+        Bits a sample.
+    restart_interval : int
+        MCUs between restart markers, 0 for none.
+    orientation : int
+        EXIF's, 1 to 8.
+    nbytes : int
+        Size of the source in bytes.
+    """
+
+    width: int
+    height: int
+    components: int
+    color_space: str
+    subsampling: str
+    progressive: bool
+    precision: int
+    restart_interval: int
+    orientation: int
+    nbytes: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(3, height, width): what `decode` gives with its default options."""
+        return 3, self.height, self.width
+
+
+def _subsampling(components: int, factors: tuple[tuple[int, int], ...]) -> str:
+    if components == 1:
+        return "4:0:0"
+    (h, v), *rest = factors
+    chroma = rest[:2]
+    black = rest[2:]  # CMYK's fourth component is sampled as the first, or there is no name for it
+    # Factors count relative to one another: (2, 2) for all three is 4:4:4.
+    if chroma and chroma[0] == chroma[-1] and all(f == (h, v) for f in black):
+        ch, cv = chroma[0]
+        if ch and cv and h % ch == 0 and v % cv == 0 and (h // ch, v // cv) in _SUBSAMPLINGS:
+            return _SUBSAMPLINGS[h // ch, v // cv]
+    return ",".join(f"{h}x{v}" for h, v in factors)
+
+
+def read_header(source: Source) -> Header:
+    """Reads a JPEG's header, and no more of the file than that.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, bytes-like or FileRange
+        The JPEG.
+
+    Returns
+    -------
+    Header
+        Also of kinds that `decode` does not support, such as 12-bit files, and of images of any size.
+
+    Raises
+    ------
+    JpegError
+        If there is no JPEG header, or not all of it.
+    OSError
+        If the file cannot be read.
+    TypeError
+        If `source` is none of these.
+    """
+    width, height, components, color, sof, precision, interval, orientation, nbytes, factors = _decode.read_header(source)
+    if orientation >= 5:
+        width, height = height, width
+    return Header(
+        width=width,
+        height=height,
+        components=components,
+        color_space=_COLOR_SPACES[color],
+        subsampling=_subsampling(components, factors),
+        progressive=sof in (2, 6, 10, 14),
+        precision=precision,
+        restart_interval=interval,
+        orientation=orientation,
+        nbytes=nbytes,
+    )

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What ``fastimg load`` writes: a ``.npy`` file with its space reserved, and a table, together or not at all."""
+
+import contextlib
+import csv
+import errno
+import io
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+
+import fastimg
+
+_CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+
+
+class FileSet:
+    """Files written under temporary names in their own folder, and renamed when all are whole.
+
+    A context manager: whatever was not published by the end of the block is removed.
+    """
+
+    def __init__(self) -> None:
+        self._files: list[BinaryIO] = []
+        self._names: list[tuple[str, str]] = []  # temporary, final
+
+    def create(self, path: str) -> BinaryIO:
+        """Open a new file that `publish` will name `path`.
+
+        Parameters
+        ----------
+        path : str
+            The name in the end. A file of that name stays as it is until then.
+
+        Returns
+        -------
+        binary file
+            Empty, open for reading and writing; the set closes it.
+
+        Raises
+        ------
+        OSError
+            The file cannot be created.
+        """
+        # Short and of constant length: the final name may already be as long as the file system allows.
+        temporary = os.path.join(os.path.dirname(path), f".fastimg-{secrets.token_hex(8)}.tmp")
+        self._names.append((temporary, path))  # before the file exists: Ctrl-C may come between the two
+        file = open(temporary, "x+b")
+        self._files.append(file)
+        return file
+
+    def publish(self) -> None:
+        """Write everything to the disk and give the files their names, the first created last.
+
+        Raises
+        ------
+        OSError
+            A write or a rename failed. No file of this set is left under its final name.
+        """
+        for file in self._files:
+            file.flush()
+            os.fsync(file.fileno())
+        tried = []
+        try:
+            for temporary, path in reversed(self._names):
+                tried.append((temporary, path))
+                os.replace(temporary, path)
+        except BaseException:
+            for temporary, path in tried:
+                if not os.path.lexists(temporary):
+                    _remove(path)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for temporary, _ in self._names:
+            _remove(temporary)
+        for file in self._files:
+            with contextlib.suppress(OSError):  # close tries again to write what a full disk refused
+                file.close()
+
+
+def row_shape(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -> tuple[int, int, int]:
+    """Give the shape of one image as `fastimg.load` will store it, from the crop or the first usable header.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The images.
+    options : mapping
+        The options of `fastimg.load`.
+    on_error : {"raise", "fill"}
+        What a header that cannot be used is: an error, or passed over.
+
+    Returns
+    -------
+    tuple of int
+        (C, H, W) or (H, W, C).
+
+    Raises
+    ------
+    JpegError, OSError
+        A header cannot be used, or with "fill" none can.
+    """
+    channels = 1 if options["mode"] == "L" else 3
+    if options["crop"] is not None:
+        height, width = options["crop"][2:]
+    else:
+        height, width = _first_size(paths, options, on_error)
+    return (channels, height, width) if options["layout"] == "CHW" else (height, width, channels)
+
+
+def _first_size(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -> tuple[int, int]:
+    first: Exception | None = None
+    for path in paths:
+        try:
+            header = fastimg.read_header(path)
+            if header.width * header.height > options["max_pixels"]:
+                # load refuses such an image, and no disk space is reserved for what a header may lie about
+                size = f"{header.width} x {header.height}"
+                raise fastimg.ImageTooLargeError(
+                    f"{path}: {size} is over max_pixels, {options['max_pixels']}"
+                )
+        except (fastimg.JpegError, OSError) as error:
+            if on_error == "raise":
+                raise
+            first = first or error
+            continue
+        turned = header.orientation >= 5 and not options["orient"]
+        return (header.width, header.height) if turned else (header.height, header.width)
+    raise fastimg.JpegError(f"none of {len(paths)} images can be loaded; the first: {first}")
+
+
+def create_array(
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], name: str
+) -> np.memmap[Any, np.dtype[Any]]:
+    """Write the head of a ``.npy`` file, reserve the space of its data, and map that into memory.
+
+    Parameters
+    ----------
+    file : binary file
+        Empty, open for reading and writing.
+    shape : tuple of int
+        Shape of the array, none of them 0.
+    dtype : numpy.dtype
+        Its type.
+    name : str
+        The file's name in errors.
+
+    Returns
+    -------
+    numpy.memmap
+        All zeros, C order; its first byte is 64-byte aligned in the file.
+
+    Raises
+    ------
+    OSError
+        The disk has no room (ENOSPC), or the file cannot be written.
+    """
+    descr = np.lib.format.dtype_to_descr(dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)  # pads to a multiple of 64 bytes
+    start = file.tell()
+    nbytes = dtype.itemsize
+    for length in shape:
+        nbytes *= length
+    try:
+        reserve(file, start + nbytes)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot reserve {nbytes:,} bytes: {error.strerror}", name) from None
+    return np.memmap(file, dtype, "r+", start, shape)
+
+
+def reserve(file: BinaryIO, nbytes: int) -> None:
+    """Make a file `nbytes` long, with room on the disk for all of them.
+
+    A page of a mapped file that finds the disk full at its first write is a SIGBUS, which ends the process;
+    here the same lack is an OSError.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing, at its end, and not longer than `nbytes`.
+    nbytes : int
+        Length of the file in the end. What is added reads as zeros.
+
+    Raises
+    ------
+    OSError
+        No room (ENOSPC), too long for a limit (EFBIG), or another error of the file system.
+    """
+    file.flush()
+    fallocate = getattr(os, "posix_fallocate", None)  # macOS has none
+    if fallocate is not None:
+        try:
+            fallocate(file.fileno(), 0, nbytes)
+            return
+        except OSError as error:
+            if error.errno not in _CANNOT_RESERVE:
+                raise
+    zeros = bytes(1 << 20)
+    left = nbytes - file.tell()
+    while left > 0:
+        left -= file.write(zeros[: min(left, len(zeros))])
+    file.flush()
+
+
+def write_table(
+    file: BinaryIO, paths: Sequence[str], labels: Sequence[int], errors: Mapping[int, str]
+) -> None:
+    """Write the CSV table that says what each row of the array is.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing. Paths are written as the bytes that the system knows them by.
+    paths : sequence of str
+        The file of each row.
+    labels : sequence of int
+        Its label; empty if there are none.
+    errors : mapping of int to str
+        What went wrong with the rows that failed.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("row", "path", "label", "error"))
+    for row, path in enumerate(paths):
+        table.writerow((row, path, labels[row] if labels else "", errors.get(row, "")))
+    text.detach()  # flushes; the file stays open
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How many threads, and their life: none outlives the call that started it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tqdm import tqdm
+
+from fastimg import _decode
+
+Progress: TypeAlias = "bool | Callable[[int, int], object]"
+
+#: The caller begins alone: what is done by then never pays for starting threads.
+ALONE_NS = 1_000_000
+
+#: How often a single thread comes back to look for Ctrl-C, and a waiting one to report progress.
+SLICE_NS = 50_000_000
+WAKE_SECONDS = 0.05
+
+
+@lru_cache(maxsize=1)
+def _cgroup_cpus() -> float:
+    """The CPUs that a container's quota is worth (cgroup v2, then v1); infinite without one."""
+    for quota_file, period_file in (
+        ("/sys/fs/cgroup/cpu.max", None),
+        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+    ):
+        try:
+            words = Path(quota_file).read_text().split()
+            if period_file:
+                words.append(Path(period_file).read_text())
+            quota, period = float(words[0]), float(words[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        if quota > 0 and period > 0:
+            return quota / period
+    return float("inf")
+
+
+def default_num_threads() -> int:
+    """The number of threads used when none is given.
+
+    Returns
+    -------
+    int
+        FASTIMG_NUM_THREADS if that is set; 1 in a daemonic process (a data loader's worker: its siblings have the
+        other CPUs); else the CPUs this process may use, by affinity and by cgroup quota.
+
+    Raises
+    ------
+    ValueError
+        If FASTIMG_NUM_THREADS is not an integer of at least 1.
+    """
+    wanted = os.environ.get("FASTIMG_NUM_THREADS")
+    if wanted:
+        if not wanted.isascii() or not wanted.isdigit() or int(wanted) < 1:
+            raise ValueError(f"FASTIMG_NUM_THREADS must be an integer of at least 1, found {wanted!r}")
+        return int(wanted)
+    process = sys.modules.get("multiprocessing.process")
+    if process and process.current_process().daemon:
+        return 1
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, round(_cgroup_cpus()) if _cgroup_cpus() < cpus else cpus))
+
+
+def check_num_threads(num_threads: Any) -> None:
+    """Refuses what is neither None nor an integer of at least 1."""
+    if num_threads is None:
+        return
+    if isinstance(num_threads, bool) or not hasattr(num_threads, "__index__"):
+        raise TypeError(f"num_threads must be None or an integer, found {num_threads!r}")
+    if num_threads < 1:
+        raise ValueError(f"num_threads must be at least 1, found {num_threads}")
+
+
+def check_progress(progress: Any) -> None:
+    """Refuses what is neither a bool nor callable."""
+    if not isinstance(progress, bool) and not callable(progress):
+        raise TypeError(f"progress must be True, False or a callable (done, total), found {progress!r}")
+
+
+class _Crew:
+    """Threads that run one batch. Their errors are kept for the caller; nothing is printed."""
+
+    def __init__(self, batch: _decode.Batch, count: int) -> None:
+        self.batch = batch
+        self.errors: list[BaseException] = []
+        self.threads: list[threading.Thread] = []
+        for _ in range(count):
+            thread = threading.Thread(target=self._work, name="fastimg", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more; those there are will do
+                break
+            self.threads.append(thread)
+
+    def _work(self) -> None:
+        try:
+            self.batch.run(0)
+        except BaseException as error:
+            self.errors.append(error)
+
+    def wait(self, report: Callable[[], None]) -> None:
+        for thread in self.threads:
+            while thread.is_alive():
+                thread.join(WAKE_SECONDS)
+                report()
+        if self.errors:
+            raise self.errors[0]
+
+    def stop(self) -> None:
+        """Cancels and joins, whatever signals arrive meanwhile."""
+        self.batch.cancel()
+        for thread in self.threads:
+            while thread.is_alive():
+                try:
+                    thread.join()
+                except KeyboardInterrupt:
+                    continue  # one is on its way already
+
+
+def _run(batch: _decode.Batch, num_threads: int | None, report: Callable[[], None]) -> None:
+    crew = None
+    try:
+        batch.run(ALONE_NS)
+        if not batch.exhausted:
+            count = min(num_threads or default_num_threads(), len(batch) - batch.done)
+            if count > 1:
+                crew = _Crew(batch, count)
+                crew.wait(report)
+        while not batch.exhausted:
+            batch.run(SLICE_NS)
+            report()
+    except BaseException:
+        if crew:
+            crew.stop()
+        raise
+
+
+def run_batch(batch: _decode.Batch, num_threads: int | None, progress: Progress = False) -> None:
+    """Runs a batch to its end.
+
+    Parameters
+    ----------
+    batch : Batch
+        With at least one job.
+    num_threads : int or None
+        None: `default_num_threads`.
+    progress : bool or callable
+        True: a tqdm bar; a callable gets (done, total) now and then, and at the end.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Within 50 ms and one image of Ctrl-C; the threads have ended.
+    """
+    total = len(batch)
+    if progress is False:
+        _run(batch, num_threads, lambda: None)
+    elif progress is True:
+        with tqdm(total=total, unit="img", smoothing=0.1) as bar:
+            _run(batch, num_threads, lambda: _advance(bar, batch.done))
+            _advance(bar, batch.done)
+    else:
+        _run(batch, num_threads, lambda: _report(progress, batch.done, total))
+        progress(batch.done, total)
+
+
+def _advance(bar: Any, done: int) -> None:
+    bar.update(done - bar.n)
+
+
+def _report(progress: Callable[[int, int], object], done: int, total: int) -> None:
+    if done < total:  # the last report is the caller's
+        progress(done, total)

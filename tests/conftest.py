@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures that several test files share; the files themselves are made by `jpegs`."""
+
+import os
+import pathlib
+import signal
+import sys
+from typing import NamedTuple
+
+import hypothesis
+import numpy as np
+import pytest
+
+# `jpegs` and `leak_probe` lie beside this file, whatever import mode pytest runs in.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import jpegs
+
+# The same examples in every run: a failure seen once can be seen again, and a run's time is known.
+hypothesis.settings.register_profile("fastimg", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("fastimg")
+
+
+class Batch(NamedTuple):
+    """Files and what is in them; `images` are uint8 (3, height, width), RGB and upright."""
+
+    paths: list
+    data: list
+    images: list
+
+
+def _write(folder, files):
+    paths = []
+    for i, data in enumerate(files):
+        path = folder / f"{i:03d}.jpg"
+        path.write_bytes(data)
+        paths.append(str(path))
+    return Batch(paths, list(files), [jpegs.reference(data) for data in files])
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The root of the photo collections."""
+    root = os.environ.get("FASTIMG_TEST_DATA")
+    if not root or not os.path.isdir(root):
+        pytest.skip("FASTIMG_TEST_DATA does not name a folder")
+    return pathlib.Path(root)
+
+
+@pytest.fixture(scope="session")
+def batch(tmp_path_factory):
+    """37 files of one size, of every subsampling, baseline and progressive."""
+    kinds = list(jpegs.SUBSAMPLINGS)
+    files = [
+        jpegs.jpeg(24, 31, kinds[i % len(kinds)], seed=i, progressive=i % 4 == 3) for i in range(37)
+    ]
+    return _write(tmp_path_factory.mktemp("batch"), files)
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory):
+    """19 files of as many sizes."""
+    kinds = list(jpegs.SUBSAMPLINGS)
+    files = [jpegs.jpeg(9 + 3 * i, 40 - i, kinds[i % len(kinds)], seed=i) for i in range(19)]
+    return _write(tmp_path_factory.mktemp("mixed"), files)
+
+
+@pytest.fixture(scope="session")
+def slow_path(tmp_path_factory):
+    """A file that takes milliseconds to decode, so that a load of thousands can be interrupted."""
+    path = tmp_path_factory.mktemp("slow") / "slow.jpg"
+    path.write_bytes(jpegs.turbo(jpegs.pixels(480, 640), "4:4:4", quality=95))
+    return str(path)
+
+
+@pytest.fixture
+def child_env():
+    """The environment in which a child process imports the same fastimg as this process."""
+    import fastimg
+
+    roots = [str(pathlib.Path(fastimg.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
+
+
+@pytest.fixture
+def sigint():
+    """Python's own SIGINT handler, which a shell's background job does not have."""
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, old)
+
+
+@pytest.fixture
+def silent(capfd):
+    """The test must print nothing: libjpeg's messages go into exceptions."""
+    yield
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def bad_files(tmp_path):
+    """One file for each way to fail, by the name of the error class that it must raise."""
+    good = jpegs.jpeg(24, 31)
+    files = {
+        "CorruptJpegError": jpegs.bad_codes(),
+        "TruncatedJpegError": jpegs.truncated(good),
+        "UnsupportedJpegError": b"This is not a picture at all.\n" * 9,
+        "ImageTooLargeError": jpegs.reframed(good, height=65500, width=65500),
+    }
+    paths = {}
+    for name, data in files.items():
+        path = tmp_path / f"{name}.jpg"
+        path.write_bytes(data)
+        paths[name] = str(path)
+    paths["FileNotFoundError"] = str(tmp_path / "missing.jpg")
+    paths["IsADirectoryError"] = str(tmp_path)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def sentinel():
+    """A value for memory that must not be written, and one for memory that must."""
+    return np.uint8(0xA5)
