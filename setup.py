@@ -36,7 +36,9 @@ def jpeg_flags() -> tuple[list[str], list[str]]:
     """Compiler and linker flags for libjpeg-turbo."""
     root = os.environ.get("FASTIMG_JPEG_ROOT")
     if root:
-        lib = next((d for d in (f"{root}/lib64", f"{root}/lib") if glob.glob(f"{d}/libjpeg.*")), f"{root}/lib")
+        lib = next(
+            (d for d in (f"{root}/lib64", f"{root}/lib") if glob.glob(f"{d}/libjpeg.*")), f"{root}/lib"
+        )
         return [f"-I{root}/include"], [f"-L{lib}", "-ljpeg", f"-Wl,-rpath,{lib}"]
 
     def ask(flag: str) -> list[str]:

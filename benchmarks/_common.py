@@ -3,8 +3,9 @@
 
 How to read any of the tables: every contestant does the same job in every round, in blocks that take turns,
 with the order rotated from block to block; so a machine that slows down for a while slows all of them
-down. A ratio is taken within each round, and the median of the rounds' ratios is shown. Ratios carry from
-machine to machine; absolute figures do not.
+down. A rate is made of each block's median over the rounds; "min" and "max" are the slowest and the fastest
+whole round. A ratio is the median, over all blocks of all rounds, of two contestants' times for the same block in
+the same round, that is, within a second or so. Ratios carry from machine to machine; absolute figures do not.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -235,14 +235,14 @@ def interleave(
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
     desc: str = "timing",
-) -> dict[str, list[float]]:
-    """Return {name: seconds of each round}; jobs[name](block) is called for every block in every round.
+) -> dict[str, np.ndarray]:
+    """Return {name: seconds (rounds, blocks)}; jobs[name](block) is called for every block in every round.
 
     The jobs take turns block by block, in an order that is rotated each time, so that a disturbance of any
     length falls on all of them, and none always follows the same state of the caches.
     """
     names = list(jobs)
-    seconds = {name: [0.0] * rounds for name in names}
+    seconds = {name: np.zeros((rounds, blocks)) for name in names}
     gc.collect()
     gc.disable()  # as timeit does: a collection would land on whoever is running
     try:
@@ -252,32 +252,36 @@ def interleave(
                 for name in names[shift:] + names[:shift]:
                     start = clock()
                     jobs[name](turn % blocks)
-                    seconds[name][turn // blocks] += clock() - start
+                    seconds[name][turn // blocks, turn % blocks] = clock() - start
                     bar.update()
     finally:
         gc.enable()
     return seconds
 
 
-def ratio(of: Sequence[float], to: Sequence[float]) -> float:
-    """Return the median over rounds of `of` / `to`."""
-    return median(a / b for a, b in zip(of, to, strict=True))
+def ratio(of: np.ndarray, to: np.ndarray) -> float:
+    """Return the median of `of` / `to`, both seconds (rounds, blocks)."""
+    return float(np.median(of / to))
 
 
-def summarize(
-    seconds: Mapping[str, Sequence[float]], amount: float, subject: str
-) -> dict[str, dict[str, Any]]:
+def summarize(seconds: Mapping[str, np.ndarray], amount: float, subject: str) -> dict[str, dict[str, Any]]:
     """Return {name: rate, min, max, times that `subject` is as fast}, fastest first.
 
-    Rates are `amount` a second; each of `seconds` is what one round took.
+    The order is that of the ratios, which a noisy machine disturbs less, or of the rates without a subject.
+    Rates are `amount` a second, where `amount` is what a round does; `seconds` is that of `interleave`.
     """
-    rows = {}
-    for name, values in sorted(seconds.items(), key=lambda item: median(item[1])):
-        rates = [amount / value for value in values]
-        rows[name] = {"rate": median(rates), "min": min(rates), "max": max(rates), "seconds": list(values)}
+    rows: dict[str, dict[str, Any]] = {}
+    for name, values in seconds.items():
+        totals = values.sum(axis=1)  # (rounds,)
+        rows[name] = {
+            "rate": float(amount / np.median(values, axis=0).sum()),
+            "min": float(amount / totals.max()),
+            "max": float(amount / totals.min()),
+            "round_seconds": totals.tolist(),
+        }
         if subject in seconds:
             rows[name]["subject_is_times"] = ratio(values, seconds[subject])
-    return rows
+    return dict(sorted(rows.items(), key=lambda item: item[1].get("subject_is_times", -item[1]["rate"])))
 
 
 # Output

@@ -89,9 +89,8 @@ def bench_scaling(
         out[:] = 0
         peer.load(paths, out, max(threads))
         verify(checksums(out), expected, peer.name)
-    names = {(peer.name, n): f"{peer.name}, {n}" for peer in peers for n in threads}
-    seconds: dict[str, list[float]] = {name: [] for name in names.values()}
     everyone = [(peer, n) for peer in peers for n in threads]
+    seconds = {(peer.name, n): np.zeros((rounds, 1)) for peer, n in everyone}
     with tqdm(total=rounds * len(everyone), desc="scaling") as bar:
         for turn in range(rounds):
             shift = turn * len(everyone) // rounds
@@ -99,22 +98,20 @@ def bench_scaling(
                 spoil(out)
                 start = time.perf_counter()
                 peer.load(paths, out, n)
-                seconds[names[peer.name, n]].append(time.perf_counter() - start)
+                seconds[peer.name, n][turn] = time.perf_counter() - start
                 verify(checksums(out, SPOILED), expected[::SPOILED], f"{peer.name} with {n} threads")
                 bar.update()
 
     results: dict[str, Any] = {}
     cells = []
     for peer, n in everyone:
-        mine = seconds[names[peer.name, n]]
-        ours = seconds.get(f"fastimg, {n}")
-        rates = [len(paths) / value for value in mine]
-        row = {"rate": median(rates), "min": min(rates), "max": max(rates), "seconds": mine}
-        row["scaling"] = common.ratio(seconds[names[peer.name, threads[0]]], mine)
-        if ours:
-            row["fastimg_is_times"] = common.ratio(mine, ours)
+        mine = seconds[peer.name, n]
+        row = common.summarize({"": mine}, len(paths), "fastimg")[""]
+        row["scaling"] = common.ratio(seconds[peer.name, threads[0]], mine)
+        if ("fastimg", n) in seconds:
+            row["fastimg_is_times"] = common.ratio(mine, seconds["fastimg", n])
         results.setdefault(peer.name, {})[n] = row
-        times = f"{row['fastimg_is_times']:.2f} x" if ours else "-"
+        times = f"{row['fastimg_is_times']:.2f} x" if "fastimg_is_times" in row else "-"
         speeds = [f"{row[key]:.0f}" for key in ("rate", "min", "max")]
         cells.append([peer.name, str(n), *speeds, f"{row['scaling']:.2f} x", times])
     print(f"\nscaling: {len(paths)} files of {SIDE} x {SIDE} into {out.shape} uint8, {rounds} rounds\n")

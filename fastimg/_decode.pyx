@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# cython: language_level=3, binding=False, embedsignature=False
+# cython: language_level=3, binding=False, embedsignature=False, autotestdict=False
 # cython: freethreading_compatible=True
 """The compiled half of fastimg: coerce, check, release the GIL, make one call into the core, check its status."""
 
@@ -15,6 +15,8 @@ from libc.string cimport memcpy, memset
 from fastimg._fi cimport *
 
 import os
+import sys
+from _thread import allocate_lock, start_new_thread
 
 import numpy
 
@@ -22,6 +24,8 @@ from fastimg.errors import Failure, make_error
 from fastimg.sources import FileRange, check_buffer, encode_path
 
 cdef tuple FORMATS = ("B", "f", "e")  # the buffer protocol's names, in the order of fi_dtype
+cdef str NATIVE = "@=<" if sys.byteorder == "little" else "@=>"  # prefixes of this machine's byte order
+cdef dict FORMAT_NAMES = {"Zf": "complex64", "Zd": "complex128"}
 cdef int IDLE_WORKERS = 8
 cdef list idle = []
 
@@ -31,6 +35,7 @@ fi_init(os.environ.get("FASTIMG_CPU", "") == "c")
 cdef class View:
     """Owns a view of somebody's memory."""
     cdef Py_buffer buffer
+    cdef Py_ssize_t strides[4]  # of an output, also where its owner leaves them out
     cdef bint held
 
     def __cinit__(self, source, int flags):
@@ -135,16 +140,23 @@ cdef object coerce(source, fi_source *target):
 cdef View output_view(out, tuple shape):
     """A writable view of `out`, whose shape must be `shape`. Errors speak of `out`."""
     cdef View view
-    cdef int ndim = len(shape)
+    cdef int ndim = len(shape), i
     if not PyObject_CheckBuffer(out):
         raise TypeError(f"out must have a writable buffer (an array, a memmap, tensor.numpy()), found {type(out).__name__}")
     try:
         view = View(out, PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE)
     except (BufferError, ValueError) as error:
-        raise ValueError(f"out must be writable: {error}") from None
+        if memoryview(out).readonly:
+            raise ValueError(f"out must be writable, found a read-only {type(out).__name__}") from None
+        raise ValueError(f"out must have a strided buffer: {error}") from None
     found = tuple([view.buffer.shape[i] for i in range(view.buffer.ndim)])
     if found != shape:
         raise ValueError(f"out must have shape {shape}, found {found}")
+    for i in range(ndim - 1, -1, -1):
+        if view.buffer.strides != NULL:
+            view.strides[i] = view.buffer.strides[i]
+        else:  # as ctypes has it
+            view.strides[i] = view.buffer.itemsize if i == ndim - 1 else view.strides[i + 1] * view.buffer.shape[i + 1]
     return view
 
 
@@ -154,21 +166,28 @@ cdef Py_ssize_t bind_output(View view, Options options, int first_axis, fi_outpu
     cdef int y = first_axis + (1 if options.planar else 0), x = y + 1
     cdef Py_ssize_t item = fi_item_nbytes(&options.core), pixel = item if options.planar else item * options.channels
     cdef str format = "B" if b.format == NULL else (<bytes>b.format).decode("ascii", "replace")
-    if format.lstrip("@=") != FORMATS[<int>options.core.dtype] or b.itemsize != item:
-        raise TypeError(f"out must have dtype {options.dtype}, found {numpy.dtype(format)}")
-    if (b.shape[x] > 1 and b.strides[x] != pixel) or (
-            not options.planar and options.channels > 1 and b.strides[x + 1] != item):
+    if format.lstrip(NATIVE) != FORMATS[<int>options.core.dtype] or b.itemsize != item:
+        raise TypeError(f"out must have dtype {options.dtype}, found {dtype_name(format)}")
+    if (b.shape[x] > 1 and view.strides[x] != pixel) or (
+            not options.planar and options.channels > 1 and view.strides[x + 1] != item):
         raise ValueError(f"out must have rows of contiguous pixels, found strides {strides_of(view)}")
     target.data = <uint8_t *>b.buf
-    target.plane_stride = b.strides[first_axis] if options.planar else 0
-    target.row_stride = b.strides[y]
+    target.plane_stride = view.strides[first_axis] if options.planar else 0
+    target.row_stride = view.strides[y]
     target.height = b.shape[y]
     target.width = b.shape[x]
     return 0
 
 
+cdef object dtype_name(str format):
+    try:
+        return numpy.dtype(format)
+    except TypeError:  # the two spell some formats differently
+        return FORMAT_NAMES.get(format, f"buffer format {format!r}")
+
+
 cdef tuple strides_of(View view):
-    return tuple([view.buffer.strides[i] for i in range(view.buffer.ndim)])
+    return tuple([view.strides[i] for i in range(view.buffer.ndim)])
 
 
 cdef int set_crop(fi_crop *target, crop) except -1:
@@ -263,7 +282,7 @@ def read_header(source):
     worker = take_worker()
     try:
         with nogil:
-            status = fi_read_header(worker.core, &core_source, &header, &failure)
+            status = fi_read_header(worker.core, &core_source, 0, &header, &failure)
     finally:
         give_back(worker)
     if status != FI_OK:
@@ -356,11 +375,17 @@ cdef class Batch:
         return self.core.next >= self.core.count
 
     def set_output(self, out, shape):
-        """From now on images are decoded, into `out` of that shape, or into a list of arrays of a list of shapes."""
+        """From now on images are decoded: into `out` of that shape, or into a list of arrays of a list of shapes.
+
+        None for `out`: into nothing, and `shape` is how many of the jobs are left.
+        """
         cdef View view
         cdef size_t i
         cdef fi_output first
-        if isinstance(shape, list):
+        cdef size_t count = self.core.count
+        if out is None:
+            count = shape
+        elif isinstance(shape, list):
             if len(out) != len(shape):
                 raise ValueError(f"out must be a list of {len(shape)} arrays, found {len(out)}")
             for i in range(self.core.count):
@@ -373,12 +398,13 @@ cdef class Batch:
             self.keep.append(view)
             for i in range(self.core.count):
                 self.core.jobs[i].out = first
-                self.core.jobs[i].out.data = first.data + <Py_ssize_t>i * view.buffer.strides[0]
+                self.core.jobs[i].out.data = first.data + <Py_ssize_t>i * view.strides[0]
         for i in range(self.core.count):
             fi_failure_free(self.core.jobs[i].failure)
             self.core.jobs[i].failure = NULL
         free(self.core.headers)
         self.core.headers = NULL
+        self.core.count = count
         self.core.next = 0
         self.core.done = 0
 
@@ -415,6 +441,62 @@ cdef class Batch:
                     &failure) == FI_OK:
                 size[2 * i] = plan.out_height
                 size[2 * i + 1] = plan.out_width
+
+
+cdef class Crew:
+    """Threads that run one batch.
+
+    They are started, and waited for, without a single bytecode in between: wherever Ctrl-C strikes, every thread that
+    runs is known, and `stop` ends it. What goes wrong in a thread is kept for the caller; nothing is printed.
+    """
+    cdef Batch batch
+    cdef list locks  # a thread releases its own when it ends
+    cdef list errors
+
+    def __cinit__(self, Batch batch not None):
+        self.batch = batch
+        self.locks = []
+        self.errors = []
+
+    def start(self, int count):
+        """Starts up to `count` threads, as many as the system gives."""
+        for _ in range(count):
+            lock = allocate_lock()
+            lock.acquire()
+            try:
+                start_new_thread(self.work, (lock,))
+            except RuntimeError:
+                break
+            self.locks.append(lock)
+
+    def work(self, lock):
+        """One thread's life."""
+        try:
+            self.batch.run(0)
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            lock.release()
+
+    def wait(self, double seconds):
+        """Whether all threads have ended, after at most `seconds`; their first error is raised then."""
+        while self.locks:
+            if not self.locks[-1].acquire(True, seconds):
+                return False
+            self.locks.pop()
+        if self.errors:
+            raise self.errors[0]
+        return True
+
+    def stop(self):
+        """Ends all threads, whatever signals arrive meanwhile."""
+        self.batch.cancel()
+        while self.locks:
+            try:
+                if self.locks[-1].acquire(True, 1.0):
+                    self.locks.pop()
+            except KeyboardInterrupt:
+                pass  # one is on its way already
 
 
 def core_info():

@@ -103,7 +103,8 @@ cdef extern from "_core/fi.h" nogil:
     fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop *crop, bint flip,
                         const fi_output *out, fi_failure *failure)
     const char *fi_worker_notes(const fi_worker *worker)
-    fi_status fi_read_header(fi_worker *worker, const fi_source *source, fi_header *header, fi_failure *failure)
+    fi_status fi_read_header(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_header *header,
+                             fi_failure *failure)
     const char *fi_status_name(fi_status status)
     void fi_failure_free(fi_failure *failure)
 

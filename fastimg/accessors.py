@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fastimg import _decode
+from fastimg.errors import JpegError
 from fastimg.loading import OnError, Task, check_on_error
 from fastimg.options import MAX_PIXELS, Crop, Statistic, make_options, parse_crop, parse_flip
 from fastimg.sources import Source, SourceList
 from fastimg.threads import check_num_threads
 
-Indices = npt.NDArray[np.int64]
+Indices: TypeAlias = npt.NDArray[np.int64]
+Index: TypeAlias = "SupportsIndex | slice | list[int] | list[bool] | npt.NDArray[Any] | tuple[Any, ...]"
 
 
 def _resolve_int(index: Any, length: int) -> int:
@@ -83,6 +85,8 @@ def resolve(index: Any, length: int) -> int | Indices:
 class _Accessor:
     """What both accessors share: sources, options, and the ways to index."""
 
+    ndim: int
+
     def __init__(
         self,
         sources: Iterable[Source],
@@ -107,13 +111,17 @@ class _Accessor:
         self._flip = parse_flip(flip)
         self._num_threads = num_threads
         self._on_error: OnError = on_error
-        self._arguments = (mode, layout, orient, np.dtype(dtype).name, _plain(mean), _plain(std), strict, max_pixels)
-        self._options: _decode.Options = make_options(mode, layout, orient, dtype, mean, std, strict, max_pixels)
+        self._options: _decode.Options = make_options(
+            mode, layout, orient, dtype, mean, std, strict, max_pixels
+        )
+        self._arguments = (
+            mode, layout, orient, self._options.dtype.name, _plain(mean), _plain(std), strict, max_pixels
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self._sources)
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Index) -> Any:
         rest: tuple[Any, ...] = ()
         if isinstance(index, tuple):
             if not index:
@@ -136,7 +144,8 @@ class _Accessor:
             yield self[i]
 
     def __repr__(self) -> str:
-        return f"<fastimg.{type(self).__name__} shape={self.shape} dtype={self.dtype}>"
+        mode, layout, _, dtype, *_ = self._arguments  # the shape would have to be read
+        return f"<fastimg.{type(self).__name__}: {len(self)} images, {mode}, {layout}, {dtype}>"
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_options"}
@@ -146,7 +155,14 @@ class _Accessor:
         self._options = make_options(*self._arguments)
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
-        return type(self).__name__, self._sources.__getstate__(), self._arguments, self._crop, self._flip
+        return (
+            type(self).__name__,
+            self._sources.token(),
+            self._arguments,
+            self._crop,
+            self._flip,
+            self._on_error,
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -156,18 +172,13 @@ class _Accessor:
     def dtype(self) -> np.dtype[Any]:
         raise NotImplementedError
 
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
     def _task(self, indices: Indices) -> Task:
         return Task(
             self._sources, indices, self._options, self._crop, self._flip, self._num_threads, self._on_error
         )
 
     def _load_one(self, index: int) -> Any:
-        raise NotImplementedError
+        return self._load_many(np.array([index], np.int64))[0]
 
     def _load_many(self, indices: Indices) -> Any:
         raise NotImplementedError
@@ -207,6 +218,7 @@ class ImageFileAccessor(_Accessor):
     """
 
     _size: tuple[int, int] | None = None
+    ndim = 4
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -239,11 +251,14 @@ class ImageFileAccessor(_Accessor):
                 return height, width
         raise ValueError(f"none of {len(self)} images has a readable header")
 
-    def _load_one(self, index: int) -> Any:
-        return self._task(np.array([index], np.int64)).load(size=self._image_size())[0]
+    def _size_if_known(self) -> tuple[int, int] | None:
+        try:
+            return self._image_size()
+        except (JpegError, OSError):
+            return None  # the first image is nobody's concern who asks for others
 
     def _load_many(self, indices: Indices) -> Any:
-        return self._task(indices).load(size=self._image_size())
+        return self._task(indices).load(size=self._size_if_known())
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         return images[(slice(None), *rest)]
@@ -271,9 +286,9 @@ class ImageFileAccessor(_Accessor):
         chosen = resolve(indices, len(self))
         if isinstance(chosen, int):
             raise TypeError("indices must choose a batch, found an int; use a list of one")
-        return self._task(chosen).load(out, self._image_size())
+        return self._task(chosen).load(out, self._size_if_known())
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """All images, decoded. `copy=False` is a ValueError: there is no array yet that could be shared."""
         if copy is False:
             raise ValueError("images have to be decoded: an array cannot be had without a copy")
@@ -306,6 +321,8 @@ class NonUniformImageFileAccessor(_Accessor):
     [(3, 375, 500), (3, 500, 333)]
     """
 
+    ndim = 1
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(N,)."""
@@ -315,9 +332,6 @@ class NonUniformImageFileAccessor(_Accessor):
     def dtype(self) -> np.dtype[Any]:
         """dtype('O'): an entry is an array."""
         return np.dtype(object)
-
-    def _load_one(self, index: int) -> Any:
-        return self._load_many(np.array([index], np.int64))[0]
 
     def _load_many(self, indices: Indices) -> Any:
         return self._task(indices).load_list()
@@ -350,7 +364,7 @@ class NonUniformImageFileAccessor(_Accessor):
             raise TypeError("indices must choose a batch, found an int; use a list of one")
         return self._task(chosen).load_list(out)
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """A 1-D object array of all images, decoded. `copy=False` is a ValueError."""
         if copy is False:
             raise ValueError("images have to be decoded: an array cannot be had without a copy")

@@ -2,11 +2,11 @@
 """The ``fastimg`` command: load, info, check."""
 
 import argparse
+import contextlib
 import dataclasses
 import io
 import json
 import os
-import stat
 import sys
 import time
 from collections import Counter, deque
@@ -15,27 +15,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import tqdm
+from tqdm import tqdm
 
 import fastimg
-from fastimg import _decode, find, loading, npy_file
+from fastimg import _decode, find, npy_file
+from fastimg.options import MAX_PIXELS, make_options
+from fastimg.threads import check_num_threads, default_num_threads
 
 Row = dict[str, str]  # what `check` says of one file: path, kind, reason
+
+STRICT = make_options("RGB", "CHW", True, "uint8", 0, 1, True, MAX_PIXELS)  # what `check` decodes with
 
 OPTIONS = (
     *("mode", "layout", "crop", "flip", "orient", "dtype", "mean", "std", "strict", "max_pixels"),
     "num_threads",
 )
-
-SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"RIFF": "RIFF, perhaps WebP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"<": "text, perhaps HTML or SVG",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,12 +59,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
+    except SystemExit:  # argparse has said what there is to say
+        _silence_stdout()
+        raise
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         _silence_stdout()
         return 1
-    except (fastimg.JpegError, OSError) as error:
+    except (fastimg.JpegError, OSError, MemoryError) as error:
         _complain(f"error: {error}")
         _silence_stdout()
         return 1
@@ -83,58 +80,60 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _load(args: argparse.Namespace) -> int:
-    folder, name = os.path.split(args.output)
-    if not name.endswith(".npy"):
-        raise ValueError(f"--output: expected a name that ends in .npy, found {args.output!r}")
-    if not os.path.isdir(folder or "."):
-        raise ValueError(f"--output: the folder {folder!r} does not exist")
-    stem = args.output.removesuffix(".npy")
-    outputs = [args.output, stem + ".files.csv", stem + ".labels.npy"]
-    for path in outputs:
-        if os.path.isdir(path):
-            raise ValueError(f"--output: {path!r} is a folder")
-
+    npy, table, labels_npy = _outputs(args.output)
     options = {key: getattr(args, key) for key in OPTIONS}
     fastimg.load([], **options)  # refuses a bad option before anything is touched
 
     paths, roots = _images(args.inputs)
-    labels: list[int] = []
-    class_names: list[str] = []
-    if args.labels:
-        labels, class_names = find.class_labels(paths, roots)
+    labels, class_names = find.class_labels(paths, roots) if args.labels else ([], [])
     shape = (len(paths), *npy_file.row_shape(paths, options, args.on_error))
+    failures: list[Any] = []
+    options["on_error"] = failures.append if args.on_error == "fill" else "raise"
+    options["progress"] = _wants_bar(args)
 
     with npy_file.FileSet() as files:
-        array = npy_file.create_array(files.create(outputs[0]), shape, np.dtype(args.dtype), outputs[0])
-        failures: list[Any] = []
-        options["on_error"] = failures.append if args.on_error == "fill" else "raise"
-        options["progress"] = not args.quiet and sys.stderr is not None and sys.stderr.isatty()
+        array = npy_file.create_array(files.create(npy), shape, np.dtype(args.dtype), npy)
         start = time.perf_counter()
         fastimg.load(paths, array, **options)
         seconds = time.perf_counter() - start
         array.flush()
         errors: dict[int, str] = {error.index: str(error) for error in failures}
-        npy_file.write_table(files.create(outputs[1]), paths, labels, errors)
+        npy_file.write_table(files.create(table), paths, labels, errors)
         if args.labels:
-            np.save(files.create(outputs[2]), np.array(labels, np.int64))
+            np.save(files.create(labels_npy), np.array(labels, np.int64))
         files.publish()
 
     for row in sorted(errors)[:10]:
         _complain(errors[row])
     if len(errors) > 10:
-        _complain(f"{len(errors) - 10} more failures: see {outputs[1]}")
+        _complain(f"{len(errors) - 10} more failures: see {table}")
+    if not args.labels and os.path.lexists(labels_npy):
+        _complain(f"warning: {labels_npy} is from an earlier run; its labels may be of other rows")
     nbytes = sum(_file_size(path) for row, path in enumerate(paths) if row not in errors)
     count = len(paths) - len(errors)
-    _say(f"{outputs[0]}: shape {shape}, dtype {array.dtype}, {array.nbytes:,} bytes")
+    _say(f"{npy}: shape {shape}, dtype {array.dtype}, {array.nbytes:,} bytes")
     _say(
         f"{count} images in {seconds:.2f} s: {count / seconds:.1f} images/s, "
         f"{nbytes / seconds / 1e6:.1f} MB/s of JPEG, {len(errors)} failures"
     )
-    if not args.labels and os.path.lexists(outputs[2]):
-        _complain(f"warning: {outputs[2]} is from an earlier run; its labels may be of other rows")
     if args.labels:
         _say(f"{len(class_names)} classes: " + ", ".join(f"{i} {name}" for i, name in enumerate(class_names)))
     return 1 if errors else 0
+
+
+def _outputs(npy: str) -> tuple[str, str, str]:
+    """Give the names of all that `load` may write, after a look at whether it can."""
+    folder, name = os.path.split(npy)
+    if not name.endswith(".npy"):
+        raise ValueError(f"--output: expected a name that ends in .npy, found {npy!r}")
+    if not os.path.isdir(folder or "."):
+        raise ValueError(f"--output: the folder {folder!r} does not exist")
+    stem = npy.removesuffix(".npy")
+    outputs = (npy, stem + ".files.csv", stem + ".labels.npy")
+    for path in outputs:
+        if os.path.isdir(path):
+            raise ValueError(f"--output: {path!r} is a folder")
+    return outputs
 
 
 def _images(inputs: Sequence[str]) -> tuple[list[str], list[str | None]]:
@@ -188,13 +187,14 @@ def _info(args: argparse.Namespace) -> int:
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return str(value)
 
 
 # ---- check
 
 
 def _check(args: argparse.Namespace) -> int:
+    check_num_threads(args.num_threads)
     rows: list[Row] = []
     paths: list[str] = []
     for name in args.inputs:
@@ -202,12 +202,10 @@ def _check(args: argparse.Namespace) -> int:
             paths += find.find_files(name, on_error=lambda error: rows.append(_unreadable(error)))
         else:
             paths.append(name)
-    num_threads = loading.default_num_threads() if args.num_threads is None else args.num_threads
-    if num_threads < 1:
-        raise ValueError(f"--num-threads: expected at least 1, found {num_threads}")
-    hide = args.quiet or sys.stderr is None or not sys.stderr.isatty()
     folders = len(rows)
-    for row in tqdm.tqdm(_examined(paths, num_threads), total=len(paths), disable=hide, unit="file"):
+    num_threads = args.num_threads or default_num_threads()
+    examined = _examined(paths, num_threads)
+    for row in tqdm(examined, total=len(paths), disable=not _wants_bar(args), unit="file"):
         if row is not None:
             rows.append(row)
     if args.json:
@@ -237,27 +235,26 @@ def _examined(paths: Sequence[str], num_threads: int) -> Iterator[Row | None]:
 
 def _examine(path: str) -> Row | None:
     try:
-        if stat.S_ISREG(os.stat(path).st_mode):  # verify refuses anything else, without blocking on it
-            with open(path, "rb", buffering=0) as file:
-                start = file.read(4)
-            if len(start) >= 2 and start[:2] != b"\xff\xd8":
-                known = [name for signature, name in SIGNATURES.items() if start.startswith(signature)]
-                reason = f"starts with {start.hex(' ').upper()}" + (f" ({known[0]})" if known else "")
-                return {"path": path, "kind": "not JPEG", "reason": reason}
-        warnings = _decode.verify(path)
-    except fastimg.ImageTooLargeError as error:
-        kind, reason = "too large", _reason(error, path)
-    except fastimg.UnsupportedJpegError as error:
-        kind, reason = "unsupported", _reason(error, path)
-    except fastimg.JpegError as error:
-        kind, reason = "broken", _reason(error, path)
+        notes = _decode.verify(path, STRICT)
     except OSError as error:
         kind, reason = "unreadable", _reason(error, path)
+    except fastimg.JpegError as error:
+        kind, reason = "broken", _reason(error, path)
+        if isinstance(error, fastimg.ImageTooLargeError):
+            kind = "too large"
+        elif isinstance(error, fastimg.UnsupportedJpegError):
+            kind = "unsupported" if _starts_as_jpeg(path) else "not JPEG"
     else:
-        if not warnings:
+        if not notes:
             return None
-        kind, reason = "odd", "; ".join(warnings)
+        kind, reason = "odd", "; ".join(notes)
     return {"path": path, "kind": kind, "reason": reason}
+
+
+def _starts_as_jpeg(path: str) -> bool:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read(2) == b"\xff\xd8"
+    return False
 
 
 def _unreadable(error: OSError) -> Row:
@@ -304,6 +301,10 @@ def _complain(text: str) -> None:
         print(f"fastimg: {_shown(text)}", file=sys.stderr)
 
 
+def _wants_bar(args: argparse.Namespace) -> bool:
+    return not args.quiet and sys.stderr is not None and sys.stderr.isatty()
+
+
 def _silence_stdout() -> None:
     """Point a stdout that cannot be written to nowhere, or Python complains once more at its exit."""
     try:
@@ -332,7 +333,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastimg",
         description="JPEG files straight into NumPy arrays.",
-        epilog="exit status: 0 fine, 1 something failed, 2 wrong use",
+        epilog="exit status: 0 fine, 1 something failed, 2 wrong use, 130 interrupted",
         formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the lines of the version
     )
     parser.add_argument(
@@ -359,9 +360,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument(
         "--no-strict", dest="strict", action="store_false", help="keep what damaged files still hold"
     )
-    load.add_argument(
-        "--max-pixels", type=int, default=178_956_970, help="refuse larger images (%(default)s)"
-    )
+    load.add_argument("--max-pixels", type=int, default=MAX_PIXELS, help="refuse larger images (%(default)s)")
     load.add_argument(
         "--on-error", choices=("raise", "fill"), default="fill", help="stop, or leave zeros (%(default)s)"
     )

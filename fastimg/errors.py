@@ -132,14 +132,23 @@ _JPEG_ERRORS: dict[str, tuple[type[JpegError], Callable[[Failure], str]]] = {
     "CUT_HEADER": (TruncatedJpegError, lambda f: f"ends in its header, after {f.detail[0]} bytes"),
     "NO_IMAGE": (
         CorruptJpegError,
-        lambda f: f"no image: marker ff {f.detail[1]:02x} at byte {f.detail[0]} comes before a frame and a scan",
+        lambda f: (
+            f"no image: marker ff {f.detail[1]:02x} at byte {f.detail[0]} comes before a frame and a scan"
+        ),
+    ),
+    "NO_PIXELS": (
+        CorruptJpegError,
+        lambda f: f"expected a size of at least 1 x 1, found height {f.detail[0]} and width {f.detail[1]}",
     ),
     "TOO_LARGE": (ImageTooLargeError, _too_large),
     "PRECISION": (UnsupportedJpegError, lambda f: f"{f.detail[0]} bits a sample; only 8 are supported"),
     "PROCESS": (UnsupportedJpegError, lambda f: f"a frame of type SOF{f.detail[0]} is not supported"),
     "COMPONENTS": (UnsupportedJpegError, lambda f: f"{f.detail[0]} components; 1, 3 and 4 are supported"),
     "COLOR": (UnsupportedJpegError, lambda f: f"unknown colour space of {f.detail[0]} components"),
-    "TRUNCATED": (TruncatedJpegError, lambda f: f"the data ends {_where(f)} ({f.text or 'scans are missing'})"),
+    "TRUNCATED": (
+        TruncatedJpegError,
+        lambda f: f"the data ends {_where(f)} ({f.text or 'scans are missing'})",
+    ),
     "CORRUPT": (CorruptJpegError, lambda f: f"damaged {_where(f)}: {f.text}"),
     "UNSUPPORTED": (UnsupportedJpegError, lambda f: f"not supported: {f.text}"),
     "SCANS": (CorruptJpegError, lambda f: f"more than {f.detail[0]} scans, which only costs time"),

@@ -101,7 +101,9 @@ def read_header(source: Source) -> Header:
     TypeError
         If `source` is none of these.
     """
-    width, height, components, color, sof, precision, interval, orientation, nbytes, factors = _decode.read_header(source)
+    width, height, components, color, sof, precision, interval, orientation, nbytes, factors = (
+        _decode.read_header(source)
+    )
     if orientation >= 5:
         width, height = height, width
     return Header(

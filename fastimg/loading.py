@@ -16,7 +16,7 @@ from fastimg.options import MAX_PIXELS, Crop, Statistic, make_options, parse_cro
 from fastimg.sources import Source, SourceList, check_many
 from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads, run_batch
 
-__all__ = ["decode", "default_num_threads", "load"]
+__all__ = ["decode", "default_num_threads", "load", "verify"]
 
 OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
 
@@ -35,7 +35,7 @@ def decode(
     std: Statistic = 1,
     strict: bool = True,
     max_pixels: int = MAX_PIXELS,
-) -> Any:
+) -> npt.NDArray[Any]:
     """Decodes one JPEG.
 
     Parameters
@@ -108,7 +108,7 @@ def load(
     num_threads: int | None = None,
     progress: Progress = False,
     on_error: OnError = "raise",
-) -> Any:
+) -> npt.NDArray[Any]:
     """Decodes many JPEGs into one array, on all cores, with the GIL released.
 
     Parameters
@@ -137,8 +137,7 @@ def load(
     Raises
     ------
     JpegError, OSError
-        With ``on_error="raise"``: the error of the first image, by index, that failed. All headers are looked at
-        before any image is decoded.
+        With ``on_error="raise"``: the error of the first image, by index, that cannot be had.
     ValueError, TypeError
         As for `decode`, and if images differ in size: nothing has been decoded then.
     KeyboardInterrupt
@@ -159,12 +158,33 @@ def load(
     if len(items) == 1 and on_error == "raise" and progress is False:
         return _decode.decode(items[0], out, options, box, mirror, (1,))
     task = Task(SourceList(items), None, options, box, mirror, num_threads, on_error, progress, items)
-    return task.load(out)
+    array: npt.NDArray[Any] = task.load(out)
+    return array
+
+
+def verify(source: Source) -> tuple[str, ...]:
+    """Decodes an image in strict mode and keeps nothing of it.
+
+    Returns
+    -------
+    tuple of str
+        What is odd about it, in libjpeg's words, although every pixel is there.
+
+    Raises
+    ------
+    JpegError, OSError, TypeError
+        As `decode`.
+    """
+    return _decode.verify(source, make_options("RGB", "CHW", True, "uint8", 0, 1, True, MAX_PIXELS))
 
 
 def check_on_error(on_error: Any) -> None:
     """Refuses what is none of the ways to treat an error."""
-    if on_error not in ("raise", "fill") and not callable(on_error):
+    if callable(on_error):
+        return
+    if not isinstance(on_error, str):
+        raise TypeError(f"on_error must be 'raise', 'fill' or a callable, found {on_error!r}")
+    if on_error not in ("raise", "fill"):
         raise ValueError(f"on_error must be 'raise', 'fill' or a callable, found {on_error!r}")
 
 
@@ -227,8 +247,9 @@ class Task:
             sizes[:] = self.crop[2:]
         elif len(sizes):
             run_batch(self.batch, self.num_threads)
-            if self.on_error == "raise":
-                self._raise_first(self.batch.failures())
+            failures = self.batch.failures()
+            if failures and self.on_error == "raise":
+                self._raise_lowest(failures[0])
             self.batch.sizes(sizes)
         return sizes
 
@@ -248,7 +269,7 @@ class Task:
 
     def _size_of(self, out: Any) -> tuple[int, int]:
         """What `out` would hold; no image says otherwise."""
-        shape = np.shape(out) if out is not None else ()
+        shape: tuple[int, ...] = np.shape(out) if out is not None else ()
         axes = shape[2:4] if self.options.planar else shape[1:3]
         return (axes[0], axes[1]) if len(shape) == 4 else (0, 0)
 
@@ -282,6 +303,13 @@ class Task:
     def _error(self, failure: Failure) -> Exception:
         return make_error(failure, self._source(failure.index), self._index(failure.index))
 
+    def _raise_lowest(self, failure: Failure) -> None:
+        """Raises what a loop over the images would raise first: an image before this one may be damaged."""
+        self.batch.set_output(None, failure.index)
+        if failure.index:
+            run_batch(self.batch, self.num_threads)
+        self._raise_first([*self.batch.failures(), failure])
+
     def _raise_first(self, failures: list[Failure]) -> None:
         if failures:
             raise self._error(failures[0])
@@ -297,6 +325,7 @@ class Task:
             self._raise_first(failures)
         else:
             warnings.warn(
-                f"{len(failures)} of {len(self.batch)} images failed and are zeros; the first: {self._error(failures[0])}",
+                f"{len(failures)} of {len(self.batch)} images failed and are zeros; the first: "
+                f"{self._error(failures[0])}",
                 stacklevel=4,
             )

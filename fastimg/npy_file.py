@@ -49,7 +49,7 @@ class FileSet:
         # Short and of constant length: the final name may already be as long as the file system allows.
         temporary = os.path.join(os.path.dirname(path), f".fastimg-{secrets.token_hex(8)}.tmp")
         self._names.append((temporary, path))  # before the file exists: Ctrl-C may come between the two
-        file = open(temporary, "x+b")
+        file = open(temporary, "x+b")  # noqa: SIM115 - __exit__ closes it
         self._files.append(file)
         return file
 
@@ -88,7 +88,7 @@ class FileSet:
                 file.close()
 
 
-def row_shape(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -> tuple[int, int, int]:
+def row_shape(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -> tuple[int, ...]:
     """Give the shape of one image as `fastimg.load` will store it, from the crop or the first usable header.
 
     Parameters
@@ -96,7 +96,7 @@ def row_shape(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -
     paths : sequence of str
         The images.
     options : mapping
-        The options of `fastimg.load`.
+        The options that `fastimg.load` shares with its accessors.
     on_error : {"raise", "fill"}
         What a header that cannot be used is: an error, or passed over.
 
@@ -108,34 +108,17 @@ def row_shape(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -
     Raises
     ------
     JpegError, OSError
-        A header cannot be used, or with "fill" none can.
+        A header cannot be used (it also may ask for too many pixels); with "fill", none can.
     """
-    channels = 1 if options["mode"] == "L" else 3
-    if options["crop"] is not None:
-        height, width = options["crop"][2:]
-    else:
-        height, width = _first_size(paths, options, on_error)
-    return (channels, height, width) if options["layout"] == "CHW" else (height, width, channels)
-
-
-def _first_size(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -> tuple[int, int]:
     first: Exception | None = None
     for path in paths:
         try:
-            header = fastimg.read_header(path)
-            if header.width * header.height > options["max_pixels"]:
-                # load refuses such an image, and no disk space is reserved for what a header may lie about
-                size = f"{header.width} x {header.height}"
-                raise fastimg.ImageTooLargeError(
-                    f"{path}: {size} is over max_pixels, {options['max_pixels']}"
-                )
+            shape = fastimg.ImageFileAccessor([path], **options).shape
+            return shape[1:]
         except (fastimg.JpegError, OSError) as error:
             if on_error == "raise":
                 raise
             first = first or error
-            continue
-        turned = header.orientation >= 5 and not options["orient"]
-        return (header.width, header.height) if turned else (header.height, header.width)
     raise fastimg.JpegError(f"none of {len(paths)} images can be loaded; the first: {first}")
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from fastimg import _decode
 
@@ -23,7 +24,7 @@ MAX_PIXELS = 178_956_970
 MAX_SCANS = 500
 
 Crop: TypeAlias = "tuple[int, int, int, int]"
-Statistic: TypeAlias = "float | Sequence[float]"
+Statistic: TypeAlias = "float | Sequence[float] | npt.NDArray[Any]"
 
 
 def _choose(name: str, value: object, choices: tuple[str, ...]) -> int:
@@ -52,9 +53,13 @@ def _dtype(value: Any) -> int:
 
 def _statistic(name: str, value: Any, channels: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     try:
-        array = np.asarray(value, np.float32)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number or one a channel, found {value!r}") from None
+        array = np.asarray(value)
+    except ValueError:
+        array = np.array(None)  # ragged
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be a number or one a channel, found {value!r}")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
     if array.shape not in ((), (1,), (channels,)):
         raise ValueError(f"{name} must be a number or {channels} of them, found shape {array.shape}")
     if not np.isfinite(array).all():
@@ -90,7 +95,10 @@ def parse_crop(crop: Any) -> Crop | None:
     except (TypeError, ValueError):
         raise _crop_error(crop) from None
     if top < 0 or left < 0 or height < 1 or width < 1 or max(top, left, height, width) > 2**31:
-        raise ValueError(f"crop must be (top, left, height, width) with top, left >= 0 and height, width >= 1, found {crop!r}")
+        raise ValueError(
+            "crop must be (top, left, height, width) with top, left >= 0 and height, width >= 1, "
+            f"found {crop!r}"
+        )
     return top, left, height, width
 
 
@@ -107,7 +115,11 @@ def _crop_error(crop: Any) -> Exception:
 def _make(
     mode: str, layout: str, orient: bool, dtype: Any, mean: Any, std: Any, strict: bool, max_pixels: int
 ) -> _decode.Options:
-    mode_code, layout_code, dtype_code = _choose("mode", mode, MODES), _choose("layout", layout, LAYOUTS), _dtype(dtype)
+    mode_code, layout_code, dtype_code = (
+        _choose("mode", mode, MODES),
+        _choose("layout", layout, LAYOUTS),
+        _dtype(dtype),
+    )
     if isinstance(max_pixels, bool) or not hasattr(max_pixels, "__index__"):
         raise TypeError(f"max_pixels must be an integer, found {max_pixels!r}")
     if not 1 <= max_pixels < 2**62:

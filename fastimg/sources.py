@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer  # Python 3.12, which type checkers know
-else:
-    Buffer = Any
+    from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
 
-Source: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | Buffer | FileRange"
+Source: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | Buffer | npt.NDArray[Any] | FileRange"
 
 WHOLE_FILE = 2**64 - 1
 IN_MEMORY = 2**64 - 1
@@ -48,7 +47,8 @@ class FileRange:
     size: int
 
     def __post_init__(self) -> None:
-        os.fspath(self.path)
+        if not isinstance(self.path, str | os.PathLike):
+            raise TypeError(f"path must be a str or os.PathLike, found {type(self.path).__name__}")
         for name in ("offset", "size"):
             value = operator.index(getattr(self, name))
             if not 0 <= value < 2**63:
@@ -79,7 +79,7 @@ class SourceList:
     Attributes
     ----------
     blob : bytes
-        The paths, each ended by a null byte. Neighbours with the same path share it.
+        The paths, each ended by a null byte. Neighbouring ranges of one file share its path.
     starts : ndarray of uint64, (N,)
         Where in `blob` a source's path begins; IN_MEMORY for a bytes-like object.
     ranges : ndarray of uint64, (N, 2), or None
@@ -115,14 +115,14 @@ class SourceList:
                 starts.append(IN_MEMORY)
                 continue
             encoded = encode_path(path)
-            if encoded != last:
+            if i not in ranges or encoded != last:
                 parts.append(encoded)
                 last, last_start = encoded, end
                 end += len(encoded) + 1
             starts.append(last_start)
-        self.blob = b"\0".join(parts) + b"\0"
+        self.blob = b"".join(part + b"\0" for part in parts)
         self.starts = np.array(starts, np.uint64)
-        self.ranges: np.ndarray[Any, np.dtype[np.uint64]] | None = None
+        self.ranges: npt.NDArray[np.uint64] | None = None
         if ranges:
             self.ranges = np.tile(np.array([0, WHOLE_FILE], np.uint64), (len(starts), 1))
             self.ranges[list(ranges)] = list(ranges.values())
@@ -141,16 +141,30 @@ class SourceList:
         return path
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self.blob, self.starts, self.ranges, self.buffers
+        # Where plain paths begin can be seen in the blob.
+        plain = self.ranges is None and not self.buffers
+        return self.blob, None if plain else self.starts, self.ranges, self.buffers
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.blob, self.starts, self.ranges, self.buffers = state
+        self.blob, starts, self.ranges, self.buffers = state
+        if starts is None:
+            ends = np.flatnonzero(np.frombuffer(self.blob, np.uint8) == 0).astype(np.uint64)
+            starts = np.zeros_like(ends)
+            starts[1:] = ends[:-1] + np.uint64(1)
+        self.starts = starts
+
+    def token(self) -> tuple[Any, ...]:
+        """What tells these sources from others, as plain values."""
+        ranges = None if self.ranges is None else self.ranges.tobytes()
+        return self.blob, self.starts.tobytes(), ranges, {i: bytes(b) for i, b in self.buffers.items()}
 
 
 def check_many(sources: Any) -> None:
     """Refuses one source where many are meant: a str is a sequence, too."""
     if isinstance(sources, str | bytes | bytearray | memoryview | os.PathLike | FileRange):
-        raise TypeError(f"expected a sequence of sources, found one {type(sources).__name__}; put it in a list")
+        raise TypeError(
+            f"expected a sequence of sources, found one {type(sources).__name__}; put it in a list"
+        )
 
 
 def check_buffer(source: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -86,62 +85,21 @@ def check_progress(progress: Any) -> None:
         raise TypeError(f"progress must be True, False or a callable (done, total), found {progress!r}")
 
 
-class _Crew:
-    """Threads that run one batch. Their errors are kept for the caller; nothing is printed."""
-
-    def __init__(self, batch: _decode.Batch, count: int) -> None:
-        self.batch = batch
-        self.errors: list[BaseException] = []
-        self.threads: list[threading.Thread] = []
-        for _ in range(count):
-            thread = threading.Thread(target=self._work, name="fastimg", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the system has no more; those there are will do
-                break
-            self.threads.append(thread)
-
-    def _work(self) -> None:
-        try:
-            self.batch.run(0)
-        except BaseException as error:
-            self.errors.append(error)
-
-    def wait(self, report: Callable[[], None]) -> None:
-        for thread in self.threads:
-            while thread.is_alive():
-                thread.join(WAKE_SECONDS)
-                report()
-        if self.errors:
-            raise self.errors[0]
-
-    def stop(self) -> None:
-        """Cancels and joins, whatever signals arrive meanwhile."""
-        self.batch.cancel()
-        for thread in self.threads:
-            while thread.is_alive():
-                try:
-                    thread.join()
-                except KeyboardInterrupt:
-                    continue  # one is on its way already
-
-
 def _run(batch: _decode.Batch, num_threads: int | None, report: Callable[[], None]) -> None:
-    crew = None
+    crew = _decode.Crew(batch)
     try:
         batch.run(ALONE_NS)
         if not batch.exhausted:
             count = min(num_threads or default_num_threads(), len(batch) - batch.done)
             if count > 1:
-                crew = _Crew(batch, count)
-                crew.wait(report)
+                crew.start(count)
+        while not crew.wait(WAKE_SECONDS):
+            report()
         while not batch.exhausted:
             batch.run(SLICE_NS)
             report()
-    except BaseException:
-        if crew:
-            crew.stop()
-        raise
+    finally:
+        crew.stop()
 
 
 def run_batch(batch: _decode.Batch, num_threads: int | None, progress: Progress = False) -> None:

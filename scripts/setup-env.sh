@@ -155,6 +155,9 @@ packages_for() {
 as_root() { # nobody is asked anything, unless sudo itself wants a password and there is a terminal
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
+    elif ! command -v sudo >/dev/null; then
+        echo "fastimg: neither root nor sudo" >&2
+        return 1
     elif [ -t 0 ]; then
         sudo "$@"
     else
@@ -163,41 +166,33 @@ as_root() { # nobody is asked anything, unless sudo itself wants a password and 
 }
 
 install_missing() { # words of probe's
-    local manager packages apt
+    local manager packages apt status=0
     for manager in apt-get dnf brew none; do
         ! command -v "$manager" >/dev/null || break
     done
     [ "$manager" != none ] ||
-        die "missing: $*. There is no apt-get, dnf or brew here to install it: see 'Build from source' in README.md."
+        die "missing: $*. There is no apt-get, dnf or brew here to install it: see 'Install' in README.md."
     case " $*" in *" compiler"*)
         [ "$manager" != brew ] || die "there is no C compiler: run 'xcode-select --install', then this again."
         ;;
     esac
     packages=$(packages_for "$manager" "$@")
     [ -n "${packages// /}" ] || return 0
-    if [ "$manager" != brew ] && [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
-        echo "fastimg: missing: $*. Neither root nor sudo: as root, run '$manager install -y $packages'" >&2
-        return 0
-    fi
 
     say "Installing with $manager: $packages"
     # shellcheck disable=SC2086 # $packages is a list
     case $manager in
         apt-get)
             apt="env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq"
-            quietly_as_root $apt update || true # an old list may do
-            quietly_as_root $apt install -y --no-install-recommends $packages || true
+            # Without root there is no need to fail twice; with it, an old list of packages may do.
+            { as_root true && { quietly as_root $apt update || true; } &&
+                quietly as_root $apt install -y --no-install-recommends $packages; } || status=$?
             ;;
-        dnf) quietly_as_root dnf install -y -q $packages || true ;;
-        brew) quietly env HOMEBREW_NO_AUTO_UPDATE=1 brew install $packages || true ;;
+        dnf) { as_root true && quietly as_root dnf install -y -q $packages; } || status=$? ;;
+        brew) quietly env HOMEBREW_NO_AUTO_UPDATE=1 brew install $packages || status=$? ;;
     esac
-}
-
-quietly_as_root() {
-    if [ "$(id -u)" -ne 0 ] && [ -t 0 ]; then
-        as_root true || return 1 # the password, while sudo can still be seen to ask for it
-    fi
-    quietly as_root "$@"
+    # What could not be installed is looked for once more, and named, by the caller.
+    [ "$status" -eq 0 ] || echo "fastimg: that failed. To do it by hand, as root: $manager install $packages" >&2
 }
 
 prepare_system() {

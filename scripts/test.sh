@@ -14,7 +14,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 sanitize=${FASTIMG_SANITIZE:-}
-[ -z "$sanitize" ] || FASTIMG_VENV=${FASTIMG_VENV:-$here/../.venv-sanitize}
+[ -z "$sanitize" ] || FASTIMG_VENV=${FASTIMG_VENV:-$(dirname "$here")/.venv-sanitize}
 # shellcheck source=scripts/setup-env.sh
 . "$here/setup-env.sh"
 

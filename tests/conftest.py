@@ -8,7 +8,6 @@ import sys
 from typing import NamedTuple
 
 import hypothesis
-import numpy as np
 import pytest
 
 # `jpegs` and `leak_probe` lie beside this file, whatever import mode pytest runs in.
@@ -99,10 +98,13 @@ def silent(capfd):
 
 @pytest.fixture
 def bad_files(tmp_path):
-    """One file for each way to fail, by the name of the error class that it must raise."""
+    """One file for each way to fail, by the name of the error class that it must raise.
+
+    Those that have a size have that of `batch`, but for the one that is too large.
+    """
     good = jpegs.jpeg(24, 31)
     files = {
-        "CorruptJpegError": jpegs.bad_codes(),
+        "CorruptJpegError": jpegs.bad_codes(24, 31),
         "TruncatedJpegError": jpegs.truncated(good),
         "UnsupportedJpegError": b"This is not a picture at all.\n" * 9,
         "ImageTooLargeError": jpegs.reframed(good, height=65500, width=65500),
@@ -115,9 +117,3 @@ def bad_files(tmp_path):
     paths["FileNotFoundError"] = str(tmp_path / "missing.jpg")
     paths["IsADirectoryError"] = str(tmp_path)
     return paths
-
-
-@pytest.fixture(scope="session")
-def sentinel():
-    """A value for memory that must not be written, and one for memory that must."""
-    return np.uint8(0xA5)

@@ -185,7 +185,7 @@ def junk_between_segments(data, count=5):
     return insert(data, b"\x00\x01\x02\x03\x04"[:count], frame(data)[1])
 
 
-def restarts(height=40, width=40, blocks=2):
+def restarts(height=40, width=40, blocks=1):
     return pillow(pixels(height, width), restart_marker_blocks=blocks, subsampling="4:2:0")
 
 
@@ -197,13 +197,14 @@ def lost_sync(data):
 
 
 def bad_codes(height=16, width=16):
-    """Ones only: no code of a JPEG Huffman table is all ones.
+    """A grey file whose scan is ones only: no code of a JPEG Huffman table is all ones.
 
-    A block costs two bad codes of at most 17 bits, so that the data outlast the image: the file is
-    corrupt and nothing of it is missing.
+    A block costs two bad codes of at most 17 bits, so that 5 bytes a block outlast the image: the
+    file is corrupt and nothing of it is missing.
     """
     data = turbo(pixels(height, width, 1))
-    return data[: scan_offset(data)] + b"\xff\x00" * 256 + b"\xff\xd9"
+    blocks = -(-height // 8) * -(-width // 8)
+    return data[: scan_offset(data)] + b"\xff\x00" * (5 * blocks) + b"\xff\xd9"
 
 
 def many_scans(count):

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 import csv
+import dataclasses
 import errno
 import io
 import json
 import os
-import resource
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import fastimg
-from fastimg import _decode, npy_file
+from fastimg import npy_file
 from fastimg.cli import main
 
 SIZE = (37, 23)  # width, height
@@ -32,7 +33,9 @@ def encoded(seed: int = 0, size: tuple[int, int] = SIZE, orientation: int = 1, *
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = io.BytesIO()
-    small.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90, exif=exif.tobytes(), **options)
+    small.resize(size, Image.Resampling.BICUBIC).save(
+        file, "JPEG", quality=90, exif=exif.tobytes(), **options
+    )
     return file.getvalue()
 
 
@@ -65,12 +68,16 @@ def table(path: Path) -> list[list[str]]:
 
 
 def run(*args: str, **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Run the command in a process of its own, with the package that this test imported."""
+    """Run the command, or a program after "-c", in a process of its own with the package that is tested here."""
+    command = [sys.executable, *(args if args[0] == "-c" else ("-m", "fastimg", *args))]
+    return process(command, **options)
+
+
+def process(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
     source = str(Path(fastimg.__file__).parent.parent)
     env = {**os.environ, "PYTHONPATH": source, "PYTHONIOENCODING": "utf-8", **options.pop("env", {})}
-    command = [sys.executable, *(args if args[0] == "-c" else ("-m", "fastimg", *args))]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.run(command, env=env, text=True, timeout=120, **options)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120, **options}
+    return subprocess.run(command, env=env, encoding="utf-8", errors="replace", **options)
 
 
 @pytest.fixture
@@ -155,17 +162,17 @@ def test_load_options(here: Path, arguments: list[str], expected: npt.NDArray[An
     if array.dtype == np.uint8:
         np.testing.assert_array_equal(array, expected)
     else:
-        np.testing.assert_allclose(array, expected, rtol=0, atol=2 ** (-10 if array.dtype == np.float16 else -20))
+        np.testing.assert_allclose(
+            array, expected, rtol=0, atol=2 ** (-10 if array.dtype == np.float16 else -20)
+        )
 
 
 def test_load_grey(here: Path) -> None:
     assert main(["load", "photos", "-o", "x.npy", "--mode", "L"]) == 0
-    expected = np.stack([np.array(Image.open(path).convert("L")) for path in PATHS])
-    array = np.load("x.npy")
-    assert array.shape == (3, 1, 23, 37)
-    # Pillow goes by way of RGB; the file's own luma is within the rounding of both conversions.
-    assert np.abs(array[:, 0].astype(int) - expected).max() <= 2
-    np.testing.assert_array_equal(array, fastimg.load(PATHS, mode="L"))
+    images = [Image.open(path) for path in PATHS]
+    for image in images:
+        image.draft("L", image.size)  # libjpeg's own grey: the luma of the file
+    np.testing.assert_array_equal(np.load("x.npy"), np.stack([np.array(image)[None] for image in images]))
 
 
 def test_load_applies_the_orientation_unless_told(here: Path) -> None:
@@ -212,7 +219,7 @@ def test_load_warns_of_labels_that_it_did_not_write(here: Path, capsys: pytest.C
 
 
 def test_outputs_have_the_rights_of_ordinary_files(here: Path) -> None:
-    done = run("load", "photos", "-o", "x.npy", "--labels", preexec_fn=lambda: os.umask(0o027))
+    done = run("load", "photos", "-o", "x.npy", "--labels", umask=0o027)
     assert done.returncode == 0
     for name in ("x.npy", "x.files.csv", "x.labels.npy"):
         assert stat.S_IMODE(os.stat(name).st_mode) == 0o640
@@ -290,7 +297,7 @@ def test_many_failures_are_not_all_printed(here: Path, capsys: pytest.CaptureFix
     err = capsys.readouterr().err.splitlines()
     assert len(err) == 11
     assert err[-1] == "fastimg: 3 more failures: see x.files.csv"
-    assert [name for name, line in zip(missing, err[:10]) if name in line] == missing[:10]
+    assert all(name in line for name, line in zip(missing[:10], err[:10], strict=True))
 
 
 @pytest.mark.parametrize("bad", ["photos/cat/1.jpg", "photos/cat/2.jpg"])
@@ -346,6 +353,14 @@ def test_no_space_is_reserved_for_a_header_over_the_limit(here: Path) -> None:
     np.testing.assert_array_equal(array[1:], rows()[1:].transpose(0, 3, 1, 2))
 
 
+def test_a_header_of_an_unsupported_kind_gives_no_shape(here: Path) -> None:
+    Path(PATHS[0]).write_bytes(with_precision(encoded(1, (50, 40)), 12))
+    assert main(["load", "photos", "-o", "x.npy"]) == 1
+    array = np.load("x.npy")
+    assert not array[0].any()
+    np.testing.assert_array_equal(array[1:], rows()[1:].transpose(0, 3, 1, 2))
+
+
 def test_max_pixels(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["load", "photos", "-o", "x.npy", "--max-pixels", str(37 * 23 - 1)]) == 1
     err = capsys.readouterr().err
@@ -390,7 +405,7 @@ def test_wrong_use_is_refused_before_any_file_is_read(
 ) -> None:
     for name in ("empty", "folder.npy", "y.files.csv"):
         (here / name).mkdir()
-    monkeypatch.setattr(fastimg, "read_header", lambda source: pytest.fail("a file was read"))
+    monkeypatch.setattr(fastimg, "ImageFileAccessor", lambda *args, **options: pytest.fail("a file was read"))
     assert main(["load", *arguments]) == 2
     err = capsys.readouterr().err
     assert err.startswith("fastimg: error: ") and words in err
@@ -480,7 +495,9 @@ def test_where_space_cannot_be_reserved_zeros_are_written(
         monkeypatch.setattr(os, "posix_fallocate", refuse(code), raising=False)
     shape = (2, 3, 700, 501)  # not a whole number of the chunks that are written
     with npy_file.FileSet() as files:
-        array = npy_file.create_array(files.create(str(tmp_path / "x.npy")), shape, np.dtype(np.uint8), "x.npy")
+        array = npy_file.create_array(
+            files.create(str(tmp_path / "x.npy")), shape, np.dtype(np.uint8), "x.npy"
+        )
         (name,) = os.listdir(tmp_path)
         size = os.path.getsize(tmp_path / name)
         assert size == npy_header_size(tmp_path / name) + array.nbytes
@@ -493,11 +510,29 @@ def test_where_space_cannot_be_reserved_zeros_are_written(
     assert (result == 7).all()
 
 
-def test_a_limit_on_the_size_of_files(here: Path) -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+def test_the_zeros_are_really_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    class File(io.BytesIO):  # a file that was only made longer would read the same
+        def fileno(self) -> int:
+            return -1
 
-    done = run("load", "photos", "-o", "x.npy", preexec_fn=limit)
+    monkeypatch.setattr(os, "posix_fallocate", refuse(errno.EOPNOTSUPP), raising=False)
+    for nbytes in (3, 4, 1 << 20, (1 << 20) + 3, (1 << 20) + 4, 5_000_000):
+        file = File(b"abc")
+        file.seek(3)
+        npy_file.reserve(file, nbytes)
+        assert file.getvalue() == b"abc" + bytes(nbytes - 3)
+
+
+LIMITED = """
+import resource, sys
+from fastimg.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+sys.exit(main(["load", "photos", "-o", "x.npy"]))
+"""
+
+
+def test_a_limit_on_the_size_of_files(here: Path) -> None:
+    done = run("-c", LIMITED)
     assert done.returncode == 1
     assert done.stderr.startswith("fastimg: error: ") and os.strerror(errno.EFBIG) in done.stderr
     assert done.stderr.count("\n") == 1
@@ -521,7 +556,7 @@ def test_a_disk_that_is_really_full(here: Path, small_disk: Path) -> None:
     fits = run("load", "photos", "-o", str(small_disk / "x.npy"))
     assert (fits.returncode, fits.stderr) == (0, "")
     before = sorted(os.listdir(small_disk))
-    full = run("load", "photos", "-o", str(small_disk / "y.npy"), "--dtype", "float32", *PATHS, *PATHS)
+    full = run("load", "photos", *PATHS, "-o", str(small_disk / "y.npy"), "--dtype", "float32")
     assert full.returncode == 1
     assert full.stderr.startswith("fastimg: error: ") and os.strerror(errno.ENOSPC) in full.stderr
     assert full.stderr.count("\n") == 1
@@ -588,7 +623,9 @@ def test_all_outputs_appear_or_none(
 
 
 @pytest.mark.parametrize("step", ["write_table", "np.save", "os.fsync"])
-def test_a_write_that_fails_leaves_nothing_behind(here: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_a_write_that_fails_leaves_nothing_behind(
+    here: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     def fail(*args: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -606,9 +643,12 @@ def test_a_write_that_fails_leaves_nothing_behind(here: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-@pytest.mark.parametrize("command", [["load", "photos", "-o", "x.npy"], ["check", "photos"]], ids=["load", "check"])
+@pytest.mark.parametrize(
+    "command", [["load", "photos", "-o", "x.npy"], ["check", "photos"]], ids=["load", "check"]
+)
 def test_a_bar_on_a_terminal(here: Path, command: list[str], quiet: bool) -> None:
     terminal, stderr = os.openpty()
+    termios.tcsetwinsize(stderr, (24, 80))
     try:
         done = run(*command, *(["--quiet"] if quiet else []), stderr=stderr)
         os.close(stderr)
@@ -628,15 +668,15 @@ def test_a_bar_on_a_terminal(here: Path, command: list[str], quiet: bool) -> Non
 
 
 def test_info_prints_one_aligned_line_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("a longer name.jpg").write_bytes(encoded(1, (1000, 8), orientation=6, progressive=True, subsampling=0))
+    Path("a longer name.jpg").write_bytes(
+        encoded(1, (1000, 8), orientation=6, progressive=True, subsampling=0)
+    )
     assert main(["info", "photos/cat/1.jpg", "a longer name.jpg"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[-11:] for line in lines] == [
-        "width height shape components color_space subsampling progressive precision restart_interval "
-        "orientation nbytes".split(),
-        ["37", "23", "3x23x37", "3", "YCbCr", "4:2:0", "no", "8", "0", "1", str(os.path.getsize(PATHS[0]))],
-        ["8", "1000", "3x1000x8", "3", "YCbCr", "4:4:4", "yes", "8", "0", "6"]
-        + [str(os.path.getsize("a longer name.jpg"))],
+    assert [line.split()[-10:] for line in lines] == [
+        [field.name for field in dataclasses.fields(fastimg.Header)],
+        ["37", "23", "3", "YCbCr", "4:2:0", "no", "8", "0", "1", str(os.path.getsize(PATHS[0]))],
+        ["8", "1000", "3", "YCbCr", "4:4:4", "yes", "8", "0", "6", str(os.path.getsize("a longer name.jpg"))],
     ]
     for title in ("width", "color_space", "nbytes"):
         column = lines[0].index(title)
@@ -648,9 +688,8 @@ def test_info_json_is_the_header(here: Path, capsys: pytest.CaptureFixture[str])
     found = json.loads(capsys.readouterr().out)
     assert [record.pop("path") for record in found] == PATHS
     for record, path in zip(found, PATHS, strict=True):
-        record["shape"] = tuple(record["shape"])
         assert fastimg.Header(**record) == fastimg.read_header(path)
-    assert found[0]["shape"] == (3, 23, 37)
+    assert (found[0]["width"], found[0]["height"]) == SIZE
     assert found[0]["progressive"] is False
 
 
@@ -722,8 +761,7 @@ def test_check_tells_the_kinds_apart(bad: Path, capsys: pytest.CaptureFixture[st
     assert all(row.keys() == {"path", "kind", "reason"} for row in found)
     assert all(row["reason"] and "photos/elk" not in row["reason"] for row in found)
     reasons = {os.path.basename(row["path"]): row["reason"] for row in found}
-    assert reasons["3-png.jpg"] == "starts with 89 50 4E 47 (PNG)"
-    assert reasons["4-notes.txt"] == "starts with 6E 6F 74 65"
+    assert "PNG" in reasons["3-png.jpg"]
     assert reasons["6-gone.jpg"] == os.strerror(errno.ENOENT)
 
 
@@ -790,7 +828,7 @@ def test_check_goes_on_after_a_folder_that_cannot_be_listed(
 
 def test_check_wants_a_thread(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "photos", "--num-threads", "0"]) == 2
-    assert capsys.readouterr().err == "fastimg: error: --num-threads: expected at least 1, found 0\n"
+    assert capsys.readouterr().err == "fastimg: error: num_threads must be at least 1, found 0\n"
 
 
 def test_check_of_a_missing_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -798,13 +836,20 @@ def test_check_of_a_missing_folder(here: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.startswith("fastimg: error: ")
 
 
-def test_ctrl_c_ends_check(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted(source: str) -> tuple[str, ...]:
-        raise KeyboardInterrupt
+INTERRUPT_CHECK = """
+import os, signal, sys
+from fastimg import _decode, cli
+def interrupted(*args):
+    os.kill(os.getpid(), signal.SIGINT)
+    return ()
+_decode.verify = interrupted
+sys.exit(cli.main(["check", "photos"]))
+"""
 
-    monkeypatch.setattr(_decode, "verify", interrupted)
-    assert main(["check", "photos"]) == 130
-    assert capsys.readouterr() == ("", "")
+
+def test_ctrl_c_ends_check(here: Path) -> None:
+    done = run("-c", INTERRUPT_CHECK)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 # ---- the command as a whole
@@ -828,23 +873,46 @@ def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("usage: fastimg")
 
 
-@pytest.mark.parametrize("command", [["info"], ["check"], ["load", "-o", "x.npy"], ["--version"]], ids=" ".join)
-def test_a_reader_that_went_away(here: Path, command: list[str]) -> None:
+BUFFERING = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+
+
+@BUFFERING
+@pytest.mark.parametrize("command", [["info"], ["check"], ["load", "-o", "x.npy"]], ids=" ".join)
+def test_a_reader_that_went_away(here: Path, command: list[str], unbuffered: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = run(*command, *(PATHS if command[0] != "--version" else []), stdout=writer)
+        done = run(*command, *PATHS, stdout=writer, env={"PYTHONUNBUFFERED": unbuffered})
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@BUFFERING
+@pytest.mark.parametrize("command", ["--version", "--help"])
+def test_nobody_reads_the_help(command: str, unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = run(command, stdout=writer, env={"PYTHONUNBUFFERED": unbuffered})
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@BUFFERING
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_stdout(here: Path) -> None:
+def test_a_full_stdout(here: Path, unbuffered: str) -> None:
     with open("/dev/full", "w") as full:
-        done = run("info", *PATHS, stdout=full)
+        done = run("info", *PATHS, stdout=full, env={"PYTHONUNBUFFERED": unbuffered})
     assert done.returncode == 1
     assert done.stderr == f"fastimg: error: {OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))}\n"
+
+
+def test_no_stdout_at_all(here: Path) -> None:
+    done = process(["sh", "-c", 'exec "$0" -m fastimg load photos -o x.npy >&-', sys.executable])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert np.load("x.npy").shape == (3, 3, 23, 37)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
@@ -857,7 +925,10 @@ def test_names_that_are_not_utf8(here: Path, encoding: str) -> None:
             file.write(b"no image")
     except OSError:
         pytest.skip("this file system wants UTF-8")
-    env = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"}  # argv as UTF-8 with surrogates, whatever the locale
+    env = {
+        "PYTHONIOENCODING": encoding,
+        "PYTHONUTF8": "1",
+    }  # argv as UTF-8 with surrogates, whatever the locale
     loaded = run("load", "photos", "-o", "x.npy", env=env)
     assert loaded.returncode == 1
     assert loaded.stderr.count("\n") == 1

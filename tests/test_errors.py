@@ -3,6 +3,7 @@
 
 import copy
 import errno
+import gc
 import io
 import multiprocessing
 import os
@@ -122,7 +123,7 @@ def test_os_errors_have_errno_and_filename(bad_files):
             ):  # fmt: skip
                 assert error.errno == number
                 assert os.fspath(error.filename) == path
-                assert error.strerror == os.strerror(number)
+                assert os.strerror(number) in str(error)
 
 
 def assert_equal_errors(copied, error):
@@ -240,13 +241,14 @@ def test_missing_permission(tmp_path):
 
 
 def test_files_are_closed(bad, batch):
-    before = os.listdir("/dev/fd")
+    gc.collect()  # what other tests left
+    before = len(os.listdir("/dev/fd"))
     for _ in range(50):
         fail(fastimg.decode, bad[1])
         fail(fastimg.load, [batch.paths[0], bad[1]], num_threads=2)
         fastimg.decode(batch.paths[0])
         fastimg.read_header(batch.paths[0])
-    assert len(os.listdir("/dev/fd")) == len(before)
+    assert len(os.listdir("/dev/fd")) <= before
 
 
 # ---- things that are no whole JPEG -------------------------------------------------------------
@@ -303,7 +305,8 @@ def test_cut_at_every_byte(progressive):
             except fastimg.JpegError as error:
                 # In the header the end of the file is all that is wrong with it.
                 assert cut < 2 or isinstance(error, fastimg.TruncatedJpegError)
-                assert strict or cut <= scan
+                # A later scan's header, cut, is fatal; a baseline file has none.
+                assert strict or progressive or cut < scan
                 continue
             decoded += 1
             assert cut >= scan

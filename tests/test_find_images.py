@@ -37,7 +37,10 @@ def test_every_suffix_in_any_case(tree: Tree) -> None:
 
 
 def test_hidden_files_and_folders_are_left_out(tree: Tree) -> None:
-    assert below(tree(".a.jpg", ".jpg", ".hidden/b.jpg", "c/.d/e.jpg", "c/f.jpg", "g.jpg")) == ["c/f.jpg", "g.jpg"]
+    assert below(tree(".a.jpg", ".jpg", ".hidden/b.jpg", "c/.d/e.jpg", "c/f.jpg", "g.jpg")) == [
+        "c/f.jpg",
+        "g.jpg",
+    ]
 
 
 def test_a_hidden_root_is_searched(tree: Tree) -> None:
@@ -61,7 +64,9 @@ def test_sorted_by_parts_not_by_text(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("root", ["root", "root/", "./root", Path("root")])
-def test_paths_start_with_the_root_as_given(tree: Tree, monkeypatch: pytest.MonkeyPatch, root: str | Path) -> None:
+def test_paths_start_with_the_root_as_given(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, root: str | Path
+) -> None:
     monkeypatch.chdir(tree("a/b.jpg").parent)
     found = find_images(root)
     assert found == [os.path.join(root, "a", "b.jpg")]
@@ -232,7 +237,9 @@ def test_classes_of_several_roots_are_one_set() -> None:
     assert find.class_labels(paths, ["x", "y", "y"]) == ([1, 0, 1], ["ant", "cat"])
 
 
-def test_a_file_given_by_name_takes_the_folder_that_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_given_by_name_takes_the_folder_that_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "cat" / "sub").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "cat")
     paths = ["1.jpg", "./2.jpg", "sub/3.jpg", "sub/../4.jpg", "../dog/5.jpg", "/a/b/6.jpg"]

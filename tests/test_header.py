@@ -235,18 +235,7 @@ def test_it_is_a_frozen_dataclass():
         header.width = 5
     assert pickle.loads(pickle.dumps(header)) == header
     assert hash(header) == hash(fastimg.read_header(jpegs.jpeg()))
-    assert [field.name for field in dataclasses.fields(header) if field.name != "shape"] == [
-        "width",
-        "height",
-        "components",
-        "color_space",
-        "subsampling",
-        "progressive",
-        "precision",
-        "restart_interval",
-        "orientation",
-        "nbytes",
-    ]
+    assert header != fastimg.read_header(jpegs.jpeg(25, 31))
 
 
 @pytest.mark.parametrize("source", [None, 5, 2.5, ["a.jpg"], object()], ids=lambda x: type(x).__name__)

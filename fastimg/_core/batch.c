@@ -5,8 +5,6 @@
 
 #include "fi.h"
 
-#include "header.h"
-
 #include <stdlib.h>
 #include <time.h>
 
@@ -20,13 +18,10 @@ static fi_status run_job(fi_batch *batch, size_t i, fi_worker *worker, fi_failur
     const fi_options *options = batch->options;
     fi_job *job = &batch->jobs[i];
 
-    fi_status status;
-
     if (batch->headers) {
-        status = fi_read_header(worker, &job->source, &batch->headers[i], failure);
-        return status == FI_OK ? fi_header_check(&batch->headers[i], options->max_pixels, failure) : status;
+        return fi_read_header(worker, &job->source, options->max_pixels, &batch->headers[i], failure);
     }
-    status = fi_open(worker, &job->source, options->max_pixels, failure);
+    const fi_status status = fi_open(worker, &job->source, options->max_pixels, failure);
     if (status != FI_OK) return status;
     return fi_decode(worker, options, &job->crop, job->flip, &job->out, failure);
 }

@@ -41,6 +41,7 @@ typedef enum fi_status {
     FI_E_NOT_JPEG,   /* first bytes, big-endian; how many there are  */
     FI_E_CUT_HEADER, /* bytes found                                  */
     FI_E_NO_IMAGE,   /* offset of the marker; the marker             */
+    FI_E_NO_PIXELS,  /* height, width                                */
     FI_E_TOO_LARGE,  /* height, width, limit                         */
     FI_E_PRECISION,  /* bits a sample                                */
     FI_E_PROCESS,    /* number n of the SOFn marker                  */
@@ -89,6 +90,7 @@ typedef struct fi_header {
     uint32_t width, height;
     fi_color color;
     uint16_t restart_interval; /* MCUs, 0: none */
+    uint16_t tables;           /* defined before the first scan: bits 0 to 3 DC, 4 to 7 AC, 8 to 11 quantisation */
     uint8_t components;
     uint8_t precision;   /* bits a sample */
     uint8_t sof;         /* n of SOFn: 0 baseline, 1 extended, 2 progressive, 3 lossless, 9.. arithmetic */
@@ -180,8 +182,9 @@ fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop 
 /* Warnings of the last fi_decode that cost no pixels, a line each; valid until the worker's next call. */
 const char *fi_worker_notes(const fi_worker *worker);
 
-/* The header alone; reads no more of a file than its head. No limit on pixels: nothing is allocated for them. */
-fi_status fi_read_header(fi_worker *worker, const fi_source *source, fi_header *header, fi_failure *failure);
+/* The header alone; reads no more of a file than its head. max_pixels 0: also of files that could not be decoded. */
+fi_status fi_read_header(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_header *header,
+                         fi_failure *failure);
 
 /* ---- many images ----------------------------------------------------------------------------------------------- */
 

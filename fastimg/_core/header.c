@@ -16,6 +16,7 @@ enum {
     M_SOI = 0xD8,
     M_EOI = 0xD9,
     M_SOS = 0xDA,
+    M_DQT = 0xDB,
     M_DRI = 0xDD,
     M_APP0 = 0xE0,
     M_APP1 = 0xE1,
@@ -84,6 +85,28 @@ static fi_color guess_color(const fi_header *header, const hints *hint) {
     }
 }
 
+/* Which of the four DC and four AC tables a DHT segment defines (T.81, B.2.4.2). */
+static unsigned huffman_tables(const uint8_t *p, size_t nbytes) {
+    unsigned tables = 0;
+    for (size_t i = 0; i + 17 <= nbytes;) {
+        const unsigned table_class = p[i] >> 4, id = p[i] & 15;
+        if (table_class < 2 && id < 4) tables |= 1u << (4 * table_class + id);
+        size_t count = 0;
+        for (size_t k = 1; k <= 16; k++) count += p[i + k];
+        i += 17 + count;
+    }
+    return tables;
+}
+
+/* Which of the four quantisation tables a DQT segment defines (T.81, B.2.4.1). */
+static unsigned quantization_tables(const uint8_t *p, size_t nbytes) {
+    unsigned tables = 0;
+    for (size_t i = 0; i < nbytes; i += p[i] >> 4 ? 129 : 65) {
+        if ((p[i] & 15) < 4) tables |= 1u << (8 + (p[i] & 15));
+    }
+    return tables;
+}
+
 /* A segment's payload. Too short ones are left to libjpeg's judgement. */
 static void parse_segment(fi_header *header, hints *hint, unsigned marker, const uint8_t *p, size_t nbytes) {
     if (is_sof(marker) && nbytes >= 6 && !header->components) {
@@ -97,6 +120,10 @@ static void parse_segment(fi_header *header, hints *hint, unsigned marker, const
             header->h_samp[i] = p[6 + 3 * i + 1] >> 4;
             header->v_samp[i] = p[6 + 3 * i + 1] & 15;
         }
+    } else if (marker == M_DHT) {
+        header->tables |= (uint16_t)huffman_tables(p, nbytes);
+    } else if (marker == M_DQT) {
+        header->tables |= (uint16_t)quantization_tables(p, nbytes);
     } else if (marker == M_DRI && nbytes >= 2) {
         header->restart_interval = (uint16_t)be16(p);
     } else if (marker == M_APP0 && nbytes >= 5 && memcmp(p, "JFIF", 5) == 0) {
@@ -160,13 +187,15 @@ fi_status fi_header_parse(fi_header *header, const uint8_t *data, size_t have, u
             continue;
         } else if (marker == M_SOI || marker == M_EOI) {
             return no_image(pos - 2, marker, failure);
-        } else if (marker == M_SOS) {
-            if (!header->components) return no_image(pos - 2, marker, failure);
-            header->color = guess_color(header, &hint);
-            return FI_OK;
+        } else if (marker == M_SOS && !header->components) {
+            return no_image(pos - 2, marker, failure);
         } else if (pos + 2 <= have) {
             const uint32_t length = be16(data + pos);
             end = pos + (length < 2 ? 2 : length); /* libjpeg takes a length below 2 for an empty segment, too */
+            if (end <= have && marker == M_SOS) {
+                header->color = guess_color(header, &hint);
+                return FI_OK;
+            }
             if (end <= have) {
                 parse_segment(header, &hint, marker, data + pos + 2, (size_t)end - pos - 2);
                 pos = (size_t)end;
@@ -177,6 +206,8 @@ fi_status fi_header_parse(fi_header *header, const uint8_t *data, size_t have, u
             *need = end;
             return FI_OK;
         }
+        /* Of a frame that is cut short, the size may still be there. */
+        if (marker && pos + 2 <= have) parse_segment(header, &hint, marker, data + pos + 2, have - pos - 2);
         failure->detail[0] = (int64_t)total;
         return failure->status = FI_E_CUT_HEADER;
     }
@@ -188,6 +219,11 @@ fi_status fi_header_check(const fi_header *header, uint64_t max_pixels, fi_failu
         failure->detail[1] = header->width;
         failure->detail[2] = (int64_t)max_pixels;
         return failure->status = FI_E_TOO_LARGE;
+    }
+    if (header->width == 0 || header->height == 0) {
+        failure->detail[0] = header->height;
+        failure->detail[1] = header->width;
+        return failure->status = FI_E_NO_PIXELS;
     }
     if (header->precision != 8) {
         failure->detail[0] = header->precision;

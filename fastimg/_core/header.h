@@ -13,7 +13,7 @@
 fi_status fi_header_parse(fi_header *header, const uint8_t *data, size_t have, uint64_t total, uint64_t *need,
                           fi_failure *failure);
 
-/* The limits of what can be decoded, the number of pixels first: FI_E_TOO_LARGE, _PRECISION, _COMPONENTS, _PROCESS. */
+/* What can be decoded, the number of pixels first: FI_E_TOO_LARGE, _NO_PIXELS, _PRECISION, _COMPONENTS, _PROCESS. */
 fi_status fi_header_check(const fi_header *header, uint64_t max_pixels, fi_failure *failure);
 
 #endif

@@ -62,7 +62,11 @@ void fi_store_init(fi_store *store, const fi_plan *plan, const fi_options *optio
     const size_t turned = plan->transpose ? TURN * TURN : plan->width;
 
     *store = (fi_store){
-        .plan = plan, .options = options, .out = out, .kernels = kernels, .channels = channels,
+        .plan = plan,
+        .options = options,
+        .out = out,
+        .kernels = kernels,
+        .channels = channels,
         .pixels = scratch + 3 * plane + 3 * turned,
     };
     for (size_t c = 0; c < 3; c++) {
@@ -134,7 +138,8 @@ static void store_row(const fi_store *store, const uint8_t *row, size_t y) {
     if (store->channels == 3) {
         if (options->dtype == FI_UINT8 && !mirror) {
             if (options->layout == FI_CHW) {
-                uint8_t *const first = output_at(store, bgr ? 2 : 0, y, 0), *const last = output_at(store, bgr ? 0 : 2, y, 0);
+                uint8_t *const first = output_at(store, bgr ? 2 : 0, y, 0), *const last =
+                                                                                output_at(store, bgr ? 0 : 2, y, 0);
                 kernels->split3(row, first, output_at(store, 1, y, 0), last, width);
                 return;
             }
@@ -165,7 +170,8 @@ static void store_turned(const fi_store *store, const uint8_t *src, size_t strid
         /* To be mirrored left-right afterwards, the strip is stacked bottom-up. */
         const size_t at = (plan->mirror_x ? rows - 1 - i : i) * width;
         uint8_t *const *planes = store->planes;
-        if (store->channels == 3) kernels->split3(src + i * stride, planes[0] + at, planes[1] + at, planes[2] + at, width);
+        if (store->channels == 3)
+            kernels->split3(src + i * stride, planes[0] + at, planes[1] + at, planes[2] + at, width);
         else memcpy(planes[0] + at, src + i * stride, width);
     }
     for (size_t x = 0; x < width; x += TURN) {
@@ -204,7 +210,8 @@ void fi_output_clear(const fi_output *out, const fi_options *options) {
     if (!out->data) return;
     for (size_t c = 0; c < planes; c++) {
         for (size_t y = 0; y < out->height; y++) {
-            memset(out->data + (ptrdiff_t)c * (planar ? out->plane_stride : 0) + (ptrdiff_t)y * out->row_stride, 0, row_nbytes);
+            memset(out->data + (ptrdiff_t)c * (planar ? out->plane_stride : 0) + (ptrdiff_t)y * out->row_stride, 0,
+                   row_nbytes);
         }
     }
 }

@@ -13,7 +13,8 @@
 #include <jerror.h>
 
 #if !defined(LIBJPEG_TURBO_VERSION_NUMBER) || LIBJPEG_TURBO_VERSION_NUMBER < 2001000
-#error "fastimg needs libjpeg-turbo 2.1 or newer (Debian: libjpeg62-turbo-dev, Fedora: libjpeg-turbo-devel, Homebrew: jpeg-turbo)"
+#error                                                                                                                 \
+    "fastimg needs libjpeg-turbo 2.1 or newer (Debian: libjpeg62-turbo-dev, Fedora: libjpeg-turbo-devel, Homebrew: jpeg-turbo)"
 #endif
 
 #define MOST_NOTES 8
@@ -31,9 +32,8 @@ struct fi_session {
     fi_failure *failure;
     uint32_t max_scans;
     bool strict;
-    bool hit_end;   /* libjpeg asked for more bytes than there are */
-    bool finishing; /* all pixels are out: nothing is fatal any more */
-    bool scanning;  /* the header is read */
+    bool hit_end;  /* libjpeg asked for more bytes than there are */
+    bool scanning; /* the header is read */
     bool multiple_scans;
     int note_codes[MOST_NOTES];
     size_t note_count, notes_nbytes;
@@ -86,7 +86,6 @@ static void on_error(j_common_ptr cinfo) {
     fi_session *session = session_of(cinfo);
     fi_status status = status_of(cinfo->err->msg_code);
 
-    if (session->finishing) longjmp(session->escape, 1);
     cinfo->err->format_message(cinfo, session->failure->text);
     say_where(session);
     if (status == FI_E_CORRUPT && session->hit_end) status = FI_E_TRUNCATED;
@@ -96,7 +95,7 @@ static void on_error(j_common_ptr cinfo) {
 /* Warnings that mean that pixels are lost. All others come with files whose every pixel is right. */
 static bool is_loss(int code) {
     return code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_MUST_RESYNC ||
-           code == JWRN_ARITH_BAD_CODE || code == JWRN_BOGUS_PROGRESSION;
+           code == JWRN_ARITH_BAD_CODE;
 }
 
 static void add_note(fi_session *session) {
@@ -119,7 +118,7 @@ static void on_message(j_common_ptr cinfo, int level) {
 
     if (level >= 0) return; /* a trace */
     cinfo->err->num_warnings++;
-    if (!is_loss(cinfo->err->msg_code) || session->finishing) {
+    if (!is_loss(cinfo->err->msg_code)) {
         add_note(session);
     } else if (session->strict) {
         cinfo->err->format_message(cinfo, session->failure->text);
@@ -170,9 +169,15 @@ static void source_skip(j_decompress_ptr cinfo, long nbytes) {
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
-static bool session_create(fi_session *session) {
+static void set_up(fi_session *session) {
+    jpeg_create_decompress(&session->cinfo); /* clears all but err and client_data */
+    session->cinfo.src = &session->source;
+    session->cinfo.progress = &session->progress;
+}
+
+static bool try_set_up(fi_session *session) {
     if (setjmp(session->escape)) return false;
-    jpeg_create_decompress(&session->cinfo);
+    set_up(session);
     return true;
 }
 
@@ -187,7 +192,7 @@ fi_session *fi_session_new(void) {
     session->errors.emit_message = on_message;
     session->errors.output_message = on_output;
     session->failure = &failure;
-    if (!session_create(session)) {
+    if (!try_set_up(session)) {
         fi_session_free(session);
         return NULL;
     }
@@ -199,8 +204,6 @@ fi_session *fi_session_new(void) {
         .term_source = source_nothing,
     };
     session->progress.progress_monitor = on_progress;
-    session->cinfo.src = &session->source;
-    session->cinfo.progress = &session->progress;
     session->failure = NULL;
     return session;
 }
@@ -219,6 +222,21 @@ const char *fi_libjpeg_version(void) {
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
     return TEXT(LIBJPEG_TURBO_VERSION);
+}
+
+/*
+ * Tables outlive an image in libjpeg. A file that leaves one out must not find the last file's, and the memory of a table
+ * that is taken away is not given back before the end: when a table is left over, the decompressor is made anew.
+ */
+static bool has_leftover_tables(const fi_session *session, unsigned defined) {
+    const struct jpeg_decompress_struct *cinfo = &session->cinfo;
+    unsigned tables = 0;
+    for (int i = 0; i < NUM_HUFF_TBLS; i++) {
+        if (cinfo->dc_huff_tbl_ptrs[i]) tables |= 1u << i;
+        if (cinfo->ac_huff_tbl_ptrs[i]) tables |= 1u << (4 + i);
+        if (cinfo->quant_tbl_ptrs[i]) tables |= 1u << (8 + i);
+    }
+    return tables & ~defined;
 }
 
 /* ---- decoding -------------------------------------------------------------------------------------------------- */
@@ -328,6 +346,10 @@ static void decode_image(fi_session *session, const request *req) {
     const j_decompress_ptr cinfo = &session->cinfo;
     const fi_plan *plan = req->plan;
 
+    if (has_leftover_tables(session, req->header->tables)) {
+        jpeg_destroy_decompress(cinfo);
+        set_up(session);
+    }
     jpeg_read_header(cinfo, TRUE);
     if (cinfo->image_width != req->header->width || cinfo->image_height != req->header->height ||
         cinfo->num_components != req->header->components) {
@@ -350,11 +372,8 @@ static void decode_image(fi_session *session, const request *req) {
     if (rows_are_output) read_into_output(cinfo, req);
     else read_through_store(cinfo, req, strip, strip + strip_nbytes);
 
-    /* Only who looks for what is odd about a file wants to know what stands behind its last row. */
-    if (!req->out->data) {
-        session->finishing = true;
-        jpeg_finish_decompress(cinfo);
-    }
+    /* What stands between the last row and the end marker can still show that the file is broken. */
+    if (cinfo->output_scanline == cinfo->output_height) jpeg_finish_decompress(cinfo);
 }
 
 fi_status fi_session_decode(fi_session *session, const uint8_t *data, size_t nbytes, const fi_header *header,
@@ -365,7 +384,7 @@ fi_status fi_session_decode(fi_session *session, const uint8_t *data, size_t nby
     session->failure = failure;
     session->strict = options->strict;
     session->max_scans = options->max_scans;
-    session->hit_end = session->finishing = session->scanning = session->multiple_scans = false;
+    session->hit_end = session->scanning = session->multiple_scans = false;
     session->note_count = session->notes_nbytes = 0;
     session->notes[0] = '\0';
     session->source.next_input_byte = data;

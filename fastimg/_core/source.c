@@ -79,8 +79,8 @@ fi_status fi_reader_fill(fi_reader *reader, uint64_t want, fi_failure *failure) 
     while (reader->have < want) {
         size_t nbytes = (size_t)want - reader->have;
         if (nbytes > READ_MOST) nbytes = READ_MOST;
-        const ssize_t got = pread(reader->fd, reader->buffer->data + reader->have, nbytes,
-                                  (off_t)(reader->offset + reader->have));
+        const ssize_t got =
+            pread(reader->fd, reader->buffer->data + reader->have, nbytes, (off_t)(reader->offset + reader->have));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return os_failure(failure, errno);
         if (got == 0) {

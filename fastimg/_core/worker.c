@@ -72,10 +72,24 @@ static fi_status read_head(fi_reader *reader, fi_header *header, fi_failure *fai
     return status;
 }
 
-fi_status fi_read_header(fi_worker *worker, const fi_source *source, fi_header *header, fi_failure *failure) {
+/* That a frame is too large, or not for us, matters more than that the header behind it is broken. */
+static fi_status check_head(fi_status status, const fi_header *header, uint64_t max_pixels, fi_failure *failure) {
+    if (status != FI_OK && ((status != FI_E_CUT_HEADER && status != FI_E_NO_IMAGE) || !header->components)) {
+        return status;
+    }
+    const fi_failure first = *failure;
+    if (fi_header_check(header, max_pixels, failure) == FI_OK) *failure = first;
+    return failure->status;
+}
+
+fi_status fi_read_header(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_header *header,
+                         fi_failure *failure) {
     fi_reader reader;
     fi_status status = fi_reader_open(&reader, source, &worker->file, failure);
-    if (status == FI_OK) status = read_head(&reader, header, failure);
+    if (status == FI_OK) {
+        status = read_head(&reader, header, failure);
+        if (max_pixels) status = check_head(status, header, max_pixels, failure);
+    }
     fi_reader_close(&reader);
     return status;
 }
@@ -83,8 +97,9 @@ fi_status fi_read_header(fi_worker *worker, const fi_source *source, fi_header *
 fi_status fi_open(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_failure *failure) {
     fi_reader reader;
     fi_status status = fi_reader_open(&reader, source, &worker->file, failure);
-    if (status == FI_OK) status = read_head(&reader, &worker->header, failure);
-    if (status == FI_OK) status = fi_header_check(&worker->header, max_pixels, failure);
+    if (status == FI_OK) {
+        status = check_head(read_head(&reader, &worker->header, failure), &worker->header, max_pixels, failure);
+    }
     if (status == FI_OK) status = fi_reader_fill(&reader, reader.total, failure);
     fi_reader_close(&reader);
     worker->data = reader.data;

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""20,000 calls of each outcome do not grow the process, nor leave files open."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import jpegs
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
+
+PROBE = pathlib.Path(__file__).with_name("leak_probe.py")
+LIMIT = 256 * 1024
+
+OUTCOMES = {
+    "good": 20_000,
+    "good, out": 20_000,
+    "good, float": 20_000,
+    "truncated": 20_000,
+    "truncated, lenient": 20_000,
+    "not JPEG": 20_000,
+    "wrong out shape": 20_000,
+    "wrong dtype": 20_000,
+    "read-only out": 20_000,
+    "bad option": 20_000,
+    "over the limit": 20_000,
+    "missing file": 20_000,
+    "header": 20_000,
+    # These start threads or make several images: fewer calls take as long.
+    "load": 3_000,
+    "load, error": 3_000,
+    "accessor": 5_000,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("leaks")
+    good = jpegs.jpeg(8, 8)
+    files = {
+        "good": good,
+        "truncated": jpegs.truncated(good),
+        "text": b"no picture",
+        "large": jpegs.reframed(good, height=65500, width=65500),
+    }
+    for name, data in files.items():
+        (folder / f"{name}.jpg").write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_no_growth(outcome, folder, child_env):
+    # A fresh process each: what one outcome frees must not be what the next one takes.
+    done = subprocess.run(
+        [sys.executable, str(PROBE), outcome, str(folder), str(OUTCOMES[outcome])],
+        env=child_env, capture_output=True, text=True, timeout=250,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(done.stdout)
+    assert result["wrong"] == 0
+    assert result["files"] == 0
+    assert result["growth"] <= LIMIT

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The types that users see: mypy accepts right code, refuses wrong code, and the stub tells the truth."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import fastimg
+
+pytest.importorskip("mypy")
+
+RIGHT = """\
+import pathlib
+
+import numpy as np
+import numpy.typing as npt
+
+import fastimg
+
+paths = ["a.jpg", "b.jpg"]
+out = np.empty((2, 3, 8, 8), np.uint8)
+failures: list[BaseException] = []
+
+
+def tell(done: int, total: int) -> None:
+    print(done, total)
+
+
+def use() -> None:
+    image = fastimg.decode("a.jpg", mode="L", layout="HWC", crop=(0, 0, 8, 8), flip=True, orient=False)
+    fastimg.decode(pathlib.Path("a.jpg"), out=out[0], strict=False, max_pixels=10**6)
+    fastimg.decode(b"data", dtype=np.float32, mean=(0.1, 0.2, 0.3), std=[1.0, 1.0, 1.0])
+    fastimg.decode(bytearray(b"data"), dtype="float16", mean=np.zeros(3), std=0.5)
+    fastimg.decode(memoryview(b"data"))
+    fastimg.decode(np.zeros(9, np.uint8))
+    fastimg.decode(fastimg.FileRange("a.tar", 512, 100))
+    height: int = image.shape[0]
+
+    fastimg.load(paths, out, num_threads=2, progress=True)
+    fastimg.load(paths, out=out, on_error="fill", progress=tell)
+    fastimg.load([pathlib.Path("a.jpg"), pathlib.Path("b.jpg")], on_error=failures.append)
+    fastimg.load((path for path in paths), crop=(0, 0, height, 8))
+    fastimg.load([b"data", "a.jpg", pathlib.Path("b.jpg"), fastimg.FileRange("a.tar", 0, 1)])
+
+    header: fastimg.Header = fastimg.read_header("a.jpg")
+    size: tuple[int, int] = (header.width, header.height)
+    text: str = header.color_space + header.subsampling
+    print(size, text, header.progressive, len(header.shape))
+
+    images = fastimg.ImageFileAccessor(paths, mode="BGR", num_threads=1, on_error="raise")
+    count: int = len(images)
+    dimensions: int = images.ndim
+    kind: np.dtype[np.generic] = np.dtype(images.dtype)
+    print(images[0], images[:2], images[[0, 1]], images[np.array([0])], images[np.int64(0)], images.shape)
+    print(count, dimensions, kind, images.read_into([0, 1], out), np.asarray(images), images.__getitems__([0]))
+    for each in images:
+        print(each.shape)
+    lists = fastimg.NonUniformImageFileAccessor(map(pathlib.Path, paths), layout="HWC")
+    print(lists[0], lists[1:], len(lists), lists.shape)
+
+    found: list[str] = fastimg.find_images(".")
+    version: str = fastimg.__version__
+    print(found, version, fastimg.build_info())
+
+
+def handle(array: npt.NDArray[np.uint8]) -> None:
+    try:
+        fastimg.decode("a.jpg", array)
+    except fastimg.ImageTooLargeError as error:
+        base: fastimg.JpegError = error
+        value: ValueError = base
+        print(value, error.index, error.source)
+"""
+
+WRONG = """\
+import fastimg
+
+fastimg.decode(5)
+fastimg.decode("a.jpg", mode=3)
+fastimg.decode("a.jpg", flip="yes")
+fastimg.decode("a.jpg", crop=5)
+fastimg.decode("a.jpg", colour="RGB")
+fastimg.decode("a.jpg", None, "RGB")
+fastimg.load(5)
+fastimg.load(["a.jpg"], num_threads="2")
+fastimg.load(["a.jpg"], progress=5)
+fastimg.load([5])
+fastimg.read_header("a.jpg").width = 5
+fastimg.read_header("a.jpg").size
+fastimg.ImageFileAccessor(["a.jpg"], on_error=5)
+fastimg.ImageFileAccessor(["a.jpg"])["a"]
+fastimg.NonUniformImageFileAccessor(5)
+fastimg.FileRange("a.tar", "0", 5)
+fastimg.find_images(5)
+fastimg.resize("a.jpg")
+number: int = fastimg.decode("a.jpg")
+text: str = fastimg.load(["a.jpg"])
+word: int = fastimg.__version__
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Run a module of mypy in an empty folder; one cache for all, as NumPy's stubs take long."""
+    folder = tmp_path_factory.mktemp("mypy")
+    root = str(pathlib.Path(fastimg.__file__).parent.parent)
+    env = {**os.environ, "PYTHONPATH": root, "MYPY_CACHE_DIR": str(folder / "cache")}
+    # From a source tree mypy must be told where the package is; among installed ones it must not.
+    if "site-packages" not in root:
+        env["MYPYPATH"] = root
+
+    def run(module, *arguments, **files):
+        for name, text in files.items():
+            (folder / f"{name}.py").write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=folder, env=env, capture_output=True, text=True, timeout=250,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_right_code_is_accepted(run):
+    code, text = run("mypy", "--strict", "right.py", right=RIGHT)
+    assert code == 0, text
+
+
+def test_wrong_code_is_refused(run):
+    code, text = run("mypy", "--strict", "wrong.py", wrong=WRONG)
+    assert code == 1, text
+    refused = {int(line) for line in re.findall(r"^wrong\.py:(\d+): error", text, re.MULTILINE)}
+    # Every line but the import and the empty one after it.
+    assert refused == set(range(3, len(WRONG.splitlines()) + 1)), text
+
+
+def test_stub_is_the_module(run):
+    code, text = run("mypy.stubtest", "fastimg._decode")
+    assert code == 0, text
+
+
+def test_the_package_says_that_it_is_typed():
+    folder = pathlib.Path(fastimg.__file__).parent
+    assert (folder / "py.typed").exists() and (folder / "_decode.pyi").exists()
