@@ -3,9 +3,9 @@
 
 How to read any of the tables: every contestant does the same job in every round, in blocks that take turns,
 with the order rotated from block to block; so a machine that slows down for a while slows all of them
-down. A rate is made of each block's median over the rounds; "min" and "max" are the slowest and the fastest
-whole round. A ratio is the median, over all blocks of all rounds, of two contestants' times for the same block in
-the same round, that is, within a second or so. Ratios carry from machine to machine; absolute figures do not.
+down. A rate is the median of the rounds; "min" and "max" are the slowest and the fastest of them. A ratio is
+the median, over all blocks of all rounds, of two contestants' times for the same block in the same round, that
+is, within a second or so of each other. Ratios carry from machine to machine; absolute figures do not.
 """
 
 from __future__ import annotations
@@ -274,7 +274,7 @@ def summarize(seconds: Mapping[str, np.ndarray], amount: float, subject: str) ->
     for name, values in seconds.items():
         totals = values.sum(axis=1)  # (rounds,)
         rows[name] = {
-            "rate": float(amount / np.median(values, axis=0).sum()),
+            "rate": float(amount / np.median(totals)),
             "min": float(amount / totals.max()),
             "max": float(amount / totals.min()),
             "round_seconds": totals.tolist(),

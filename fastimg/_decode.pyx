@@ -19,17 +19,20 @@ import sys
 from _thread import allocate_lock, start_new_thread
 
 import numpy
+from numpy import empty
 
 from fastimg.errors import Failure, make_error
 from fastimg.sources import FileRange, check_buffer, encode_path
 
-cdef tuple FORMATS = ("B", "f", "e")  # the buffer protocol's names, in the order of fi_dtype
-cdef str NATIVE = "@=<" if sys.byteorder == "little" else "@=>"  # prefixes of this machine's byte order
+cdef const char *FORMATS = b"Bfe"  # the buffer protocol's names, in the order of fi_dtype
+cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order
 cdef dict FORMAT_NAMES = {"Zf": "complex64", "Zd": "complex128"}
 cdef int IDLE_WORKERS = 8
 cdef list idle = []
 
 fi_init(os.environ.get("FASTIMG_CPU", "") == "c")
+
+cdef bint STOCK = os.environ.get("FASTIMG_ENTROPY", "") == "stock" or not fi_entropy_agrees()
 
 
 cdef class View:
@@ -90,6 +93,7 @@ cdef class Options:
         self.core.dtype = <fi_dtype>dtype
         self.core.orient = orient
         self.core.strict = strict
+        self.core.stock = STOCK
         self.core.max_pixels = max_pixels
         self.core.max_scans = max_scans
         memcpy(&self.core.table, PyBytes_AsString(table), PyBytes_Size(table))
@@ -117,9 +121,14 @@ cdef object coerce(source, fi_source *target):
     """Fills `target`, and returns what has to be kept alive as long as it is used."""
     cdef bytes path
     cdef View view
+    target.path = NULL
     target.data = NULL
     target.offset = 0
     target.size = UINT64_MAX
+    if type(source) is bytes:
+        target.data = <const uint8_t *>PyBytes_AsString(source)
+        target.size = PyBytes_Size(source)
+        return source
     if isinstance(source, FileRange):
         path = encode_path(source.path)
         target.offset = source.offset
@@ -129,7 +138,6 @@ cdef object coerce(source, fi_source *target):
     else:
         check_buffer(source)
         view = View(source, PyBUF_SIMPLE)
-        target.path = NULL
         target.data = <const uint8_t *>view.buffer.buf
         target.size = view.buffer.len
         return view
@@ -141,16 +149,21 @@ cdef View output_view(out, tuple shape):
     """A writable view of `out`, whose shape must be `shape`. Errors speak of `out`."""
     cdef View view
     cdef int ndim = len(shape), i
+    cdef bint same
     if not PyObject_CheckBuffer(out):
-        raise TypeError(f"out must have a writable buffer (an array, a memmap, tensor.numpy()), found {type(out).__name__}")
+        raise TypeError(
+            f"out must have a writable buffer (an array, a memmap, tensor.numpy()), found {type(out).__name__}")
     try:
         view = View(out, PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE)
     except (BufferError, ValueError) as error:
         if memoryview(out).readonly:
             raise ValueError(f"out must be writable, found a read-only {type(out).__name__}") from None
         raise ValueError(f"out must have a strided buffer: {error}") from None
-    found = tuple([view.buffer.shape[i] for i in range(view.buffer.ndim)])
-    if found != shape:
+    same = view.buffer.ndim == ndim
+    for i in range(ndim if same else 0):
+        same = same and view.buffer.shape[i] == <Py_ssize_t>shape[i]
+    if not same:
+        found = tuple([view.buffer.shape[i] for i in range(view.buffer.ndim)])
         raise ValueError(f"out must have shape {shape}, found {found}")
     for i in range(ndim - 1, -1, -1):
         if view.buffer.strides != NULL:
@@ -165,9 +178,13 @@ cdef Py_ssize_t bind_output(View view, Options options, int first_axis, fi_outpu
     cdef Py_buffer *b = &view.buffer
     cdef int y = first_axis + (1 if options.planar else 0), x = y + 1
     cdef Py_ssize_t item = fi_item_nbytes(&options.core), pixel = item if options.planar else item * options.channels
-    cdef str format = "B" if b.format == NULL else (<bytes>b.format).decode("ascii", "replace")
-    if format.lstrip(NATIVE) != FORMATS[<int>options.core.dtype] or b.itemsize != item:
-        raise TypeError(f"out must have dtype {options.dtype}, found {dtype_name(format)}")
+    cdef const char *format = b.format
+    if format == NULL:
+        format = b"B"
+    if format[0] in NATIVE:
+        format += 1
+    if format[0] != FORMATS[<int>options.core.dtype] or format[1] != 0 or b.itemsize != item:
+        raise TypeError(f"out must have dtype {options.dtype}, found {dtype_name(b.format)}")
     if (b.shape[x] > 1 and view.strides[x] != pixel) or (
             not options.planar and options.channels > 1 and view.strides[x + 1] != item):
         raise ValueError(f"out must have rows of contiguous pixels, found strides {strides_of(view)}")
@@ -179,7 +196,8 @@ cdef Py_ssize_t bind_output(View view, Options options, int first_axis, fi_outpu
     return 0
 
 
-cdef object dtype_name(str format):
+cdef object dtype_name(bytes encoded):
+    cdef str format = encoded.decode("ascii", "replace")
     try:
         return numpy.dtype(format)
     except TypeError:  # the two spell some formats differently
@@ -210,7 +228,7 @@ def decode(source, out, Options options not None, crop, bint flip, leading):
     cdef fi_status status
     cdef View view
     cdef Worker worker
-    cdef object keep = coerce(source, &core_source)
+    cdef object _keep = coerce(source, &core_source)
     set_crop(&core_crop, crop)
     memset(&failure, 0, sizeof(failure))
     worker = take_worker()
@@ -222,7 +240,7 @@ def decode(source, out, Options options not None, crop, bint flip, leading):
         if status == FI_OK:
             shape = leading + options.shape(plan.out_height, plan.out_width)
             if out is None:
-                out = numpy.empty(shape, options.dtype)
+                out = empty(shape, options.dtype)
             view = output_view(out, shape)
             bind_output(view, options, len(leading), &output)
             with nogil:
@@ -242,7 +260,7 @@ def verify(source, Options options not None):
     cdef fi_failure failure
     cdef fi_status status
     cdef Worker worker
-    cdef object keep = coerce(source, &core_source)
+    cdef object _keep = coerce(source, &core_source)
     cdef bytes notes = b""
     set_crop(&core_crop, None)
     memset(&output, 0, sizeof(output))
@@ -277,7 +295,7 @@ def read_header(source):
     cdef fi_failure failure
     cdef fi_status status
     cdef Worker worker
-    cdef object keep = coerce(source, &core_source)
+    cdef object _keep = coerce(source, &core_source)
     memset(&failure, 0, sizeof(failure))
     worker = take_worker()
     try:
@@ -500,5 +518,5 @@ cdef class Crew:
 
 
 def core_info():
-    """Names of the kernels in use and of the libjpeg-turbo this was built with."""
-    return fi_kernels_name().decode("ascii"), fi_libjpeg_version().decode("ascii")
+    """Names of the kernels in use, of the libjpeg-turbo this was built with, and of the entropy stage."""
+    return fi_kernels_name().decode("ascii"), fi_libjpeg_version().decode("ascii"), "stock" if STOCK else "fastimg"

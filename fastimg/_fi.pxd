@@ -49,6 +49,7 @@ cdef extern from "_core/fi.h" nogil:
         fi_dtype dtype
         bint orient
         bint strict
+        bint stock
         uint32_t max_scans
         uint64_t max_pixels
         char table  # only its address is used
@@ -112,5 +113,6 @@ cdef extern from "_core/fi.h" nogil:
     void fi_batch_cancel(fi_batch *batch)
 
     void fi_init(bint plain)
+    bint fi_entropy_agrees()
     const char *fi_kernels_name()
     const char *fi_libjpeg_version()

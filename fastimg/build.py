@@ -15,6 +15,7 @@ class BuildInfo(TypedDict):
     version: str
     libjpeg_turbo: str
     kernels: str
+    entropy: str
     limited_api: bool
 
 
@@ -25,12 +26,14 @@ def build_info() -> BuildInfo:
     -------
     dict
         `version` of fastimg, `libjpeg_turbo` (the version it was built with), `kernels` ("avx2", "neon" or "c"; all
-        give the same pixels), `limited_api` (whether one binary serves every CPython from 3.11 on).
+        give the same pixels), `entropy` ("fastimg", or "stock": libjpeg-turbo's own Huffman decoding, which
+        ``FASTIMG_ENTROPY=stock`` in the environment asks for; the pixels are the same), `limited_api` (whether one binary serves every CPython from 3.11 on).
     """
-    kernels, libjpeg_turbo = _decode.core_info()
+    kernels, libjpeg_turbo, entropy = _decode.core_info()
     return {
         "version": fastimg.__version__,
         "libjpeg_turbo": libjpeg_turbo,
         "kernels": kernels,
+        "entropy": entropy,
         "limited_api": ".abi3." in (_decode.__file__ or ""),
     }

@@ -65,7 +65,7 @@ class ImageTooLargeError(JpegError):
 class Failure(NamedTuple):
     """A failed image as the core reports it (``fi_failure`` in ``_core/fi.h``)."""
 
-    index: int
+    position: int
     status: str
     os_errno: int
     detail: tuple[int, int, int, int]

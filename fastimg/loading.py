@@ -149,7 +149,7 @@ def load(
     >>> data = fastimg.load(paths, num_threads=8)
     """
     check_many(sources)
-    items = sources if isinstance(sources, list | tuple) else list(sources)
+    items = sources if isinstance(sources, (list, tuple)) else list(sources)
     options = make_options(mode, layout, orient, dtype, mean, std, strict, max_pixels)
     box, mirror = parse_crop(crop), parse_flip(flip)
     check_num_threads(num_threads)
@@ -301,12 +301,12 @@ class Task:
         return self.originals[self._index(position)]
 
     def _error(self, failure: Failure) -> Exception:
-        return make_error(failure, self._source(failure.index), self._index(failure.index))
+        return make_error(failure, self._source(failure.position), self._index(failure.position))
 
     def _raise_lowest(self, failure: Failure) -> None:
         """Raises what a loop over the images would raise first: an image before this one may be damaged."""
-        self.batch.set_output(None, failure.index)
-        if failure.index:
+        self.batch.set_output(None, failure.position)
+        if failure.position:
             run_batch(self.batch, self.num_threads)
         self._raise_first([*self.batch.failures(), failure])
 

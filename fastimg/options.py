@@ -36,7 +36,9 @@ def _choose(name: str, value: object, choices: tuple[str, ...]) -> int:
 
 
 def _flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool | np.bool_):
+    if value is True or value is False:
+        return bool(value)
+    if not isinstance(value, np.bool_):
         raise TypeError(f"{name} must be True or False, found {value!r}")
     return bool(value)
 
@@ -83,7 +85,8 @@ def _table(dtype: int, mean: Any, std: Any, channels: int) -> bytes:
     values = np.arange(256, dtype=np.float32) / np.float32(255)
     with np.errstate(over="ignore"):
         table = (values - mean[:, None]) / std[:, None]
-        return table.astype(DTYPES[dtype]).tobytes()
+        encoded: bytes = table.astype(DTYPES[dtype]).tobytes()
+        return encoded
 
 
 def parse_crop(crop: Any) -> Crop | None:

@@ -159,9 +159,12 @@ class SourceList:
         return self.blob, self.starts.tobytes(), ranges, {i: bytes(b) for i, b in self.buffers.items()}
 
 
+ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, FileRange)
+
+
 def check_many(sources: Any) -> None:
     """Refuses one source where many are meant: a str is a sequence, too."""
-    if isinstance(sources, str | bytes | bytearray | memoryview | os.PathLike | FileRange):
+    if isinstance(sources, ONE_SOURCE):
         raise TypeError(
             f"expected a sequence of sources, found one {type(sources).__name__}; put it in a list"
         )

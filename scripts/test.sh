@@ -63,9 +63,9 @@ shift
 echo "${wheel##*/}" >&2
 
 say "Installing the wheel"
-extras=test,dev
-[ -z "$sanitize" ] || extras=test
-quietly tool pip install --quiet "$wheel[$extras]" || die "cannot install what the tests need"
+extras="test,dev"
+[ -z "$sanitize" ] || extras="test"
+quietly tool pip install --quiet "${wheel}[$extras]" || die "cannot install what the tests need"
 quietly tool pip install --quiet --force-reinstall --no-deps "$wheel"
 
 # ---- check -----------------------------------------------------------------------------------------------------------

@@ -50,9 +50,7 @@ def shared():
 def batch(tmp_path_factory):
     """37 files of one size, of every subsampling, baseline and progressive."""
     kinds = list(jpegs.SUBSAMPLINGS)
-    files = [
-        jpegs.jpeg(24, 31, kinds[i % len(kinds)], seed=i, progressive=i % 4 == 3) for i in range(37)
-    ]
+    files = [jpegs.jpeg(24, 31, kinds[i % len(kinds)], seed=i, progressive=i % 4 == 3) for i in range(37)]
     return _write(tmp_path_factory.mktemp("batch"), files)
 
 

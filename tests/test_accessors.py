@@ -122,7 +122,9 @@ class TestBoth:
         for actual, expected in zip(images, files.images, strict=True):
             assert_same(actual, expected)
 
-    @pytest.mark.parametrize("index", [10**9, -(10**9), 2**70, np.int64(2**40), [0, 1000], np.array([0, -1000])])
+    @pytest.mark.parametrize(
+        "index", [10**9, -(10**9), 2**70, np.int64(2**40), [0, 1000], np.array([0, -1000])]
+    )
     def test_out_of_range(self, accessor, index):
         with pytest.raises(IndexError):
             accessor[index]
@@ -154,7 +156,9 @@ class TestBoth:
             accessor[index]
 
     @pytest.mark.parametrize(
-        "index", [..., None, 1.0, "1", b"1", object(), {1}, np.float64(1)], ids=lambda index: type(index).__name__
+        "index",
+        [..., None, 1.0, "1", b"1", object(), {1}, np.float64(1)],
+        ids=lambda index: type(index).__name__,
     )
     def test_not_an_index(self, accessor, index):
         with pytest.raises(TypeError, match=type(index).__name__):
@@ -163,7 +167,9 @@ class TestBoth:
             accessor[(index,)]
 
     @pytest.mark.parametrize(
-        "index", [np.array([1.0]), np.array(["1"]), np.array([1], object), [1.0], ["1"], [None], [1, "2"]], ids=repr
+        "index",
+        [np.array([1.0]), np.array(["1"]), np.array([1], object), [1.0], ["1"], [None], [1, "2"]],
+        ids=repr,
     )
     def test_not_integers(self, accessor, index):
         with pytest.raises(TypeError):
@@ -175,7 +181,13 @@ class TestBoth:
 
     def test_tuple_of_an_int_and_more(self, files, accessor):
         image = files.images[3]
-        for rest in ((0,), (slice(None), slice(1, 4)), (..., 2), (slice(None), slice(None), slice(0, 0)), (2, 3, 4)):
+        for rest in (
+            (0,),
+            (slice(None), slice(1, 4)),
+            (..., 2),
+            (slice(None), slice(None), slice(0, 0)),
+            (2, 3, 4),
+        ):
             assert_same(accessor[(3, *rest)], image[rest])
 
     def test_results_are_fresh(self, files, accessor):
@@ -228,7 +240,11 @@ class TestBoth:
         blob.write_bytes(b"??" + files.data[3])
         sources = [files.paths[0], pathlib.Path(files.paths[1]), files.data[2],
                    fastimg.FileRange(str(blob), 2, len(files.data[3]))]  # fmt: skip
-        for accessor in (kind.make(sources), kind.make(iter(sources)), pickle.loads(pickle.dumps(kind.make(sources)))):
+        for accessor in (
+            kind.make(sources),
+            kind.make(iter(sources)),
+            pickle.loads(pickle.dumps(kind.make(sources))),
+        ):
             kind.check(accessor[:], files.images[:4])
 
     def test_the_list_given_is_copied(self, kind, files):

@@ -157,7 +157,14 @@ def test_non_uniform_asarray(fixture, request):
 
 
 def test_non_uniform_options(mixed):
-    options = {"mode": "BGR", "layout": "HWC", "crop": (1, 2, 5, 6), "dtype": "float16", "mean": 0.5, "std": 0.25}
+    options = {
+        "mode": "BGR",
+        "layout": "HWC",
+        "crop": (1, 2, 5, 6),
+        "dtype": "float16",
+        "mean": 0.5,
+        "std": 0.25,
+    }
     accessor = fastimg.NonUniformImageFileAccessor(mixed.paths, **options)
     for actual, data in zip(accessor[3:7], mixed.data[3:7], strict=True):
         assert_same(actual, jpegs.reference(data, **options))
@@ -181,10 +188,15 @@ def test_dask(batch):
     accessor, expected = fastimg.ImageFileAccessor(batch.paths), np.stack(batch.images)
     lazy = dask_array.from_array(accessor, chunks=(5, 3, 24, 31))
     assert lazy.shape == expected.shape and lazy.dtype == expected.dtype
-    assert lazy.name == dask_array.from_array(fastimg.ImageFileAccessor(batch.paths), chunks=(5, 3, 24, 31)).name
-    assert lazy.name != dask_array.from_array(
-        fastimg.ImageFileAccessor(batch.paths, flip=True), chunks=(5, 3, 24, 31)
-    ).name
+    assert (
+        lazy.name == dask_array.from_array(fastimg.ImageFileAccessor(batch.paths), chunks=(5, 3, 24, 31)).name
+    )
+    assert (
+        lazy.name
+        != dask_array.from_array(
+            fastimg.ImageFileAccessor(batch.paths, flip=True), chunks=(5, 3, 24, 31)
+        ).name
+    )
     for scheduler in ("synchronous", "threads"):
         assert_same(lazy.compute(scheduler=scheduler), expected)
         assert_same(lazy[3:20:2, :, 4:9].compute(scheduler=scheduler), expected[3:20:2, :, 4:9])

@@ -150,7 +150,8 @@ UNIT = rows().astype(np.float32).transpose(0, 3, 1, 2) / 255
         (["--dtype", "float32", "--mean", "0.5", "--std", "0.25"], (UNIT - 0.5) / 0.25),
         (
             ["--dtype", "float32", "--mean=-0.5,0,0.5", "--std", "0.25,0.5,1"],
-            (UNIT - np.float32([[[-0.5]], [[0]], [[0.5]]])) / np.float32([[[0.25]], [[0.5]], [[1]]]),
+            (UNIT - np.reshape([-0.5, 0, 0.5], (3, 1, 1))).astype(np.float32)
+            / np.reshape([0.25, 0.5, 1], (3, 1, 1)).astype(np.float32),
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -620,6 +621,19 @@ def test_all_outputs_appear_or_none(
     status = 130 if isinstance(error, KeyboardInterrupt) else 1
     assert main(["load", "photos", "-o", "x.npy", "--labels"]) == status
     assert left(here) == []
+
+
+def test_the_array_gets_its_name_last(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets: list[str] = []
+    replace = os.replace
+
+    def spy(source: str, target: str) -> None:
+        targets.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", spy)
+    assert main(["load", "photos", "-o", "x.npy", "--labels"]) == 0
+    assert targets == ["x.labels.npy", "x.files.csv", "x.npy"]
 
 
 @pytest.mark.parametrize("step", ["write_table", "np.save", "os.fsync"])

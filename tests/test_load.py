@@ -56,9 +56,7 @@ def test_a_batch_equals_its_singles(batch, num_threads, options):
 
 @pytest.mark.parametrize("count", range(1, 12))
 def test_small_batches(batch, count, num_threads):
-    assert_same(
-        fastimg.load(batch.paths[:count], num_threads=num_threads), np.stack(batch.images[:count])
-    )
+    assert_same(fastimg.load(batch.paths[:count], num_threads=num_threads), np.stack(batch.images[:count]))
 
 
 def test_many_images(batch, num_threads):

@@ -273,7 +273,11 @@ def test_masked_kernels_give_the_same(tmp_path, child_env):
     for extra in ({}, {"FASTIMG_CPU": "c"}):
         done = subprocess.run(
             [sys.executable, "-c", SCALAR_KERNELS, str(tmp_path), json.dumps(options)],
-            env={**child_env, **extra}, capture_output=True, text=True, check=True, timeout=120,
+            env={**child_env, **extra},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
         )
         results.append(json.loads(done.stdout))
     assert results[1][0] == "c"

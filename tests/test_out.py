@@ -230,7 +230,9 @@ def test_other_layout_is_a_wrong_shape(entry):
 
 
 @pytest.mark.parametrize("wanted", DTYPES)
-@pytest.mark.parametrize("given", ["int8", "bool", "uint16", "int16", "int32", "float64", "complex64", *DTYPES])
+@pytest.mark.parametrize(
+    "given", ["int8", "bool", "uint16", "int16", "int32", "float64", "complex64", *DTYPES]
+)
 def test_wrong_dtype(entry, wanted, given):
     if wanted != given:
         out = np.zeros(entry.expected().shape, given)
@@ -287,7 +289,9 @@ def test_rows_that_are_not_contiguous(entry, layout):
         refused(entry, out, ValueError, "contiguous", layout=layout)
 
 
-@pytest.mark.parametrize("out", [[1, 2, 3], "text", 5, object(), (1,), {}], ids=lambda out: type(out).__name__)
+@pytest.mark.parametrize(
+    "out", [[1, 2, 3], "text", 5, object(), (1,), {}], ids=lambda out: type(out).__name__
+)
 def test_not_a_buffer(entry, out):
     with pytest.raises(TypeError, match=type(out).__name__):
         entry.call(out)

@@ -68,7 +68,14 @@ class Pathish:
 
 def test_paths(path, monkeypatch):
     monkeypatch.chdir(path.parent)
-    for source in (str(path), path, Pathish(str(path)), "image.jpg", pathlib.Path("image.jpg"), "./image.jpg"):
+    for source in (
+        str(path),
+        path,
+        Pathish(str(path)),
+        "image.jpg",
+        pathlib.Path("image.jpg"),
+        "./image.jpg",
+    ):
         read_all_ways(source)
 
 
@@ -263,7 +270,15 @@ def test_empty_range(path):
 
 @pytest.mark.parametrize(
     ("offset", "size"),
-    [(len(DATA) + 1, 10), (len(DATA), 10), (10**6, 10**6), (2**62, 10), (2**62, 2**62), (2**70, 1), (0, 2**70)],
+    [
+        (len(DATA) + 1, 10),
+        (len(DATA), 10),
+        (10**6, 10**6),
+        (2**62, 10),
+        (2**62, 2**62),
+        (2**70, 1),
+        (0, 2**70),
+    ],
 )
 def test_range_outside_the_file(path, offset, size):
     # No memory of that size may be asked for: MemoryError would not do.
@@ -324,7 +339,9 @@ def test_members_of_archives(tmp_path, path):
 def test_file_range_is_a_frozen_dataclass():
     one = fastimg.FileRange("a.tar", 512, 100)
     assert (one.path, one.offset, one.size) == ("a.tar", 512, 100)
-    assert one == fastimg.FileRange(path="a.tar", offset=512, size=100) != fastimg.FileRange("a.tar", 512, 101)
+    assert (
+        one == fastimg.FileRange(path="a.tar", offset=512, size=100) != fastimg.FileRange("a.tar", 512, 101)
+    )
     assert hash(one) == hash(copy.copy(one))
     assert pickle.loads(pickle.dumps(one)) == one
     with pytest.raises(dataclasses.FrozenInstanceError):

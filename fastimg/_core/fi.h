@@ -110,6 +110,7 @@ typedef struct fi_options {
     fi_dtype dtype;
     bool orient;
     bool strict; /* lost data is a failure */
+    bool stock;  /* only libjpeg's own entropy stage; the pixels are the same */
     uint32_t max_scans;
     uint64_t max_pixels;
     /* Floats are looked up: table[c][v] is what value v of output channel c becomes. Two or four bytes an entry. */
@@ -221,6 +222,9 @@ void fi_batch_cancel(fi_batch *batch);
 
 /* Once, before anything else: chooses the kernels. plain: the C reference for all of them. */
 void fi_init(bool plain);
+
+/* After fi_init: whether the core's own entropy stage works with the libjpeg that is loaded. If not, use `stock`. */
+bool fi_entropy_agrees(void);
 
 const char *fi_kernels_name(void);       /* "avx2", "neon", "c" */
 const char *fi_libjpeg_version(void);    /* of the headers this was built with, "2.1.5" */

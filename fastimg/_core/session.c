@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "session.h"
 
+#include "entropy.h"
 #include "pixels.h"
 
 #include <setjmp.h>
@@ -30,11 +31,17 @@ struct fi_session {
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
     fi_failure *failure;
+    fi_entropy *entropy;
     uint32_t max_scans;
     bool strict;
     bool hit_end;  /* libjpeg asked for more bytes than there are */
     bool scanning; /* the header is read */
+    bool stock;    /* libjpeg's own entropy stage has to do it */
+    bool again;    /* ours has given up */
     bool multiple_scans;
+    uint64_t mcus_to_go;
+    void (*start_input_pass)(j_decompress_ptr cinfo); /* libjpeg's own */
+    void (*start_entropy_pass)(j_decompress_ptr cinfo);
     int note_codes[MOST_NOTES];
     size_t note_count, notes_nbytes;
     char notes[MOST_NOTES * FI_TEXT_NBYTES];
@@ -167,12 +174,90 @@ static void source_skip(j_decompress_ptr cinfo, long nbytes) {
     source->bytes_in_buffer -= (size_t)nbytes;
 }
 
+/* ---- the entropy stage ----------------------------------------------------------------------------------------- */
+
+/* The front of two structs of libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that is known here of what is private to it. */
+struct jpeg_entropy_decoder {
+    void (*start_pass)(j_decompress_ptr cinfo);
+    boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
+};
+
+struct jpeg_input_controller {
+    int (*consume_input)(j_decompress_ptr cinfo);
+    void (*reset_input_controller)(j_decompress_ptr cinfo);
+    void (*start_input_pass)(j_decompress_ptr cinfo);
+};
+
+static boolean decode_mcu(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
+    fi_session *session = cinfo->client_data;
+    int16_t *coefficients[FI_MCU_MOST_BLOCKS];
+
+    for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
+    if (fi_entropy_decode_mcu(session->entropy, coefficients)) {
+        if (--session->mcus_to_go == 0) {
+            const uint8_t *position = fi_entropy_position(session->entropy);
+            session->source.bytes_in_buffer -= (size_t)(position - session->source.next_input_byte);
+            session->source.next_input_byte = position;
+        }
+        return TRUE;
+    }
+    session->again = true;
+    longjmp(session->escape, 1);
+}
+
+/* Puts our stage in place of libjpeg's, for a baseline file whose only scan begins here. */
+static bool take_over(fi_session *session) {
+    const j_decompress_ptr cinfo = &session->cinfo;
+    fi_scan scan = {
+        .data = session->source.next_input_byte,
+        .nbytes = session->source.bytes_in_buffer,
+        .restart_interval = cinfo->restart_interval,
+        .blocks = (unsigned)cinfo->blocks_in_MCU,
+    };
+
+    if (session->stock || session->hit_end || session->multiple_scans || cinfo->progressive_mode || cinfo->arith_code ||
+        cinfo->unread_marker || cinfo->Ss != 0 || cinfo->Se != DCTSIZE2 - 1 || cinfo->Ah != 0 || cinfo->Al != 0 ||
+        cinfo->data_precision != 8) {
+        return false;
+    }
+    for (unsigned b = 0; b < scan.blocks; b++) {
+        const jpeg_component_info *component = cinfo->cur_comp_info[cinfo->MCU_membership[b]];
+        const unsigned dc_id = (unsigned)component->dc_tbl_no, ac_id = (unsigned)component->ac_tbl_no;
+        if (dc_id >= NUM_HUFF_TBLS || ac_id >= NUM_HUFF_TBLS) return false; /* as yet nobody has looked */
+        const JHUFF_TBL *dc = cinfo->dc_huff_tbl_ptrs[dc_id], *ac = cinfo->ac_huff_tbl_ptrs[ac_id];
+        if (!dc || !ac) return false;
+        scan.component[b] = (uint8_t)cinfo->MCU_membership[b];
+        scan.dc[b] = (fi_huffman){dc->bits, dc->huffval};
+        scan.ac[b] = (fi_huffman){ac->bits, ac->huffval};
+    }
+    if (!fi_entropy_start(session->entropy, &scan)) return false;
+    session->mcus_to_go = (uint64_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan;
+    cinfo->entropy->decode_mcu = decode_mcu;
+    return true;
+}
+
+/* Where libjpeg would build its Huffman tables, which costs as much as all the blocks of a small image. */
+static void start_entropy_pass(j_decompress_ptr cinfo) {
+    fi_session *session = cinfo->client_data;
+    if (!take_over(session)) session->start_entropy_pass(cinfo);
+}
+
+static void start_input_pass(j_decompress_ptr cinfo) {
+    fi_session *session = cinfo->client_data;
+    session->start_entropy_pass = cinfo->entropy->start_pass;
+    cinfo->entropy->start_pass = start_entropy_pass;
+    session->start_input_pass(cinfo);
+    cinfo->entropy->start_pass = session->start_entropy_pass;
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
 static void set_up(fi_session *session) {
     jpeg_create_decompress(&session->cinfo); /* clears all but err and client_data */
     session->cinfo.src = &session->source;
     session->cinfo.progress = &session->progress;
+    session->start_input_pass = session->cinfo.inputctl->start_input_pass;
+    session->cinfo.inputctl->start_input_pass = start_input_pass;
 }
 
 static bool try_set_up(fi_session *session) {
@@ -205,12 +290,16 @@ fi_session *fi_session_new(void) {
     };
     session->progress.progress_monitor = on_progress;
     session->failure = NULL;
-    return session;
+    session->entropy = fi_entropy_new();
+    if (session->entropy) return session;
+    fi_session_free(session);
+    return NULL;
 }
 
 void fi_session_free(fi_session *session) {
     if (!session) return;
     jpeg_destroy_decompress(&session->cinfo);
+    fi_entropy_free(session->entropy);
     free(session);
 }
 
@@ -243,6 +332,8 @@ static bool has_leftover_tables(const fi_session *session, unsigned defined) {
 
 /* One call's parameters: constant, so that setjmp cannot spoil them. */
 typedef struct {
+    const uint8_t *data;
+    size_t nbytes;
     const fi_header *header;
     const fi_plan *plan;
     const fi_options *options;
@@ -376,20 +467,30 @@ static void decode_image(fi_session *session, const request *req) {
     if (cinfo->output_scanline == cinfo->output_height) jpeg_finish_decompress(cinfo);
 }
 
+static void try_decode(fi_session *session, const request *req) {
+    session->again = false;
+    session->hit_end = session->scanning = session->multiple_scans = false;
+    session->note_count = session->notes_nbytes = 0;
+    session->notes[0] = '\0';
+    session->source.next_input_byte = req->data;
+    session->source.bytes_in_buffer = req->nbytes;
+    if (!setjmp(session->escape)) decode_image(session, req);
+    jpeg_abort_decompress(&session->cinfo);
+}
+
 fi_status fi_session_decode(fi_session *session, const uint8_t *data, size_t nbytes, const fi_header *header,
                             const fi_plan *plan, const fi_options *options, const fi_output *out, fi_buffer *scratch,
                             fi_failure *failure) {
-    const request req = {header, plan, options, out, scratch};
+    const request req = {data, nbytes, header, plan, options, out, scratch};
 
     session->failure = failure;
     session->strict = options->strict;
     session->max_scans = options->max_scans;
-    session->hit_end = session->scanning = session->multiple_scans = false;
-    session->note_count = session->notes_nbytes = 0;
-    session->notes[0] = '\0';
-    session->source.next_input_byte = data;
-    session->source.bytes_in_buffer = nbytes;
-    if (!setjmp(session->escape)) decode_image(session, &req);
-    jpeg_abort_decompress(&session->cinfo);
+    session->stock = options->stock;
+    try_decode(session, &req);
+    if (session->again) {
+        session->stock = true;
+        try_decode(session, &req);
+    }
     return failure->status;
 }

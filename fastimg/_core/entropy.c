@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "entropy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Why no input can make this read or write outside of its buffers:
+ *
+ * - A symbol takes at most 16 bits of code and 15 of value, a block has at most 64 symbols, as each advances by one
+ *   coefficient at least, and an MCU has at most 10 blocks: 10 * 64 * 31 bits are 2480 bytes. Before every MCU the chunk
+ *   holds that many bytes behind the read position, and 8 more for the last load; where the data ends, they are zeros.
+ * - A coefficient's position is at most 63 + 16; `natural` has entries for all of these.
+ * - A table is looked up by exactly LOOK_BITS bits, and a longer code's index is checked.
+ */
+#define MCU_MOST_NBYTES (FI_MCU_MOST_BLOCKS * 64 * 31 / 8 + 16)
+#define CHUNK_NBYTES 16384
+
+#define LOOK_BITS 10
+#define CACHED_TABLES 8
+
+/* Scans shorter than this do not pay for building tables, unless the next image has the same ones. */
+#define SMALL_SCAN_NBYTES 4096
+
+/*
+ * An entry for the next LOOK_BITS bits, from the low end:
+ *   bits 0 to 7    how many of them it takes: the code's, and, where it is known, the value's
+ *   bits 8 to 15   for AC, by how much the coefficient's index advances (run + 1); END for an end of block
+ *   bits 16 to 31  the value; 0: not known (AC) - DC has KNOWN instead of an advance
+ * The symbol of a code whose value does not fit is looked up again, as is that of a code longer than LOOK_BITS.
+ */
+typedef struct {
+    uint32_t look[1 << LOOK_BITS];
+    int32_t max_code[18]; /* of each length, left-aligned in 16 bits, plus one; nothing shorter than the first code fits */
+    int32_t offset[17];   /* symbols[offset[l] + code] for a code of l bits */
+    uint8_t counts[17], symbols[256];
+    bool is_dc;
+    uint64_t last_scan; /* that used it; 0: none */
+} table;
+
+enum { END = 64, KNOWN = 1 };
+
+struct fi_entropy {
+    const uint8_t *in, *in_end; /* what is still stuffed */
+    const uint8_t *next, *end;  /* in chunk: the next byte to load; behind the last */
+    uint64_t bits;              /* left-aligned */
+    unsigned count;             /* how many of bits are valid */
+    bool at_end;                /* `in` stands at a marker, or at the end of the data */
+    unsigned restart_interval, restarts_to_go, next_restart;
+    unsigned blocks;
+    uint8_t component[FI_MCU_MOST_BLOCKS];
+    const table *dc[FI_MCU_MOST_BLOCKS], *ac[FI_MCU_MOST_BLOCKS];
+    int32_t last_dc[4];
+    uint64_t scan;
+    uint64_t missed; /* a hash of the tables that were not built for the last small scan */
+    table tables[CACHED_TABLES];
+    uint8_t chunk[CHUNK_NBYTES + MCU_MOST_NBYTES];
+};
+
+/* Zigzag to natural order (T.81, figure A.6); what lies behind the last coefficient becomes it, as in libjpeg. */
+static const uint8_t natural[64 + 16] = {
+    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,
+    6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31,
+    39, 46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+};
+
+fi_entropy *fi_entropy_new(void) {
+    return calloc(1, sizeof(fi_entropy));
+}
+
+void fi_entropy_free(fi_entropy *entropy) {
+    free(entropy);
+}
+
+/* ---- tables ---------------------------------------------------------------------------------------------------- */
+
+/* T.81, F.2.2.1: `size` bits to a value; one that begins with 0 is negative. No branch: it would be a coin's throw. */
+static inline int32_t extend(uint32_t value, unsigned size) {
+    return (int32_t)value + (((int32_t)(value >> (size - 1)) - 1) & (1 - (1 << size)));
+}
+
+static uint32_t make_entry(uint32_t look, unsigned length, unsigned symbol, bool is_dc) {
+    const unsigned size = symbol & 15, run = symbol >> 4;
+
+    if (size == 0) {
+        if (is_dc) return length | KNOWN << 8;
+        return length | (run == 15 ? 16u : END) << 8;
+    }
+    const unsigned advance = is_dc ? KNOWN : run + 1;
+    if (length + size > LOOK_BITS) return length | (is_dc ? 0 : advance << 8);
+    const uint32_t value = look >> (LOOK_BITS - length - size) & ((1u << size) - 1);
+    return (uint32_t)extend(value, size) << 16 | advance << 8 | (length + size);
+}
+
+/* What libjpeg demands of a table: codes of each length fit into it, and a DC symbol is a number of bits. */
+static bool is_sound(const fi_huffman *huffman, bool is_dc) {
+    unsigned code = 0, symbols = 0;
+    for (unsigned length = 1; length <= 16; length++, code <<= 1) {
+        code += huffman->counts[length];
+        symbols += huffman->counts[length];
+        if (code > 1u << length || symbols > 256) return false;
+    }
+    for (unsigned i = 0; is_dc && i < symbols; i++) {
+        if (huffman->symbols[i] > 15) return false;
+    }
+    return true;
+}
+
+static void build(table *t, const fi_huffman *huffman, bool is_dc) {
+    unsigned code = 0, index = 0;
+
+    memset(t->look, 0, sizeof t->look);
+    memcpy(t->counts, huffman->counts, sizeof t->counts);
+    memcpy(t->symbols, huffman->symbols, sizeof t->symbols);
+    t->is_dc = is_dc;
+    for (unsigned length = 1; length <= 16; length++) {
+        t->offset[length] = (int32_t)index - (int32_t)code;
+        for (unsigned i = 0; i < t->counts[length]; i++, code++, index++) {
+            if (length > LOOK_BITS) continue;
+            const unsigned spread = LOOK_BITS - length;
+            for (uint32_t look = code << spread; look < (code + 1) << spread; look++) {
+                t->look[look] = make_entry(look, length, t->symbols[index], is_dc);
+            }
+        }
+        t->max_code[length] = (int32_t)(code << (16 - length));
+        code <<= 1;
+    }
+    t->max_code[17] = INT32_MAX;
+}
+
+static bool is_same(const table *t, const fi_huffman *huffman, bool is_dc) {
+    size_t symbols = 0;
+    if (!t->last_scan || t->is_dc != is_dc || memcmp(t->counts + 1, huffman->counts + 1, 16) != 0) return false;
+    for (size_t i = 1; i <= 16; i++) symbols += t->counts[i];
+    return memcmp(t->symbols, huffman->symbols, symbols < 256 ? symbols : 256) == 0;
+}
+
+/*
+ * Most files carry one of a few tables. The one that was not used for longest makes room: never one of this scan, which
+ * has eight at most. NULL: it would have to be built, and may not or cannot be.
+ */
+static const table *find_table(fi_entropy *entropy, const fi_huffman *huffman, bool is_dc, bool may_build) {
+    table *oldest = &entropy->tables[0], *found = NULL;
+
+    for (size_t i = 0; i < CACHED_TABLES && !found; i++) {
+        table *t = &entropy->tables[i];
+        if (is_same(t, huffman, is_dc)) found = t;
+        if (t->last_scan < oldest->last_scan) oldest = t;
+    }
+    if (!found && may_build && is_sound(huffman, is_dc)) build(found = oldest, huffman, is_dc);
+    if (found) found->last_scan = entropy->scan;
+    return found;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------------------------- */
+
+/* Drops what is read, and unstuffs until the chunk is full, or a marker or the end of the data is reached. */
+static void fill_chunk(fi_entropy *entropy) {
+    uint8_t *end = entropy->chunk + (entropy->end - entropy->next);
+    uint8_t *const full = entropy->chunk + CHUNK_NBYTES;
+
+    memmove(entropy->chunk, entropy->next, (size_t)(entropy->end - entropy->next));
+    while (!entropy->at_end && end < full) {
+        const size_t room = (size_t)(full - end), left = (size_t)(entropy->in_end - entropy->in);
+        const size_t most = left < room ? left : room;
+        const uint8_t *ff = most ? memchr(entropy->in, 0xFF, most) : NULL;
+        const size_t plain = ff ? (size_t)(ff - entropy->in) : most;
+        memcpy(end, entropy->in, plain);
+        end += plain;
+        entropy->in += plain;
+        if (ff && (size_t)(entropy->in_end - ff) >= 2 && ff[1] == 0) {
+            *end++ = 0xFF;
+            entropy->in += 2;
+        } else if (ff || entropy->in == entropy->in_end) {
+            entropy->at_end = true;
+        }
+    }
+    if (entropy->at_end) memset(end, 0, MCU_MOST_NBYTES);
+    entropy->next = entropy->chunk;
+    entropy->end = end;
+}
+
+const uint8_t *fi_entropy_position(const fi_entropy *entropy) {
+    return entropy->in;
+}
+
+static bool restart(fi_entropy *entropy) {
+    if (!entropy->at_end) fill_chunk(entropy);
+    /* All of the interval must be used up, but for the bits that fill its last byte; then its marker follows. */
+    if (!entropy->at_end || (entropy->end - entropy->next) * 8 + (int)entropy->count >= 8) return false;
+    if (entropy->in_end - entropy->in < 2 || entropy->in[1] != 0xD0 + entropy->next_restart) return false;
+    entropy->in += 2;
+    entropy->next_restart = (entropy->next_restart + 1) & 7;
+    entropy->restarts_to_go = entropy->restart_interval;
+    entropy->bits = 0;
+    entropy->count = 0;
+    entropy->at_end = false;
+    entropy->next = entropy->end;
+    memset(entropy->last_dc, 0, sizeof entropy->last_dc);
+    return true;
+}
+
+/* ---- decoding -------------------------------------------------------------------------------------------------- */
+
+/* How many codes there are of each length tells tables apart well enough to guess by. */
+static uint64_t hash_counts(uint64_t hash, const fi_huffman *huffman) {
+    uint64_t words[2];
+    memcpy(words, huffman->counts + 1, sizeof words);
+    return ((hash ^ words[0]) * 0x9E3779B97F4A7C15u ^ words[1]) * 0x9E3779B97F4A7C15u;
+}
+
+/* Whether building the scan's tables will pay: for itself, or as the one before had the same and others may follow. */
+static bool may_build_tables(fi_entropy *entropy, const fi_scan *scan) {
+    uint64_t hash = 0;
+
+    if (scan->nbytes >= SMALL_SCAN_NBYTES) return true;
+    for (unsigned b = 0; b < scan->blocks; b++) hash = hash_counts(hash_counts(hash, &scan->dc[b]), &scan->ac[b]);
+    const bool again = hash == entropy->missed;
+    entropy->missed = hash;
+    return again;
+}
+
+bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {
+    const bool may_build = may_build_tables(entropy, scan);
+
+    entropy->scan++;
+    for (unsigned b = 0; b < scan->blocks; b++) {
+        entropy->component[b] = scan->component[b];
+        entropy->dc[b] = find_table(entropy, &scan->dc[b], true, may_build);
+        entropy->ac[b] = find_table(entropy, &scan->ac[b], false, may_build);
+        if (!entropy->dc[b] || !entropy->ac[b]) return false;
+    }
+    entropy->blocks = scan->blocks;
+    entropy->in = scan->data;
+    entropy->in_end = scan->data + scan->nbytes;
+    entropy->next = entropy->end = entropy->chunk;
+    entropy->bits = 0;
+    entropy->count = 0;
+    entropy->at_end = false;
+    entropy->restart_interval = entropy->restarts_to_go = scan->restart_interval;
+    entropy->next_restart = 0;
+    memset(entropy->last_dc, 0, sizeof entropy->last_dc);
+    return true;
+}
+
+static inline uint64_t load_be64(const uint8_t *p) {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
+
+/* The reader's state while an MCU is decoded: locals, which stay in registers. */
+typedef struct {
+    const uint8_t *next;
+    uint64_t bits;
+    unsigned count;
+} reader;
+
+/*
+ * At least 56 valid bits. The load brings more than are counted; the same bits come again with the next one. Only whole
+ * bytes are counted: (63 - count) / 8 of them, after which count has its three low bits as before, and is 56 to 63.
+ */
+static inline void refill(reader *r) {
+    r->bits |= load_be64(r->next) >> r->count;
+    r->next += (63 - r->count) >> 3;
+    r->count |= 56;
+}
+
+static inline void skip(reader *r, unsigned nbits) {
+    r->bits <<= nbits;
+    r->count -= nbits;
+}
+
+/* The symbol of the next code, of any length, which is skipped. -1: there is no such code. */
+static int read_symbol(reader *r, const table *t) {
+    const int32_t look = (int32_t)(r->bits >> 48);
+    unsigned length = 1;
+    while (look >= t->max_code[length]) length++;
+    if (length > 16) return -1;
+    const int32_t index = t->offset[length] + (look >> (16 - length));
+    skip(r, length);
+    return t->symbols[index & 255];
+}
+
+static inline int32_t read_value(reader *r, unsigned size) {
+    const int32_t value = extend((uint32_t)(r->bits >> (64 - size)), size);
+    skip(r, size);
+    return value;
+}
+
+static inline bool decode_dc(reader *r, const table *t, int32_t *diff) {
+    refill(r);
+    const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
+    if (entry >> 8 & 0xFF) {
+        skip(r, entry & 0xFF);
+        *diff = (int32_t)entry >> 16;
+        return true;
+    }
+    const int symbol = read_symbol(r, t);
+    if (symbol < 0) return false;
+    *diff = symbol ? read_value(r, (unsigned)symbol & 15) : 0;
+    return true;
+}
+
+/* What is not in the table whole: its index k before, and behind it; 0: a bad code. */
+static unsigned decode_rare(reader *r, const table *t, unsigned k, int16_t *block) {
+    const int symbol = read_symbol(r, t);
+    if (symbol < 0) return 0;
+    const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
+    if (size == 0) return run == 15 ? k + 16 : k + END;
+    block[natural[k + run]] = (int16_t)read_value(r, size);
+    return k + run + 1;
+}
+
+static inline bool decode_ac(reader *r, const table *t, int16_t *block) {
+    for (unsigned k = 1; k < 64;) {
+        refill(r);
+        const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
+        const int32_t value = (int32_t)entry >> 16;
+        const unsigned advance = entry >> 8 & 0xFF;
+        if (value) {
+            k += advance;
+            skip(r, entry & 0xFF);
+            block[natural[k - 1]] = (int16_t)value;
+        } else if (advance == END) {
+            skip(r, entry & 0xFF);
+            return true;
+        } else {
+            k = decode_rare(r, t, k, block);
+            if (!k) return false;
+        }
+    }
+    return true;
+}
+
+bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[]) {
+    if (entropy->restart_interval) {
+        if (entropy->restarts_to_go == 0 && !restart(entropy)) return false;
+        entropy->restarts_to_go--;
+    }
+    if (entropy->end - entropy->next < MCU_MOST_NBYTES && !entropy->at_end) fill_chunk(entropy);
+
+    reader r = {entropy->next, entropy->bits, entropy->count};
+    for (unsigned b = 0; b < entropy->blocks; b++) {
+        int32_t diff, *last_dc = &entropy->last_dc[entropy->component[b]];
+        if (!decode_dc(&r, entropy->dc[b], &diff)) return false;
+        *last_dc += diff;
+        if (*last_dc > 1 << 30 || *last_dc < -(1 << 30)) return false; /* only nonsense gets there, and it ends here */
+        blocks[b][0] = (int16_t)*last_dc;
+        if (!decode_ac(&r, entropy->ac[b], blocks[b])) return false;
+    }
+    entropy->next = r.next;
+    entropy->bits = r.bits;
+    entropy->count = r.count;
+    /* Bits that are not there have been taken for zeros. */
+    return !entropy->at_end || (entropy->end - r.next) * 8 + (int)r.count >= 0;
+}

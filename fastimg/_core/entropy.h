@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The Huffman stage of baseline files, in place of libjpeg's. It decodes whole and undamaged scans only: whatever is
+ * unusual about one, it gives up, and the image is decoded again by libjpeg's own stage, whose pixels and warnings are
+ * the ones that count.
+ */
+#ifndef FI_ENTROPY_H
+#define FI_ENTROPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FI_MCU_MOST_BLOCKS 10 /* T.81, B.2.3 */
+
+typedef struct fi_entropy fi_entropy;
+
+/* A Huffman table as a DHT segment has it: counts[i] codes of i bits, i from 1 to 16, and their symbols in order. */
+typedef struct fi_huffman {
+    const uint8_t *counts, *symbols;
+} fi_huffman;
+
+/* One interleaved scan. What an MCU's blocks use is given for each of them. */
+typedef struct fi_scan {
+    const uint8_t *data; /* from the first byte behind the SOS segment on */
+    size_t nbytes;       /* all there is, up to the end of the file */
+    unsigned restart_interval;
+    unsigned blocks; /* in an MCU */
+    uint8_t component[FI_MCU_MOST_BLOCKS];
+    fi_huffman dc[FI_MCU_MOST_BLOCKS], ac[FI_MCU_MOST_BLOCKS];
+} fi_scan;
+
+fi_entropy *fi_entropy_new(void); /* NULL: no memory */
+void fi_entropy_free(fi_entropy *entropy);
+
+/* false: not for this scan: its tables are unsound, or building them would take longer than they save. */
+bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan);
+
+/* Adds an MCU's coefficients to its blocks (64 zeros each, natural order). false: given up. */
+bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[]);
+
+/* Where libjpeg is to look for the next marker, once all MCUs are decoded. */
+const uint8_t *fi_entropy_position(const fi_entropy *entropy);
+
+#endif
