@@ -235,11 +235,14 @@ def interleave(
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
     desc: str = "timing",
+    before: Callable[[int], object] | None = None,
+    after: Callable[[str, int], object] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return {name: seconds (rounds, blocks)}; jobs[name](block) is called for every block in every round.
 
     The jobs take turns block by block, in an order that is rotated each time, so that a disturbance of any
-    length falls on all of them, and none always follows the same state of the caches.
+    length falls on all of them, and none always follows the same state of the caches. before(block) and
+    after(name, block) are called around each job and are not timed.
     """
     names = list(jobs)
     seconds = {name: np.zeros((rounds, blocks)) for name in names}
@@ -250,9 +253,13 @@ def interleave(
             for turn in range(rounds * blocks):
                 shift = turn % len(names)
                 for name in names[shift:] + names[:shift]:
+                    if before:
+                        before(turn % blocks)
                     start = clock()
                     jobs[name](turn % blocks)
                     seconds[name][turn // blocks, turn % blocks] = clock() - start
+                    if after:
+                        after(name, turn % blocks)
                     bar.update()
     finally:
         gc.enable()

@@ -8,7 +8,8 @@ the timing; for every timed load some rows are spoiled first and compared again.
 
 scaling   images/s for 1 to n threads. The peers are a plain loop (1 thread) and a ThreadPoolExecutor with one
           task a thread. "scaling" is that row's speed over the same contestant's on the fewest threads;
-          "fastimg is" how many times as fast fastimg is on as many threads.
+          "fastimg is" how many times as fast fastimg is on as many threads. The last rows show what the machine
+          allows at this time: zlib.compress, which shares nothing. If they do not scale, nothing can.
 gil       how fast a pure-Python loop in the main thread runs: (a) alone, (b) while another process does the
           load, (c) while a background thread of this process does the same load. Both take the CPU's time
           and memory; only (c) shares the loop's GIL. So c/b is the share of its speed that the loop keeps:
@@ -28,6 +29,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
@@ -42,8 +44,14 @@ SIDE = 256
 KINDS = {kind.name: kind for kind in (Fastimg, SimpleJpeg, OpenCV, Pillow)}
 GIL_KINDS = ("fastimg", "OpenCV")  # ours, and the loop that most people have
 SPOILED = 97  # every so manieth row is spoiled before a timed round: too few to warm or cool a cache
+BLOCKS = 5  # parts of the files that the contestants take turns with; 2000 files are a second or so
 PEER_SHARE = 20  # peers load one 20th of the files beside the loop: at 5 ms each, all would take a minute
 SPIN = 20_000  # iterations between two looks at the flag: about a millisecond
+
+
+def part(paths: Sequence[str], block: int) -> slice:
+    """Return the rows of one of `BLOCKS` parts."""
+    return slice(len(paths) * block // BLOCKS, len(paths) * (block + 1) // BLOCKS)
 
 
 def checksums(out: np.ndarray, step: int = 1) -> list[int]:
@@ -76,6 +84,25 @@ def verify(got: Sequence[int], expected: Sequence[int], who: str) -> None:
 # Scaling
 
 
+class Ceiling:
+    """Work that scales as well as the machine lets it: plain C without the GIL, files, or shared memory."""
+
+    name = "(zlib.compress)"
+
+    def __init__(self) -> None:
+        self._data = np.random.default_rng(0).integers(0, 16, 1 << 20, np.uint8).tobytes()
+
+    def load(self, paths: Sequence[str], _: np.ndarray, num_threads: int) -> None:
+        units = max(num_threads, len(paths) // 50) // num_threads  # about as long as the loads
+
+        def work(_: int) -> None:
+            for _ in range(units):
+                zlib.compress(self._data, 1)
+
+        with ThreadPoolExecutor(num_threads) as pool:
+            list(pool.map(work, range(num_threads)))
+
+
 def bench_scaling(
     peers: Sequence[Peer],
     paths: Sequence[str],
@@ -89,30 +116,38 @@ def bench_scaling(
         out[:] = 0
         peer.load(paths, out, max(threads))
         verify(checksums(out), expected, peer.name)
-    everyone = [(peer, n) for peer in peers for n in threads]
-    seconds = {(peer.name, n): np.zeros((rounds, 1)) for peer, n in everyone}
-    with tqdm(total=rounds * len(everyone), desc="scaling") as bar:
-        for turn in range(rounds):
-            shift = turn * len(everyone) // rounds
-            for peer, n in everyone[shift:] + everyone[:shift]:
-                spoil(out)
-                start = time.perf_counter()
-                peer.load(paths, out, n)
-                seconds[peer.name, n][turn] = time.perf_counter() - start
-                verify(checksums(out, SPOILED), expected[::SPOILED], f"{peer.name} with {n} threads")
-                bar.update()
+    ceiling = Ceiling()
+    everyone = {f"{peer.name}, {n}": (peer, n) for peer in (*peers, ceiling) for n in threads}
 
+    def job(peer: Peer | Ceiling, n: int) -> Callable[[int], None]:
+        return lambda block: peer.load(paths[part(paths, block)], out[part(paths, block)], n)
+
+    def check(name: str, block: int) -> None:
+        here = part(paths, block)
+        if name.startswith(ceiling.name):
+            spoil(out[here])  # a second time: 255 - (255 - x) is x again
+            return
+        verify(checksums(out[here], SPOILED), expected[here][::SPOILED], name)
+
+    seconds = common.interleave(
+        {name: job(*who) for name, who in everyone.items()},
+        BLOCKS,
+        rounds,
+        desc="scaling",
+        before=lambda block: spoil(out[part(paths, block)]),
+        after=check,
+    )
+    rows = common.summarize(seconds, len(paths), "fastimg")
     results: dict[str, Any] = {}
     cells = []
-    for peer, n in everyone:
-        mine = seconds[peer.name, n]
-        row = common.summarize({"": mine}, len(paths), "fastimg")[""]
-        row["scaling"] = common.ratio(seconds[peer.name, threads[0]], mine)
-        if ("fastimg", n) in seconds:
-            row["fastimg_is_times"] = common.ratio(mine, seconds["fastimg", n])
+    for name, (peer, n) in everyone.items():
+        row = rows[name]
+        row["scaling"] = common.ratio(seconds[f"{peer.name}, {threads[0]}"], seconds[name])
+        if peer is not ceiling and f"fastimg, {n}" in seconds:
+            row["fastimg_is_times"] = common.ratio(seconds[name], seconds[f"fastimg, {n}"])
         results.setdefault(peer.name, {})[n] = row
         times = f"{row['fastimg_is_times']:.2f} x" if "fastimg_is_times" in row else "-"
-        speeds = [f"{row[key]:.0f}" for key in ("rate", "min", "max")]
+        speeds = ["-" if peer is ceiling else f"{row[key]:.0f}" for key in ("rate", "min", "max")]
         cells.append([peer.name, str(n), *speeds, f"{row['scaling']:.2f} x", times])
     print(f"\nscaling: {len(paths)} files of {SIDE} x {SIDE} into {out.shape} uint8, {rounds} rounds\n")
     head = ["contestant", "threads", "images/s", "min", "max", "scaling", "fastimg is"]
@@ -127,7 +162,7 @@ def spin(done: Any) -> float:
     """Return the iterations a second of a pure-Python loop that runs until `done.value` is not 0."""
     turns = x = 0
     start = time.perf_counter()
-    while not done.value:
+    while not turns or not done.value:
         for _ in range(SPIN):
             x = (x * 1103515245 + 12345) & 0x7FFFFFFF
         turns += 1
@@ -144,14 +179,15 @@ def other_process(
         peer.load(paths[:64], out[:64], 1)  # whatever is set up once is set up now
     pipe.send("ready")
     while (job := pipe.recv()) is not None:
-        name, threads, count = job
-        spoil(out[:count])
+        name, threads, first, end = job
+        mine = out[first:end]
+        spoil(mine)
         started.value = 1
         began = time.perf_counter()
-        peers[name].load(paths[:count], out[:count], threads)
+        peers[name].load(paths[first:end], mine, threads)
         elapsed = time.perf_counter() - began
         done.value = 1
-        pipe.send((elapsed, checksums(out[:count], SPOILED)))
+        pipe.send((elapsed, checksums(mine, SPOILED)))
 
 
 def bench_gil(
@@ -159,7 +195,7 @@ def bench_gil(
 ) -> dict[str, Any]:
     """Time, and print the table "gil"; return {contestant: {threads: figures}}."""
     context = multiprocessing.get_context("spawn")  # a fork would share pages, and locks, with this process
-    expected = expected_checksums(paths[::SPOILED])
+    expected = [expected_checksums(paths[part(paths, block)][::SPOILED]) for block in range(BLOCKS)]
     started, done = context.RawValue("b", 0), context.RawValue("b", 0)
     ours, theirs = context.Pipe()
     child = context.Process(target=other_process, args=(theirs, started, done, paths, out.shape), daemon=True)
@@ -167,27 +203,29 @@ def bench_gil(
     theirs.close()  # so that recv raises EOFError, instead of waiting, if the other process dies
     ours.recv()
 
-    def share(peer: Peer) -> int:
-        return len(paths) if peer.name == "fastimg" else max(1, len(paths) // PEER_SHARE)
+    def rows_of(peer: Peer, block: int) -> tuple[int, int]:
+        first, end = part(paths, block).start, part(paths, block).stop
+        return (first, end) if peer.name == "fastimg" else (first, first + -(-(end - first) // PEER_SHARE))
 
     def alone() -> float:
         done.value = 0
-        timer = threading.Timer(2.0, setattr, (done, "value", 1))
+        timer = threading.Timer(0.5, setattr, (done, "value", 1))
         timer.start()
         return spin(done)
 
-    def beside_process(peer: Peer, n: int) -> tuple[float, float]:
+    def beside_process(peer: Peer, n: int, block: int) -> tuple[float, float]:
         started.value = done.value = 0
-        ours.send((peer.name, n, share(peer)))
+        ours.send((peer.name, n, *rows_of(peer, block)))
         while not started.value:
             time.sleep(0.001)
         speed = spin(done)
         elapsed, sums = ours.recv()
-        verify(sums, expected[: len(sums)], f"{peer.name} in another process")
+        verify(sums, expected[block][: len(sums)], f"{peer.name} in another process")
         return speed, elapsed
 
-    def beside_thread(peer: Peer, n: int) -> tuple[float, float]:
-        mine, some = out[: share(peer)], paths[: share(peer)]
+    def beside_thread(peer: Peer, n: int, block: int) -> tuple[float, float]:
+        first, end = rows_of(peer, block)
+        mine, some = out[first:end], paths[first:end]
         spoil(mine)
         done.value = 0
         elapsed = 0.0
@@ -206,24 +244,26 @@ def bench_gil(
         speed = spin(done)
         thread.join()
         sums = checksums(mine, SPOILED)
-        verify(sums, expected[: len(sums)], f"{peer.name} in a background thread")
+        verify(sums, expected[block][: len(sums)], f"{peer.name} in a background thread")
         return speed, elapsed
 
     everyone = [(peer, n) for peer in peers for n in threads]
     alone_speeds: list[float] = []
     samples: dict[tuple[str, int], list[dict[str, float]]] = {(peer.name, n): [] for peer, n in everyone}
-    with tqdm(total=rounds * len(everyone), desc="gil") as bar:
-        for turn in range(rounds):
+    with tqdm(total=rounds * BLOCKS * len(everyone), desc="gil") as bar:
+        for turn in range(rounds * BLOCKS):
+            block = turn % BLOCKS
             alone_speeds.append(alone())
             shift = turn % len(everyone)
             for peer, n in everyone[shift:] + everyone[:shift]:
-                # Which of the two comes first changes from round to round.
-                pair: Sequence[tuple[str, Callable[[Peer, int], tuple[float, float]]]]
+                # Which of the two comes first changes from turn to turn.
+                pair: Sequence[tuple[str, Callable[[Peer, int, int], tuple[float, float]]]]
                 pair = (("b", beside_process), ("c", beside_thread))
                 sample = {"a": alone_speeds[-1]}
                 for key, measure in pair if turn % 2 else pair[::-1]:
-                    sample[key], elapsed = measure(peer, n)
-                    sample[f"load_{key}"] = share(peer) / elapsed
+                    sample[key], elapsed = measure(peer, n, block)
+                    first, end = rows_of(peer, block)
+                    sample[f"load_{key}"] = (end - first) / elapsed
                 samples[peer.name, n].append(sample)
                 bar.update()
     ours.send(None)
@@ -240,20 +280,19 @@ def bench_gil(
             **middle,
             "load c/b": load_kept,
             "c/b": median(kept),
-            "c/b min": min(kept),
-            "c/b max": max(kept),
+            "c/b quartiles": [float(np.quantile(kept, q)) for q in (0.25, 0.75)],
             "rounds": rows,
         }
         results.setdefault(name, {})[n] = {**figures, "loop_has_a_core": core == "yes"}
         cells.append(
             [name, str(n), core]
             + [f"{middle[key] / 1e6:.2f}" for key in "abc"]
-            + [f"{value:.3f}" for value in (median(kept), min(kept), max(kept))]
+            + [f"{value:.3f}" for value in (median(kept), *figures["c/b quartiles"])]
             + [f"{middle['load_c']:.0f}", f"{load_kept:.3f}"]
         )
     print(f"\ngil: a Python loop, in millions of iterations a second, beside a load of {len(paths)} files\n")
     head = ["contestant", "threads", "loop has a core", "a alone", "b process", "c thread"]
-    common.print_table([*head, "c/b", "min", "max", "images/s in c", "load keeps"], cells)
+    common.print_table([*head, "c/b", "25 %", "75 %", "images/s in c", "load keeps"], cells)
     return results
 
 

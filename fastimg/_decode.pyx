@@ -517,6 +517,5 @@ cdef class Crew:
                 pass  # one is on its way already
 
 
-def core_info():
-    """Names of the kernels in use, of the libjpeg-turbo this was built with, and of the entropy stage."""
-    return fi_kernels_name().decode("ascii"), fi_libjpeg_version().decode("ascii"), "stock" if STOCK else "fastimg"
+# The kernels in use, the libjpeg-turbo this was built with, and the entropy stage.
+core_info = fi_kernels_name().decode("ascii"), fi_libjpeg_version().decode("ascii"), "stock" if STOCK else "fastimg"

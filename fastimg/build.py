@@ -25,11 +25,12 @@ def build_info() -> BuildInfo:
     Returns
     -------
     dict
-        `version` of fastimg, `libjpeg_turbo` (the version it was built with), `kernels` ("avx2", "neon" or "c"; all
-        give the same pixels), `entropy` ("fastimg", or "stock": libjpeg-turbo's own Huffman decoding, which
-        ``FASTIMG_ENTROPY=stock`` in the environment asks for; the pixels are the same), `limited_api` (whether one binary serves every CPython from 3.11 on).
+        `version` of fastimg; `libjpeg_turbo`, the version it was built with; `kernels` ("avx2", "neon" or "c") and
+        `entropy` ("fastimg", or "stock": libjpeg-turbo's own Huffman stage), which do not change the pixels;
+        `limited_api`, whether one binary serves every CPython from 3.11 on. ``FASTIMG_CPU=c`` and
+        ``FASTIMG_ENTROPY=stock`` in the environment, at import, choose the plain versions.
     """
-    kernels, libjpeg_turbo, entropy = _decode.core_info()
+    kernels, libjpeg_turbo, entropy = _decode.core_info
     return {
         "version": fastimg.__version__,
         "libjpeg_turbo": libjpeg_turbo,

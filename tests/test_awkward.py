@@ -138,6 +138,10 @@ def test_unsupported(row, strict):
         image = decode(data, strict=strict)
     except fastimg.UnsupportedJpegError:
         return
+    except fastimg.TruncatedJpegError:
+        # One of them is cut short as well, between two of its scans.
+        assert strict and "no-eoi" in row["category"]
+        return
     try:
         expected = jpegs.rgb_pillow(data)
     except OSError:

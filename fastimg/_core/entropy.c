@@ -31,8 +31,9 @@
  */
 typedef struct {
     uint32_t look[1 << LOOK_BITS];
-    int32_t max_code[18]; /* of each length, left-aligned in 16 bits, plus one; nothing shorter than the first code fits */
-    int32_t offset[17];   /* symbols[offset[l] + code] for a code of l bits */
+    int32_t
+        max_code[18]; /* of each length, left-aligned in 16 bits, plus one; nothing shorter than the first code fits */
+    int32_t offset[17]; /* symbols[offset[l] + code] for a code of l bits */
     uint8_t counts[17], symbols[256];
     bool is_dc;
     uint64_t last_scan; /* that used it; 0: none */
@@ -42,10 +43,10 @@ enum { END = 64, KNOWN = 1 };
 
 struct fi_entropy {
     const uint8_t *in, *in_end; /* what is still stuffed */
-    const uint8_t *next, *end;  /* in chunk: the next byte to load; behind the last */
-    uint64_t bits;              /* left-aligned */
-    unsigned count;             /* how many of bits are valid */
-    bool at_end;                /* `in` stands at a marker, or at the end of the data */
+    const uint8_t *next, *end; /* in chunk: the next byte to load; behind the last */
+    uint64_t bits; /* left-aligned */
+    unsigned count; /* how many of bits are valid */
+    bool at_end; /* `in` stands at a marker, or at the end of the data */
     unsigned restart_interval, restarts_to_go, next_restart;
     unsigned blocks;
     uint8_t component[FI_MCU_MOST_BLOCKS];

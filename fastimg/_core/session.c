@@ -1,151 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "session.h"
+#include "session_private.h"
 
-#include "entropy.h"
 #include "pixels.h"
 
-#include <setjmp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <jpeglib.h>
-
-#include <jerror.h>
-
-#if !defined(LIBJPEG_TURBO_VERSION_NUMBER) || LIBJPEG_TURBO_VERSION_NUMBER < 2001000
-#error                                                                                                                 \
-    "fastimg needs libjpeg-turbo 2.1 or newer (Debian: libjpeg62-turbo-dev, Fedora: libjpeg-turbo-devel, Homebrew: jpeg-turbo)"
-#endif
-
-#define MOST_NOTES 8
-
-/*
- * setjmp is called in this file alone, by functions that hold nothing to clean up and change no local afterwards:
- * whatever is written on the way lives in the session, on the heap.
- */
-struct fi_session {
-    struct jpeg_decompress_struct cinfo;
-    struct jpeg_error_mgr errors;
-    struct jpeg_source_mgr source;
-    struct jpeg_progress_mgr progress;
-    jmp_buf escape;
-    fi_failure *failure;
-    fi_entropy *entropy;
-    uint32_t max_scans;
-    bool strict;
-    bool hit_end;  /* libjpeg asked for more bytes than there are */
-    bool scanning; /* the header is read */
-    bool stock;    /* libjpeg's own entropy stage has to do it */
-    bool again;    /* ours has given up */
-    bool multiple_scans;
-    uint64_t mcus_to_go;
-    void (*start_input_pass)(j_decompress_ptr cinfo); /* libjpeg's own */
-    void (*start_entropy_pass)(j_decompress_ptr cinfo);
-    int note_codes[MOST_NOTES];
-    size_t note_count, notes_nbytes;
-    char notes[MOST_NOTES * FI_TEXT_NBYTES];
-};
-
-/* ---- libjpeg's messages ---------------------------------------------------------------------------------------- */
-
-static fi_session *session_of(j_common_ptr cinfo) {
-    return cinfo->client_data;
-}
-
-/* How far the entropy-coded data got, in rows of the image, and in which scan (0: the file has one). */
-static void say_where(fi_session *session) {
-    const j_decompress_ptr cinfo = &session->cinfo;
-    if (!session->scanning) return;
-    const uint64_t row = (uint64_t)cinfo->input_iMCU_row * (uint64_t)cinfo->max_v_samp_factor * DCTSIZE;
-    session->failure->detail[0] = (int64_t)(row < cinfo->image_height ? row : cinfo->image_height);
-    session->failure->detail[1] = cinfo->image_height;
-    session->failure->detail[2] = session->multiple_scans ? cinfo->input_scan_number : 0;
-}
-
-_Noreturn static void escape(fi_session *session, fi_status status) {
-    session->failure->status = status;
-    longjmp(session->escape, 1);
-}
-
-static fi_status status_of(int code) {
-    switch (code) {
-        case JERR_OUT_OF_MEMORY:
-            return FI_E_NOMEM;
-        case JERR_ARITH_NOTIMPL:
-        case JERR_BAD_PRECISION:
-        case JERR_CCIR601_NOTIMPL:
-        case JERR_COMPONENT_COUNT:
-        case JERR_CONVERSION_NOTIMPL:
-        case JERR_FRACT_SAMPLE_NOTIMPL:
-        case JERR_IMAGE_TOO_BIG:
-        case JERR_NOT_COMPILED:
-        case JERR_NOTIMPL:
-        case JERR_SOF_UNSUPPORTED:
-        case JERR_WIDTH_OVERFLOW:
-            return FI_E_UNSUPPORTED;
-        default:
-            return FI_E_CORRUPT;
-    }
-}
-
-static void on_error(j_common_ptr cinfo) {
-    fi_session *session = session_of(cinfo);
-    fi_status status = status_of(cinfo->err->msg_code);
-
-    cinfo->err->format_message(cinfo, session->failure->text);
-    say_where(session);
-    if (status == FI_E_CORRUPT && session->hit_end) status = FI_E_TRUNCATED;
-    escape(session, status);
-}
-
-/* Warnings that mean that pixels are lost. All others come with files whose every pixel is right. */
-static bool is_loss(int code) {
-    return code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_MUST_RESYNC ||
-           code == JWRN_ARITH_BAD_CODE;
-}
-
-static void add_note(fi_session *session) {
-    const int code = session->errors.msg_code;
-    char text[JMSG_LENGTH_MAX];
-
-    if (session->note_count == MOST_NOTES) return;
-    for (size_t i = 0; i < session->note_count; i++) {
-        if (session->note_codes[i] == code) return;
-    }
-    session->errors.format_message((j_common_ptr)&session->cinfo, text);
-    session->note_codes[session->note_count++] = code;
-    const int nbytes = snprintf(session->notes + session->notes_nbytes, sizeof session->notes - session->notes_nbytes,
-                                "%s%s", session->notes_nbytes ? "\n" : "", text);
-    if (nbytes > 0) session->notes_nbytes += (size_t)nbytes;
-}
-
-static void on_message(j_common_ptr cinfo, int level) {
-    fi_session *session = session_of(cinfo);
-
-    if (level >= 0) return; /* a trace */
-    cinfo->err->num_warnings++;
-    if (!is_loss(cinfo->err->msg_code)) {
-        add_note(session);
-    } else if (session->strict) {
-        cinfo->err->format_message(cinfo, session->failure->text);
-        say_where(session);
-        escape(session, session->hit_end ? FI_E_TRUNCATED : FI_E_CORRUPT);
-    }
-}
-
-static void on_output(j_common_ptr cinfo) {
-    (void)cinfo; /* nothing is ever printed */
-}
-
-/* Every pass over a progressive image costs as much as its pixels, and a few bytes make a pass. */
-static void on_progress(j_common_ptr cinfo) {
-    fi_session *session = session_of(cinfo);
-    if ((uint32_t)session->cinfo.input_scan_number > session->max_scans) {
-        session->failure->detail[0] = session->max_scans;
-        escape(session, FI_E_SCANS);
-    }
-}
 
 /* ---- libjpeg's source ------------------------------------------------------------------------------------------ */
 
@@ -174,90 +32,13 @@ static void source_skip(j_decompress_ptr cinfo, long nbytes) {
     source->bytes_in_buffer -= (size_t)nbytes;
 }
 
-/* ---- the entropy stage ----------------------------------------------------------------------------------------- */
-
-/* The front of two structs of libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that is known here of what is private to it. */
-struct jpeg_entropy_decoder {
-    void (*start_pass)(j_decompress_ptr cinfo);
-    boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
-};
-
-struct jpeg_input_controller {
-    int (*consume_input)(j_decompress_ptr cinfo);
-    void (*reset_input_controller)(j_decompress_ptr cinfo);
-    void (*start_input_pass)(j_decompress_ptr cinfo);
-};
-
-static boolean decode_mcu(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
-    fi_session *session = cinfo->client_data;
-    int16_t *coefficients[FI_MCU_MOST_BLOCKS];
-
-    for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
-    if (fi_entropy_decode_mcu(session->entropy, coefficients)) {
-        if (--session->mcus_to_go == 0) {
-            const uint8_t *position = fi_entropy_position(session->entropy);
-            session->source.bytes_in_buffer -= (size_t)(position - session->source.next_input_byte);
-            session->source.next_input_byte = position;
-        }
-        return TRUE;
-    }
-    session->again = true;
-    longjmp(session->escape, 1);
-}
-
-/* Puts our stage in place of libjpeg's, for a baseline file whose only scan begins here. */
-static bool take_over(fi_session *session) {
-    const j_decompress_ptr cinfo = &session->cinfo;
-    fi_scan scan = {
-        .data = session->source.next_input_byte,
-        .nbytes = session->source.bytes_in_buffer,
-        .restart_interval = cinfo->restart_interval,
-        .blocks = (unsigned)cinfo->blocks_in_MCU,
-    };
-
-    if (session->stock || session->hit_end || session->multiple_scans || cinfo->progressive_mode || cinfo->arith_code ||
-        cinfo->unread_marker || cinfo->Ss != 0 || cinfo->Se != DCTSIZE2 - 1 || cinfo->Ah != 0 || cinfo->Al != 0 ||
-        cinfo->data_precision != 8) {
-        return false;
-    }
-    for (unsigned b = 0; b < scan.blocks; b++) {
-        const jpeg_component_info *component = cinfo->cur_comp_info[cinfo->MCU_membership[b]];
-        const unsigned dc_id = (unsigned)component->dc_tbl_no, ac_id = (unsigned)component->ac_tbl_no;
-        if (dc_id >= NUM_HUFF_TBLS || ac_id >= NUM_HUFF_TBLS) return false; /* as yet nobody has looked */
-        const JHUFF_TBL *dc = cinfo->dc_huff_tbl_ptrs[dc_id], *ac = cinfo->ac_huff_tbl_ptrs[ac_id];
-        if (!dc || !ac) return false;
-        scan.component[b] = (uint8_t)cinfo->MCU_membership[b];
-        scan.dc[b] = (fi_huffman){dc->bits, dc->huffval};
-        scan.ac[b] = (fi_huffman){ac->bits, ac->huffval};
-    }
-    if (!fi_entropy_start(session->entropy, &scan)) return false;
-    session->mcus_to_go = (uint64_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan;
-    cinfo->entropy->decode_mcu = decode_mcu;
-    return true;
-}
-
-/* Where libjpeg would build its Huffman tables, which costs as much as all the blocks of a small image. */
-static void start_entropy_pass(j_decompress_ptr cinfo) {
-    fi_session *session = cinfo->client_data;
-    if (!take_over(session)) session->start_entropy_pass(cinfo);
-}
-
-static void start_input_pass(j_decompress_ptr cinfo) {
-    fi_session *session = cinfo->client_data;
-    session->start_entropy_pass = cinfo->entropy->start_pass;
-    cinfo->entropy->start_pass = start_entropy_pass;
-    session->start_input_pass(cinfo);
-    cinfo->entropy->start_pass = session->start_entropy_pass;
-}
-
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
 static void set_up(fi_session *session) {
     jpeg_create_decompress(&session->cinfo); /* clears all but err and client_data */
     session->cinfo.src = &session->source;
     session->cinfo.progress = &session->progress;
-    session->start_input_pass = session->cinfo.inputctl->start_input_pass;
-    session->cinfo.inputctl->start_input_pass = start_input_pass;
+    fi_session_set_stage(session);
 }
 
 static bool try_set_up(fi_session *session) {
@@ -271,11 +52,7 @@ fi_session *fi_session_new(void) {
     fi_failure failure = {0};
 
     if (!session) return NULL;
-    session->cinfo.err = jpeg_std_error(&session->errors);
-    session->cinfo.client_data = session;
-    session->errors.error_exit = on_error;
-    session->errors.emit_message = on_message;
-    session->errors.output_message = on_output;
+    fi_session_set_messages(session);
     session->failure = &failure;
     if (!try_set_up(session)) {
         fi_session_free(session);
@@ -288,7 +65,6 @@ fi_session *fi_session_new(void) {
         .resync_to_restart = jpeg_resync_to_restart,
         .term_source = source_nothing,
     };
-    session->progress.progress_monitor = on_progress;
     session->failure = NULL;
     session->entropy = fi_entropy_new();
     if (session->entropy) return session;
@@ -356,8 +132,7 @@ static void check_scans(fi_session *session) {
         }
     }
     if (whole) return;
-    say_where(session);
-    escape(session, FI_E_TRUNCATED);
+    fi_session_escape_here(session, FI_E_TRUNCATED);
 }
 
 static bool is_four_channel(const j_decompress_ptr cinfo) {
@@ -444,11 +219,11 @@ static void decode_image(fi_session *session, const request *req) {
     jpeg_read_header(cinfo, TRUE);
     if (cinfo->image_width != req->header->width || cinfo->image_height != req->header->height ||
         cinfo->num_components != req->header->components) {
-        escape(session, FI_E_INTERNAL); /* header.c and libjpeg disagree on what the file says */
+        fi_session_escape(session, FI_E_INTERNAL); /* header.c and libjpeg disagree on what the file says */
     }
     if (cinfo->jpeg_color_space == JCS_UNKNOWN) {
         session->failure->detail[0] = cinfo->num_components;
-        escape(session, FI_E_COLOR);
+        fi_session_escape(session, FI_E_COLOR);
     }
     session->multiple_scans = jpeg_has_multiple_scans(cinfo);
     session->scanning = true;
@@ -457,7 +232,8 @@ static void decode_image(fi_session *session, const request *req) {
     if (session->strict && session->hit_end && session->multiple_scans) check_scans(session);
 
     const size_t strip_nbytes = (size_t)cinfo->output_width * (size_t)cinfo->output_components * fi_strip_rows(plan);
-    if (!fi_buffer_reserve(req->scratch, strip_nbytes + fi_store_nbytes(plan), 0)) escape(session, FI_E_NOMEM);
+    if (!fi_buffer_reserve(req->scratch, strip_nbytes + fi_store_nbytes(plan), 0))
+        fi_session_escape(session, FI_E_NOMEM);
     uint8_t *strip = req->scratch->data;
     drop_rows(cinfo, strip, plan->top);
     if (rows_are_output) read_into_output(cinfo, req);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files that talk to libjpeg share: session.c (life, decoding), messages.c (errors, warnings), stage.c (Huffman). */
+#ifndef FI_SESSION_PRIVATE_H
+#define FI_SESSION_PRIVATE_H
+
+#include "entropy.h"
+#include "session.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#if !defined(LIBJPEG_TURBO_VERSION_NUMBER) || LIBJPEG_TURBO_VERSION_NUMBER < 2001000
+#error                                                                                                                 \
+    "fastimg needs libjpeg-turbo 2.1 or newer (Debian: libjpeg62-turbo-dev, Fedora: libjpeg-turbo-devel, Homebrew: jpeg-turbo)"
+#endif
+
+#define MOST_NOTES 8
+
+/*
+ * setjmp is called in session.c alone, by functions that hold nothing to clean up and change no local afterwards:
+ * whatever is written on the way lives in here, on the heap.
+ */
+struct fi_session {
+    struct jpeg_decompress_struct cinfo;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf escape;
+    fi_failure *failure;
+    fi_entropy *entropy;
+    uint32_t max_scans;
+    bool strict;
+    bool hit_end; /* libjpeg asked for more bytes than there are */
+    bool scanning; /* the header is read */
+    bool stock; /* libjpeg's own entropy stage has to do it */
+    bool again; /* ours has given up */
+    bool multiple_scans;
+    uint64_t mcus_to_go;
+    void (*start_input_pass)(j_decompress_ptr cinfo); /* libjpeg's own */
+    void (*start_entropy_pass)(j_decompress_ptr cinfo);
+    int note_codes[MOST_NOTES];
+    size_t note_count, notes_nbytes;
+    char notes[MOST_NOTES * FI_TEXT_NBYTES];
+};
+
+/* Ends the decoding under way: back to where session.c called setjmp. */
+_Noreturn void fi_session_escape(fi_session *session, fi_status status);
+/* The same, with how far the data got, in rows of the image, and in which scan (0: the file has one). */
+_Noreturn void fi_session_escape_here(fi_session *session, fi_status status);
+
+/* Before jpeg_create_decompress: libjpeg's errors become failures, its warnings notes, nothing is printed. */
+void fi_session_set_messages(fi_session *session);
+
+/* After jpeg_create_decompress: our own entropy stage is used wherever it can be. */
+void fi_session_set_stage(fi_session *session);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A libFuzzer target: whatever the bytes, both entropy stages end alike. Aborts where they do not.
+ *
+ *   clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -I fastimg/_core \
+ *       tests/fuzz/fuzz_decode.c fastimg/_core/[a-z]*.c -ljpeg -o fuzz_decode
+ *   ./fuzz_decode -max_len=8192 -max_total_time=300 CORPUS SEEDS
+ */
+#include "fi.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Large enough for several MCU rows, small enough for thousands of files a second. */
+#define MAX_PIXELS (1 << 16)
+
+typedef struct {
+    fi_failure failure;
+    char notes[2048]; /* more than the core keeps of them */
+    uint8_t *pixels;  /* allocated to the byte, for AddressSanitizer */
+    size_t nbytes;
+} result;
+
+static result stock, ours;
+
+/* The length picks the way out, so that one byte more or less is enough to try the next. */
+static fi_options options_for(size_t size) {
+    fi_options options = {
+        .mode = (fi_mode)(size % 3),
+        .layout = (fi_layout)(size / 3 % 2),
+        .dtype = (fi_dtype)(size / 6 % 3),
+        .orient = size / 30 % 2 == 0,
+        .max_scans = 20,
+        .max_pixels = MAX_PIXELS,
+    };
+    for (unsigned c = 0; c < 3; c++) {
+        for (unsigned v = 0; v < 256; v++) {
+            /* different for every channel and value, so that no mix-up stays hidden */
+            if (options.dtype == FI_FLOAT16) options.table.f16[c][v] = (uint16_t)(256 * c + v);
+            else options.table.f32[c][v] = (float)(256 * c + v);
+        }
+    }
+    return options;
+}
+
+/* The whole upright image, or without its first and last few rows and columns. */
+static fi_crop crop_for(size_t size, uint32_t height, uint32_t width) {
+    const fi_crop whole = {.height = height, .width = width};
+    const int64_t margin = (int64_t)(size % 7);
+    if (size / 60 % 2 == 0 || 2 * margin >= height || 2 * margin >= width) return whole;
+    return (fi_crop){margin, margin, height - 2 * margin, width - 2 * margin};
+}
+
+static void decode(fi_worker *worker, const fi_options *options, size_t size, result *result) {
+    const fi_header *header = fi_worker_header(worker);
+    const bool turned = options->orient && header->orientation >= 5;
+    const uint32_t height = turned ? header->width : header->height, width = turned ? header->height : header->width;
+    const fi_crop crop = crop_for(size, height, width);
+    const size_t item = fi_item_nbytes(options);
+    fi_output out = {.height = (uint32_t)crop.height, .width = (uint32_t)crop.width};
+
+    out.row_stride = (ptrdiff_t)(out.width * item * (options->layout == FI_HWC ? fi_channels(options) : 1));
+    out.plane_stride = out.row_stride * (ptrdiff_t)out.height;
+    memset(&result->failure, 0, sizeof result->failure);
+    result->nbytes = (size_t)out.plane_stride * (options->layout == FI_HWC ? 1 : fi_channels(options));
+    free(result->pixels);
+    out.data = result->pixels = malloc(result->nbytes);
+    if (!out.data) abort();
+    memset(out.data, 0xA5, result->nbytes);
+    fi_decode(worker, options, &crop, size % 5 == 0, &out, &result->failure);
+    snprintf(result->notes, sizeof result->notes, "%s", fi_worker_notes(worker));
+}
+
+static void compare(const char *what) {
+    const fi_failure *a = &stock.failure, *b = &ours.failure;
+
+    if (a->status != b->status || memcmp(a->detail, b->detail, sizeof a->detail) || strcmp(a->text, b->text)) {
+        fprintf(stderr, "%s: stock ends %s (\"%s\"), ours %s (\"%s\")\n", what, fi_status_name(a->status), a->text,
+                fi_status_name(b->status), b->text);
+        abort();
+    }
+    if (a->status != FI_OK) return; /* then the array holds anything */
+    if (memcmp(stock.pixels, ours.pixels, stock.nbytes) != 0) {
+        size_t at = 0;
+        while (stock.pixels[at] == ours.pixels[at]) at++;
+        fprintf(stderr, "%s: byte %zu of the pixels is %d, not %d\n", what, at, ours.pixels[at], stock.pixels[at]);
+        abort();
+    }
+    if (strcmp(stock.notes, ours.notes) != 0) {
+        fprintf(stderr, "%s: stock notes \"%s\", ours \"%s\"\n", what, stock.notes, ours.notes);
+        abort();
+    }
+}
+
+int LLVMFuzzerInitialize(const int *argc, char ***argv) {
+    (void)argc, (void)argv;
+    fi_init(false);
+    if (!fi_entropy_agrees()) abort();
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const fi_source source = {.data = data, .size = size};
+    fi_options options = options_for(size);
+    fi_failure failure = {0};
+    /* A worker remembers tables: only a new one makes a finding come again. */
+    fi_worker *worker = fi_worker_new();
+
+    if (!worker) abort();
+    for (int strict = 0; strict < 2 && fi_open(worker, &source, MAX_PIXELS, &failure) == FI_OK; strict++) {
+        options.strict = strict;
+        options.stock = true;
+        decode(worker, &options, size, &stock);
+        options.stock = false;
+        /* Twice: the tables of a small scan are only built when they come again. */
+        decode(worker, &options, size, &ours);
+        compare(strict ? "strict" : "lenient");
+        decode(worker, &options, size, &ours);
+        compare(strict ? "strict, again" : "lenient, again");
+    }
+    fi_worker_free(worker);
+    return 0;
+}
