@@ -227,8 +227,11 @@ bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {
     entropy->scan++;
     for (unsigned b = 0; b < scan->blocks; b++) {
         entropy->component[b] = scan->component[b];
-        entropy->dc[b] = find_table(entropy, &scan->dc[b], true, may_build);
-        entropy->ac[b] = find_table(entropy, &scan->ac[b], false, may_build);
+        /* Most blocks use what the one before them uses. */
+        const bool same =
+            b > 0 && scan->dc[b].counts == scan->dc[b - 1].counts && scan->ac[b].counts == scan->ac[b - 1].counts;
+        entropy->dc[b] = same ? entropy->dc[b - 1] : find_table(entropy, &scan->dc[b], true, may_build);
+        entropy->ac[b] = same ? entropy->ac[b - 1] : find_table(entropy, &scan->ac[b], false, may_build);
         if (!entropy->dc[b] || !entropy->ac[b]) return false;
     }
     entropy->blocks = scan->blocks;
