@@ -13,6 +13,7 @@ import pytest
 # `jpegs` and `leak_probe` lie beside this file, whatever import mode pytest runs in.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import cli_common
 import jpegs
 
 # The same examples in every run: a failure seen once can be seen again, and a run's time is known.
@@ -115,3 +116,14 @@ def bad_files(tmp_path):
     paths["FileNotFoundError"] = str(tmp_path / "missing.jpg")
     paths["IsADirectoryError"] = str(tmp_path)
     return paths
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The current folder: photos/cat/1.jpg, photos/cat/2.jpg, photos/dog/3.jpg, of one size."""
+    for seed, name in enumerate(("cat/1.jpg", "cat/2.jpg", "dog/3.jpg"), 1):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cli_common.encoded(seed))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

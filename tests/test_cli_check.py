@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`fastimg info` and `fastimg check`."""
+
+import dataclasses
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_common import PATHS, SIZE, encoded, run, table, with_precision, with_size
+from PIL import Image
+
+import fastimg
+from fastimg.cli import main
+
+# ---- info
+
+
+def test_info_prints_one_aligned_line_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a longer name.jpg").write_bytes(
+        encoded(1, (1000, 8), orientation=6, progressive=True, subsampling=0)
+    )
+    assert main(["info", "photos/cat/1.jpg", "a longer name.jpg"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-10:] for line in lines] == [
+        [field.name for field in dataclasses.fields(fastimg.Header)],
+        ["37", "23", "3", "YCbCr", "4:2:0", "no", "8", "0", "1", str(os.path.getsize(PATHS[0]))],
+        ["8", "1000", "3", "YCbCr", "4:4:4", "yes", "8", "0", "6", str(os.path.getsize("a longer name.jpg"))],
+    ]
+    for title in ("width", "color_space", "nbytes"):
+        column = lines[0].index(title)
+        assert all(line[column - 1] == " " and line[column] != " " for line in lines)
+
+
+def test_info_json_is_the_header(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json", *PATHS]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [record.pop("path") for record in found] == PATHS
+    for record, path in zip(found, PATHS, strict=True):
+        assert fastimg.Header(**record) == fastimg.read_header(path)
+    assert (found[0]["width"], found[0]["height"]) == SIZE
+    assert found[0]["progressive"] is False
+
+
+@pytest.mark.parametrize("bad", ["missing.jpg", "photos", "text.jpg", "empty.jpg"])
+def test_info_of_what_cannot_be_read(here: Path, capsys: pytest.CaptureFixture[str], bad: str) -> None:
+    Path("text.jpg").write_text("text")
+    Path("empty.jpg").touch()
+    assert main(["info", PATHS[0], bad, PATHS[1]]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["path", PATHS[0], bad, PATHS[1]]
+    assert lines[2].split()[1] == "error:" and len(lines[2].split()) > 2
+    assert main(["info", "--json", PATHS[0], bad]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found[0]["width"] == 37 and "error" not in found[0]
+    assert found[1].keys() == {"path", "error"}
+    assert found[1]["path"] == bad and found[1]["error"] and bad not in found[1]["error"]
+
+
+# ---- check
+
+
+def test_check_of_good_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "photos"]) == 0
+    assert capsys.readouterr().out == "3 files: 3 fine\n"
+    assert main(["check", "photos", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+KINDS = {
+    "0-empty.jpg": "broken",
+    "1-half.jpg": "broken",
+    "2-twelve-bit.jpg": "unsupported",
+    "3-png.jpg": "not JPEG",
+    "4-notes.txt": "not JPEG",
+    "5-huge.jpg": "too large",
+    "6-gone.jpg": "unreadable",
+    "7-no-end.jpg": "odd",
+    "8-stray.jpg": "odd",
+}
+
+
+@pytest.fixture
+def bad(here: Path) -> Path:
+    """Below photos/: one file of each kind, a good one without a JPEG's name, and hidden ones."""
+    good = encoded(5)
+    folder = here / "photos" / "elk"
+    folder.mkdir()
+    (folder / "0-empty.jpg").touch()
+    (folder / "1-half.jpg").write_bytes(good[: len(good) * 2 // 3])
+    (folder / "2-twelve-bit.jpg").write_bytes(with_precision(good, 12))
+    Image.new("RGB", (4, 4)).save(folder / "3-png.jpg", "PNG")
+    (folder / "4-notes.txt").write_text("notes")
+    (folder / "5-huge.jpg").write_bytes(with_size(good, 65_000, 65_000))
+    (folder / "6-gone.jpg").symlink_to("nothing")
+    (folder / "7-no-end.jpg").write_bytes(good[:-2])
+    tables = good.index(b"\xff\xdb")
+    (folder / "8-stray.jpg").write_bytes(good[:tables] + b"\x01\x02\x03" + good[tables:])
+    (folder / "9-good.data").write_bytes(good)
+    (folder / ".hidden.jpg").touch()
+    os.mkfifo(folder / "fifo.jpg")
+    return here
+
+
+def test_check_tells_the_kinds_apart(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "photos", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {os.path.basename(row["path"]): row["kind"] for row in found} == KINDS
+    assert [row["path"] for row in found] == [f"photos/elk/{name}" for name in KINDS]
+    assert all(row.keys() == {"path", "kind", "reason"} for row in found)
+    assert all(row["reason"] and "photos/elk" not in row["reason"] for row in found)
+    reasons = {os.path.basename(row["path"]): row["reason"] for row in found}
+    assert "PNG" in reasons["3-png.jpg"]
+    assert reasons["6-gone.jpg"] == os.strerror(errno.ENOENT)
+
+
+def test_check_prints_a_table_and_a_count(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "photos", "--num-threads", "3"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == (
+        "13 files: 4 fine, 2 broken, 1 unsupported, 2 not JPEG, 1 too large, 1 unreadable, 2 odd"
+    )
+    width = len("unsupported")
+    assert [(line[:width].strip(), line[width + 2 :].split()[0]) for line in lines[:-1]] == [
+        (kind, f"photos/elk/{name}") for name, kind in KINDS.items()
+    ]
+    column = lines[2].index("photos/elk/2-twelve-bit.jpg  ") + len("photos/elk/2-twelve-bit.jpg  ")
+    assert all(line[column - 2 : column] == "  " and line[column] != " " for line in lines[:-1])
+
+
+def test_check_agrees_with_load(bad: Path) -> None:
+    found = json.loads(run("check", "photos", "--json").stdout)
+    failing = {row["path"] for row in found if row["kind"] != "odd" and row["path"].endswith(".jpg")}
+    assert main(["load", "photos", "-o", "x.npy"]) == 1
+    assert {row[1] for row in table(bad / "x.files.csv")[1:] if row[3]} == failing
+
+
+def test_check_takes_files_as_given(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["photos/elk/.hidden.jpg", "photos/elk/9-good.data", "missing.jpg", "photos/elk/fifo.jpg"]
+    assert main(["check", "--json", *names]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["path"], row["kind"]) for row in found] == [
+        (names[0], "broken"),
+        (names[2], "unreadable"),
+        (names[3], "unreadable"),
+    ]
+
+
+def test_check_of_many_files_keeps_their_order(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"many/{i:03}.jpg" for i in range(200)]  # many times the tasks that may wait at once
+    Path("many").mkdir()
+    for i, name in enumerate(names):
+        Path(name).write_bytes(b"" if i % 3 == 0 else encoded(i))
+    for threads in ("1", "2", "7"):
+        assert main(["check", "many", "--json", "--num-threads", threads]) == 1
+        assert [row["path"] for row in json.loads(capsys.readouterr().out)] == names[::3]
+
+
+def test_check_goes_on_after_a_folder_that_cannot_be_listed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scandir = os.scandir
+
+    def refuse_cats(path: str) -> Any:
+        if path == "photos/cat":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse_cats)
+    assert main(["check", "photos"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [
+        ["unreadable", "photos/cat", "Permission", "denied"],
+        ["1", "files:", "1", "fine,", "1", "unreadable"],
+    ]
+
+
+def test_check_wants_a_thread(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "photos", "--num-threads", "0"]) == 2
+    assert capsys.readouterr().err == "fastimg: error: num_threads must be at least 1, found 0\n"
+
+
+def test_check_of_a_missing_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "photo/"]) == 1
+    assert capsys.readouterr().err.startswith("fastimg: error: ")
+
+
+INTERRUPT_CHECK = """
+import os, signal, sys
+from fastimg import _decode, cli
+def interrupted(*args):
+    os.kill(os.getpid(), signal.SIGINT)
+    return ()
+_decode.verify = interrupted
+sys.exit(cli.main(["check", "photos"]))
+"""
+
+
+def test_ctrl_c_ends_check(here: Path) -> None:
+    done = run("-c", INTERRUPT_CHECK)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
