@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name outside the terminal's character set
+    args = None
     try:
         args = _parser().parse_args(argv)
         status: int = args.run(args)
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         _silence_stdout()
-        return 1
+        return 0 if args is None else 1  # nobody reads the help: nothing failed
     except (fastimg.JpegError, OSError, MemoryError) as error:
         _complain(f"error: {error}")
         _silence_stdout()
