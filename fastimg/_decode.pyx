@@ -256,12 +256,14 @@ def verify(source, Options options not None):
     """Decodes everything and keeps nothing; returns the warnings that cost no pixels, as a tuple of str."""
     cdef fi_source core_source
     cdef fi_crop core_crop
+    cdef fi_options core_options = options.core
     cdef fi_output output
     cdef fi_failure failure
     cdef fi_status status
     cdef Worker worker
     cdef object _keep = coerce(source, &core_source)
     cdef bytes notes = b""
+    core_options.stock = True  # libjpeg's own stage alone tells of stray bytes behind the last block
     set_crop(&core_crop, None)
     memset(&output, 0, sizeof(output))
     memset(&failure, 0, sizeof(failure))
@@ -270,7 +272,7 @@ def verify(source, Options options not None):
         with nogil:
             status = fi_open(worker.core, &core_source, options.core.max_pixels, &failure)
             if status == FI_OK:
-                status = fi_decode(worker.core, &options.core, &core_crop, False, &output, &failure)
+                status = fi_decode(worker.core, &core_options, &core_crop, False, &output, &failure)
         if status == FI_OK:
             notes = fi_worker_notes(worker.core)
     finally:

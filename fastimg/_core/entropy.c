@@ -93,13 +93,13 @@ static uint32_t make_entry(uint32_t look, unsigned length, unsigned symbol, bool
     return (uint32_t)extend(value, size) << 16 | advance << 8 | (length + size);
 }
 
-/* What libjpeg demands of a table: codes of each length fit into it, and a DC symbol is a number of bits. */
+/* What libjpeg demands of a table: no code is all ones (T.81, C.2), and a DC symbol is a number of bits. */
 static bool is_sound(const fi_huffman *huffman, bool is_dc) {
     unsigned code = 0, symbols = 0;
     for (unsigned length = 1; length <= 16; length++, code <<= 1) {
         code += huffman->counts[length];
         symbols += huffman->counts[length];
-        if (code > 1u << length || symbols > 256) return false;
+        if (code >= 1u << length || symbols > 256) return false;
     }
     for (unsigned i = 0; is_dc && i < symbols; i++) {
         if (huffman->symbols[i] > 15) return false;

@@ -180,7 +180,10 @@ const fi_header *fi_worker_header(const fi_worker *worker);
 fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop *crop, bool flip, const fi_output *out,
                     fi_failure *failure);
 
-/* Warnings of the last fi_decode that cost no pixels, a line each; valid until the worker's next call. */
+/*
+ * Warnings of the last fi_decode that cost no pixels, a line each; valid until the worker's next call. Only with `stock`
+ * do they tell of stray bytes behind the last block.
+ */
 const char *fi_worker_notes(const fi_worker *worker);
 
 /* The header alone; reads no more of a file than its head. max_pixels 0: also of files that could not be decoded. */

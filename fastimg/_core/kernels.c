@@ -66,7 +66,6 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.merge3 = merge3_avx2;
     kernels.reverse = reverse_avx2;
     kernels.transpose = transpose_avx2;
-    kernels.map32 = map32_avx2;
 #elif defined(__aarch64__)
     if (!(cpu_features & FI_CPU_NEON)) return kernels;
     kernels.name = "neon";

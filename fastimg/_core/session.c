@@ -228,6 +228,7 @@ static void decode_image(fi_session *session, const request *req) {
     session->multiple_scans = jpeg_has_multiple_scans(cinfo);
     session->scanning = true;
     const bool rows_are_output = choose_route(cinfo, req);
+    cinfo->input_iMCU_row = 0; /* is the last image's until the scan has begun, and may be asked for before */
     jpeg_start_decompress(cinfo);
     if (session->strict && session->hit_end && session->multiple_scans) check_scans(session);
 

@@ -17,7 +17,6 @@
 
 typedef struct {
     fi_failure failure;
-    char notes[2048]; /* more than the core keeps of them */
     uint8_t *pixels;  /* allocated to the byte, for AddressSanitizer */
     size_t nbytes;
 } result;
@@ -69,7 +68,6 @@ static void decode(fi_worker *worker, const fi_options *options, size_t size, re
     if (!out.data) abort();
     memset(out.data, 0xA5, result->nbytes);
     fi_decode(worker, options, &crop, size % 5 == 0, &out, &result->failure);
-    snprintf(result->notes, sizeof result->notes, "%s", fi_worker_notes(worker));
 }
 
 static void compare(const char *what) {
@@ -85,10 +83,6 @@ static void compare(const char *what) {
         size_t at = 0;
         while (stock.pixels[at] == ours.pixels[at]) at++;
         fprintf(stderr, "%s: byte %zu of the pixels is %d, not %d\n", what, at, ours.pixels[at], stock.pixels[at]);
-        abort();
-    }
-    if (strcmp(stock.notes, ours.notes) != 0) {
-        fprintf(stderr, "%s: stock notes \"%s\", ours \"%s\"\n", what, stock.notes, ours.notes);
         abort();
     }
 }

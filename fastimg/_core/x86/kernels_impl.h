@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * AVX2 versions of the pixel kernels. Each does whole vectors, then the rest with the C version: nothing is read or
- * written outside of the n pixels.
+ * written outside of the n pixels. Table look-ups (map32, map16) stay in C: a gather is slower wherever microcode guards
+ * it.
  */
 #include <immintrin.h>
 
@@ -137,13 +138,4 @@ FI_AVX2 static void transpose_avx2(const uint8_t *src, size_t src_stride, uint8_
     }
     transpose_c(src + rows16 * src_stride, src_stride, dst + rows16, dst_stride, rows - rows16, cols16);
     transpose_c(src + cols16, src_stride, dst + cols16 * dst_stride, dst_stride, rows, cols - cols16);
-}
-
-FI_AVX2 static void map32_avx2(const uint8_t *src, const float *table, void *dst, size_t n) {
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        const __m256i index = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(src + i)));
-        _mm256_storeu_ps((float *)((uint8_t *)dst + 4 * i), _mm256_i32gather_ps(table, index, 4));
-    }
-    map32_c(src + i, table, (uint8_t *)dst + 4 * i, n - i);
 }

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every version of every pixel kernel that this processor can run, against the C reference; the C reference, and the
+ * colour formulas of pixels.c, against their definitions. One line for each that is right; at the first difference,
+ * what differed, and exit status 1. With --bench a table of times follows. From the top of a checkout:
+ *
+ *   cc -std=c11 -O2 -I fastimg/_core tests/kernels/test_kernels.c fastimg/_core/{kernels,cpu,pixels}.c -o test_kernels
+ */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS and clock_gettime, which -std=c11 hides */
+
+#include "cpu.h"
+#include "pixels.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define VECTOR 32                        /* bytes of the widest vector in use */
+#define MOST_BUFFER_NBYTES (320u * 1024) /* 4 bytes for each of the pixels of the longest row, and room for offsets */
+#define PAD 64                           /* canaries: two vectors on either side of a destination */
+#define CANARY 0xC5
+
+/* ---- what a kernel is told --------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const uint8_t *src[3];
+    uint8_t *dst[3];
+    const void *table;
+    size_t n, rows, cols, src_stride, dst_stride;
+    size_t src_nbytes, dst_nbytes; /* of each source and destination */
+} args;
+
+enum { SPLIT3, MERGE3, REVERSE, TRANSPOSE, MAP32, MAP16, KERNELS };
+
+typedef struct {
+    const char *name;
+    size_t member; /* where in fi_kernels its pointer is */
+    unsigned sources, dests;
+    unsigned src_item, dst_item; /* bytes of a pixel in each of them; 0: a transpose */
+} kernel;
+
+static const kernel all_kernels[KERNELS] = {
+    [SPLIT3] = {"split3", offsetof(fi_kernels, split3), 1, 3, 3, 1},
+    [MERGE3] = {"merge3", offsetof(fi_kernels, merge3), 3, 1, 1, 3},
+    [REVERSE] = {"reverse", offsetof(fi_kernels, reverse), 1, 1, 1, 1},
+    [TRANSPOSE] = {"transpose", offsetof(fi_kernels, transpose), 1, 1, 0, 0},
+    [MAP32] = {"map32", offsetof(fi_kernels, map32), 1, 1, 1, 4},
+    [MAP16] = {"map16", offsetof(fi_kernels, map16), 1, 1, 1, 2},
+};
+
+static void run(const kernel *k, const fi_kernels *by, const args *a) {
+    const long which = k - all_kernels;
+    if (which == SPLIT3) by->split3(a->src[0], a->dst[0], a->dst[1], a->dst[2], a->n);
+    else if (which == MERGE3) by->merge3(a->src[0], a->src[1], a->src[2], a->dst[0], a->n);
+    else if (which == REVERSE) by->reverse(a->src[0], a->dst[0], a->n);
+    else if (which == TRANSPOSE) by->transpose(a->src[0], a->src_stride, a->dst[0], a->dst_stride, a->rows, a->cols);
+    else if (which == MAP32) by->map32(a->src[0], a->table, a->dst[0], a->n);
+    else if (which == MAP16) by->map16(a->src[0], a->table, a->dst[0], a->n);
+}
+
+/* A kernel that is added to the table has to be added here: all of fi_kernels but its name are pointers to functions. */
+_Static_assert(sizeof(fi_kernels) == sizeof(char *) + KERNELS * sizeof(void (*)(void)), "a kernel is not tested");
+
+/* What the comments in pixels.h say, a byte of the destination at a time: the judge of the C reference. */
+static void split3_defined(const uint8_t *src, uint8_t *p0, uint8_t *p1, uint8_t *p2, size_t n) {
+    for (size_t i = 0; i < 3 * n; i++) *((i % 3 == 0 ? p0 : i % 3 == 1 ? p1 : p2) + i / 3) = src[i];
+}
+
+static void merge3_defined(const uint8_t *p0, const uint8_t *p1, const uint8_t *p2, uint8_t *dst, size_t n) {
+    for (size_t i = 0; i < 3 * n; i++) dst[i] = *((i % 3 == 0 ? p0 : i % 3 == 1 ? p1 : p2) + i / 3);
+}
+
+static void reverse_defined(const uint8_t *src, uint8_t *dst, size_t n) {
+    while (n--) *dst++ = src[n];
+}
+
+static void transpose_defined(const uint8_t *src, size_t src_stride, uint8_t *dst, size_t dst_stride, size_t rows,
+                              size_t cols) {
+    for (size_t i = 0; i < rows * cols; i++) {
+        const size_t row = i / cols, col = i % cols;
+        dst[col * dst_stride + row] = src[row * src_stride + col];
+    }
+}
+
+static void map32_defined(const uint8_t *src, const float *table, void *dst, size_t n) {
+    for (size_t i = 0; i < 4 * n; i++) ((uint8_t *)dst)[i] = ((const uint8_t *)(table + src[i / 4]))[i % 4];
+}
+
+static void map16_defined(const uint8_t *src, const uint16_t *table, void *dst, size_t n) {
+    for (size_t i = 0; i < 2 * n; i++) ((uint8_t *)dst)[i] = ((const uint8_t *)(table + src[i / 2]))[i % 2];
+}
+
+static const fi_kernels definition = {
+    "its definition", split3_defined, merge3_defined, reverse_defined, transpose_defined, map32_defined, map16_defined,
+};
+
+/* ---- failing ----------------------------------------------------------------------------------------------------- */
+
+/* What is being tried: for the message, also that of a fault. */
+static struct {
+    const char *kernel, *version, *against, *fill;
+    bool at_end;
+    size_t src_offset, dst_offset;
+    args args;
+} now;
+
+static void describe_and_exit(const char *format, ...) {
+    va_list more;
+    char text[256];
+    va_start(more, format);
+    vsnprintf(text, sizeof text, format, more);
+    va_end(more);
+    printf("%s %s: %s (against %s; n %zu, rows %zu, cols %zu, strides %zu and %zu, fill %s, source %zu and destination "
+           "%zu "
+           "bytes %s a guard page)\n",
+           now.kernel, now.version, text, now.against, now.args.n, now.args.rows, now.args.cols, now.args.src_stride,
+           now.args.dst_stride, now.fill, now.src_offset, now.dst_offset, now.at_end ? "before" : "behind");
+    fflush(stdout);
+    _exit(1);
+}
+
+/* Printing is not allowed in a signal's handler, but nothing that is interrupted here is printing. */
+static void on_fault(int number) {
+    describe_and_exit("signal %d: touched what lies outside of its buffers", number);
+}
+
+/* ---- buffers between guard pages ----------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint8_t *start, *end;
+} guarded;
+
+static guarded sources[3], dests[3], tables;
+static uint8_t *expected[3]; /* PAD bytes, what a destination must hold, PAD bytes */
+
+static guarded guarded_new(size_t nbytes) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (nbytes + page - 1) / page * page;
+    uint8_t *map = mmap(NULL, size + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (map == MAP_FAILED || mprotect(map, page, PROT_NONE) || mprotect(map + page + size, page, PROT_NONE)) {
+        perror("guard pages");
+        exit(2);
+    }
+    return (guarded){map + page, map + page + size};
+}
+
+static uint8_t *place(const guarded *buffer, size_t nbytes, size_t offset, bool at_end) {
+    return at_end ? buffer->end - offset - nbytes : buffer->start + offset;
+}
+
+/* xorshift64*: the same numbers on every machine */
+static uint8_t random_byte(void) {
+    static uint64_t state = 88172645463325252u;
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return (uint8_t)((state * 2685821657736338717u) >> 56);
+}
+
+static const char *const fills[] = {"0", "255", "0 and 255", "random"};
+#define FILLS (sizeof fills / sizeof fills[0])
+
+static void fill_source(uint8_t *p, size_t nbytes, size_t fill) {
+    for (size_t i = 0; i < nbytes; i++) {
+        p[i] = fill == 0 ? 0 : fill == 1 ? 255 : fill == 2 ? (i & 1 ? 255 : 0) : random_byte();
+    }
+}
+
+/* ---- comparing ----------------------------------------------------------------------------------------------------- */
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static void compare_dest(unsigned d, const uint8_t *dst, size_t nbytes) {
+    const size_t before = least((size_t)(dst - dests[d].start), PAD);
+    const size_t behind = least((size_t)(dests[d].end - dst) - nbytes, PAD);
+
+    if (memcmp(dst - before, expected[d] + PAD - before, before + nbytes + behind) == 0) return;
+    for (size_t i = PAD - before; i < PAD + nbytes + behind; i++) {
+        const ptrdiff_t at = (ptrdiff_t)i - PAD;
+        if (dst[at] == expected[d][i]) continue;
+        describe_and_exit("byte %td of destination %u is %d, not %d", at, d, dst[at], expected[d][i]);
+    }
+}
+
+static void try_at(const kernel *k, const fi_kernels *version, uint8_t *const data[3], args a, size_t src_offset,
+                   size_t dst_offset) {
+    now.src_offset = src_offset;
+    now.dst_offset = dst_offset;
+    now.args = a;
+    for (unsigned s = 0; s < k->sources; s++) {
+        uint8_t *src = place(&sources[s], a.src_nbytes, src_offset, now.at_end);
+        memcpy(src, data[s], a.src_nbytes);
+        a.src[s] = src;
+    }
+    for (unsigned d = 0; d < k->dests; d++) {
+        uint8_t *dst = a.dst[d] = place(&dests[d], a.dst_nbytes, dst_offset, now.at_end);
+        const size_t before = least((size_t)(dst - dests[d].start), PAD);
+        const size_t behind = least((size_t)(dests[d].end - dst) - a.dst_nbytes, PAD);
+        memset(dst - before, CANARY, before + a.dst_nbytes + behind);
+    }
+    run(k, version, &a);
+    for (unsigned d = 0; d < k->dests; d++) compare_dest(d, a.dst[d], a.dst_nbytes);
+}
+
+/* One shape, with all fills, at both ends of the buffers, at offsets up to (without) most_offset. */
+static void try_shape(const kernel *k, const fi_kernels *version, const fi_kernels *judge, args a, size_t most_offset) {
+    static uint8_t *data[3];
+
+    for (size_t fill = 0; fill < FILLS; fill++) {
+        now.fill = fills[fill];
+        for (unsigned i = 0; i < 3; i++) {
+            if (!data[i]) data[i] = malloc(MOST_BUFFER_NBYTES);
+            fill_source(data[i], a.src_nbytes, fill);
+            memset(expected[i], CANARY, a.dst_nbytes + 2 * PAD);
+            a.src[i] = data[i];
+            a.dst[i] = expected[i] + PAD;
+        }
+        for (int at_end = 0; at_end < 2; at_end++) {
+            now.at_end = at_end;
+            a.table = place(&tables, 256 * (k->dst_item ? k->dst_item : 1), 0, at_end);
+            run(k, judge, &a); /* again for this end's table */
+            for (size_t offset = 0; offset < most_offset; offset++) {
+                try_at(k, version, data, a, offset, 13 * offset % VECTOR);
+                if (offset) try_at(k, version, data, a, offset, 0);
+                if (offset) try_at(k, version, data, a, 0, offset);
+            }
+        }
+    }
+}
+
+static void try_transposes(const kernel *k, const fi_kernels *version, const fi_kernels *judge) {
+    static const size_t extra[][2] = {{0, 0}, {1, 31}, {33, 1}};
+
+    for (size_t rows = 0; rows <= 65; rows++) {
+        for (size_t cols = 0; cols <= 65; cols++) {
+            for (size_t e = 0; e < sizeof extra / sizeof extra[0]; e++) {
+                args a = {
+                    .rows = rows, .cols = cols, .src_stride = cols + extra[e][0], .dst_stride = rows + extra[e][1]};
+                /* Behind the last row there need be nothing. */
+                a.src_nbytes = rows && cols ? (rows - 1) * a.src_stride + cols : 0;
+                a.dst_nbytes = rows && cols ? (cols - 1) * a.dst_stride + rows : 0;
+                /* All offsets where a block of 16 and a rest meet; alone elsewhere, sizes shift the buffers enough. */
+                try_shape(k, version, judge, a, rows % 16 == 1 && cols % 16 == 1 ? VECTOR : 1);
+            }
+        }
+    }
+}
+
+static void try_rows(const kernel *k, const fi_kernels *version, const fi_kernels *judge) {
+    static const size_t long_rows[] = {255, 256, 257, 1023, 4096, 4099, 65535};
+    const size_t short_rows = 3 * VECTOR + 2; /* 0 to 3 vectors + 1 */
+
+    for (size_t i = 0; i < short_rows + sizeof long_rows / sizeof long_rows[0]; i++) {
+        const size_t n = i < short_rows ? i : long_rows[i - short_rows];
+        const args a = {.n = n, .src_nbytes = n * k->src_item, .dst_nbytes = n * k->dst_item};
+        try_shape(k, version, judge, a, i < short_rows ? VECTOR : 2);
+    }
+}
+
+static bool is_same_function(const kernel *k, const fi_kernels *a, const fi_kernels *b) {
+    return memcmp((const char *)a + k->member, (const char *)b + k->member, sizeof(void (*)(void))) == 0;
+}
+
+static void try_version(const fi_kernels *version) {
+    for (const kernel *k = all_kernels; k < all_kernels + KERNELS; k++) {
+        const bool is_c = is_same_function(k, version, &fi_kernels_c);
+        const fi_kernels *judge = is_c ? &definition : &fi_kernels_c;
+
+        now.kernel = k->name;
+        now.version = version->name;
+        now.against = judge->name;
+        if (is_c && strcmp(version->name, "c") != 0) {
+            printf("%-10s %-5s is the C version\n", k->name, version->name);
+            continue;
+        }
+        if (k->src_item) try_rows(k, version, judge);
+        else try_transposes(k, version, judge);
+        printf("%-10s %-5s equals %s\n", k->name, version->name, is_c ? judge->name : "c");
+    }
+}
+
+/* ---- colours ----------------------------------------------------------------------------------------------------- */
+
+/* What is right stands in expected[0]; `again` is what came of the same in place, as the decoder calls it. */
+static void compare_color(const char *name, const uint8_t *dst, const uint8_t *again, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (dst[i] == expected[0][i] && again[i] == expected[0][i]) continue;
+        printf("%s c: byte %zu is %d, in place %d, not %d\n", name, i, dst[i], again[i], expected[0][i]);
+        exit(1);
+    }
+}
+
+/*
+ * All pairs of an ink and black, three inks at a time: k - round((255 - c) k / 255), in whole numbers. No tie can be, as
+ * 255 is odd.
+ */
+static void try_cmyk(void) {
+    const size_t n = 256;
+    for (int k = 0; k < 256; k++) {
+        uint8_t *src = place(&sources[0], 4 * n, 0, k & 1), *dst = place(&dests[0], 3 * n, 0, k & 1);
+        for (size_t c = 0; c < n; c++) {
+            const uint8_t pixel[4] = {(uint8_t)c, (uint8_t)(c + 85), (uint8_t)(255 - c), (uint8_t)k};
+            memcpy(src + 4 * c, pixel, 4);
+        }
+        for (size_t i = 0; i < 3 * n; i++) {
+            expected[0][i] = (uint8_t)(k - (2 * (255 - src[4 * (i / 3) + i % 3]) * k + 255) / 510);
+        }
+        fi_cmyk_to_rgb(src, dst, n);
+        fi_cmyk_to_rgb(src, src, n);
+        compare_color("cmyk", dst, src, 3 * n);
+    }
+    printf("%-10s %-5s equals its definition\n", "cmyk", "c");
+}
+
+/* All colours there are. The factors are BT.601's, in 16 bits of fraction; their sum must make white of white. */
+static void try_luma(void) {
+    const uint32_t red = (uint32_t)(0.299 * 65536 + 0.5), green = (uint32_t)(0.587 * 65536 + 0.5);
+    const uint32_t blue = 65536 - red - green;
+
+    for (uint32_t rg = 0; rg < 65536; rg++) {
+        uint8_t *src = place(&sources[0], 3 * 256, 0, rg & 1), *dst = place(&dests[0], 256, 0, rg & 1);
+        for (uint32_t b = 0; b < 256; b++) {
+            const uint8_t pixel[3] = {(uint8_t)(rg >> 8), (uint8_t)rg, (uint8_t)b};
+            memcpy(src + 3 * b, pixel, 3);
+            expected[0][b] = (uint8_t)((red * pixel[0] + green * pixel[1] + blue * b + 32768) / 65536);
+        }
+        fi_rgb_to_luma(src, dst, 256);
+        fi_rgb_to_luma(src, src, 256);
+        compare_color("luma", dst, src, 256);
+    }
+    printf("%-10s %-5s equals its definition\n", "luma", "c");
+}
+
+/* ---- times ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* 64 x 64 pixels, which first-level caches hold with all of their copies: a transpose is used on no larger block. */
+static void time_version(const kernel *k, const fi_kernels *version) {
+    enum { SIDE = 64, PIXELS = SIDE * SIDE, CALLS = 200, ROUNDS = 50 };
+    args a = {.table = tables.start, .n = PIXELS, .rows = SIDE, .cols = SIDE, .src_stride = 500, .dst_stride = SIDE};
+    double best = 1e30;
+
+    for (unsigned i = 0; i < 3; i++) {
+        a.src[i] = sources[i].start;
+        a.dst[i] = dests[i].start;
+    }
+    for (int round = 0; round < ROUNDS; round++) { /* the best one: nobody else was running */
+        const uint64_t start = now_ns();
+        for (int call = 0; call < CALLS; call++) run(k, version, &a);
+        const double ns = (double)(now_ns() - start) / CALLS / PIXELS;
+        if (ns < best) best = ns;
+    }
+    printf("%-10s %-5s %9.3f\n", k->name, version->name, best);
+}
+
+static void time_all(unsigned features) {
+    const fi_kernels best = fi_kernels_choose(features);
+    printf("\nkernel     by     ns/pixel\n");
+    for (const kernel *k = all_kernels; k < all_kernels + KERNELS; k++) {
+        time_version(k, &fi_kernels_c);
+        if (!is_same_function(k, &best, &fi_kernels_c)) time_version(k, &best);
+    }
+}
+
+int main(int argc, char **argv) {
+    const unsigned features = fi_cpu_features();
+    for (int i = 0; i < 3; i++) {
+        sources[i] = guarded_new(MOST_BUFFER_NBYTES);
+        dests[i] = guarded_new(MOST_BUFFER_NBYTES);
+        expected[i] = malloc(MOST_BUFFER_NBYTES + 2 * PAD);
+    }
+    tables = guarded_new(256 * sizeof(float));
+    fill_source(tables.start, (size_t)(tables.end - tables.start), 3);
+    signal(SIGSEGV, on_fault);
+    signal(SIGBUS, on_fault);
+
+    /* All sets of features that can be had by leaving some out, the empty one at the end. */
+    for (unsigned mask = features;; mask = (mask - 1) & features) {
+        const fi_kernels version = fi_kernels_choose(mask);
+        try_version(&version);
+        if (mask == 0) break;
+    }
+    try_cmyk();
+    try_luma();
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0) time_all(features);
+    return 0;
+}

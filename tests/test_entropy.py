@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Both entropy stages end alike: the same pixels, or the same error in the same words.
+
+FASTIMG_FUZZ: how many files are made by damaging those of FASTIMG_TEST_DATA, if that is set.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import pickle
+import struct
+import subprocess
+import sys
+
+import jpegs
+import numpy as np
+import pytest
+from jpegs import EOI, SOS
+
+PROBE = pathlib.Path(__file__).with_name("entropy_probe.py")
+DHT, DRI, FRAMES = 0xC4, jpegs.DRI, jpegs.FRAMES
+
+MUTATIONS = 6000
+FUZZ = int(os.environ.get("FASTIMG_FUZZ", "3000"))
+MOST_NBYTES = 64 * 1024  # larger photos say nothing that a part of them does not, and take long
+
+
+@pytest.fixture
+def compare(tmp_path, child_env):
+    """A function that decodes files, named or not, with both stages; returns their common outcomes."""
+
+    def run(files):
+        names = list(files) if isinstance(files, dict) else list(range(len(files)))
+        data = list(files.values()) if isinstance(files, dict) else list(files)
+        (tmp_path / "files").write_bytes(pickle.dumps(data))
+        child_env.pop("FASTIMG_ENTROPY", None)
+        children = {}
+        for stage, extra in (("fastimg", {}), ("stock", {"FASTIMG_ENTROPY": "stock"})):
+            command = [sys.executable, str(PROBE), str(tmp_path / "files"), str(tmp_path / stage)]
+            children[stage] = subprocess.Popen(
+                command, env={**child_env, **extra}, stderr=subprocess.PIPE, text=True
+            )
+        outcomes = {}
+        for stage, child in children.items():
+            errors = child.communicate(timeout=1800)[1]
+            assert (child.returncode, errors) == (0, ""), stage
+            found, outcomes[stage] = json.loads((tmp_path / stage).read_text())
+            assert found == stage  # or there is nothing to compare
+        for name, one, ours, stock in zip(names, data, outcomes["fastimg"], outcomes["stock"], strict=True):
+            assert ours == stock, f"file {name}, {len(one)} bytes: {one[:4000].hex()}"
+        return outcomes["stock"]
+
+    return run
+
+
+def all_decoded(outcomes):
+    return all(one.startswith("(") and len(set(four)) == 1 for four in outcomes for one in four)
+
+
+@contextlib.contextmanager
+def turbo_setting(name, value):
+    """TurboJPEG takes what its interface lacks from the environment."""
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+def noise(height, width, channels=3, seed=0):
+    """Noise, at quality 100, has the longest codes."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+
+
+# ---- whole files -----------------------------------------------------------------------------------
+
+
+def every_size(subsampling):
+    qualities = (5, 25, 50, 75, 90, 95, 100)
+    for height in range(1, 71):
+        for width in (height, (37 * height) % 70 + 1):
+            quality = qualities[height % len(qualities)]
+            image = (noise if quality >= 95 else jpegs.pixels)(height, width, seed=height)
+            with turbo_setting("TJ_OPTIMIZE", "01"[width % 2]):
+                yield f"{subsampling} {height} x {width}", jpegs.turbo(image, subsampling, quality=quality)
+
+
+def every_interval(subsampling):
+    for size in (9, 33, 70):
+        for interval in ("1B", "2B", "7B", "1"):
+            for quality in (30, 100):
+                image = noise(size, 79 - size, seed=size) if quality == 100 else jpegs.pixels(size, 79 - size)
+                with turbo_setting("TJ_RESTART", interval):
+                    data = jpegs.turbo(image, subsampling, quality=quality)
+                yield f"{subsampling} {size} {interval} {quality}", data
+
+
+@pytest.mark.parametrize("subsampling", jpegs.SUBSAMPLINGS)
+def test_every_size(subsampling, compare):
+    assert all_decoded(compare(dict(every_size(subsampling)) | dict(every_interval(subsampling))))
+
+
+def every_kind():
+    """Grey, CMYK, YCCK and RGB as it is, each with standard and with optimised tables."""
+    for size in (1, 8, 17, 40, 70):
+        for seed, options in enumerate(
+            ({}, {"optimize": True}, {"restart_marker_blocks": 2}, {"quality": 100})
+        ):
+            for channels in (1, 3, 4):
+                image = noise(size, 71 - size, channels, seed)
+                yield f"{channels} {size} {options}", jpegs.pillow(image, **options)
+            rgb = jpegs.pixels(size, 71 - size, seed=seed)
+            data = jpegs.pillow(rgb, subsampling=0, **options)
+            # Components named R, G and B, and no JFIF segment to say that they are not.
+            start = jpegs.segments(data)[-1][1]
+            data = jpegs.reframed(data, ids=b"RGB")
+            data = data[: start + 5] + b"R" + data[start + 6 :]
+            data = data[: start + 7] + b"G" + data[start + 8 : start + 9] + b"B" + data[start + 10 :]
+            yield f"RGB {size} {options}", jpegs.without(data, 0xE0)
+        yield f"YCCK {size}", jpegs.turbo(jpegs.pixels(size, 71 - size, 4))
+
+
+def test_every_kind(compare):
+    assert all_decoded(compare(dict(every_kind())))
+
+
+def with_own_tables(data, count, seed):
+    """A file whose `count` components share two tables, with two for each instead.
+
+    A table gets one more code of 16 bits, for a symbol that the scan does not have: which one tells it from the others.
+    """
+    found = jpegs.segments(data)
+    tables, at = {}, 0
+    payload = b"".join(data[start + 4 : end] for marker, start, end in found if marker == DHT)
+    while at < len(payload):
+        symbols = sum(payload[at + 1 : at + 17])
+        tables[payload[at]] = payload[at + 1 : at + 17 + symbols]
+        at += 17 + symbols
+    segments = b""
+    for i in range(count):
+        for kind, symbol in ((0x00, 12 + (seed + i) % 4), (0x10, 0xB0 + 16 * (i % 4) + seed % 10 + 1)):
+            table = tables[kind]
+            counts = table[:15] + bytes([table[15] + 1])
+            segments += jpegs.segment(DHT, bytes([kind | i]) + counts + table[16:] + bytes([symbol]))
+    bare = jpegs.without(data, DHT)
+    start = jpegs.segments(bare)[-1][1]
+    selectors = bytearray(bare)
+    for i in range(count):
+        selectors[start + 6 + 2 * i] = i << 4 | i
+    return bytes(selectors[:start]) + segments + bytes(selectors[start:])
+
+
+def test_many_tables(compare):
+    """More tables than are kept, again and again, in files that build theirs at once and in ones that do not."""
+    images = [
+        jpegs.pillow(jpegs.pixels(size, size, channels, seed=seed), optimize=True, quality=60 + 2 * seed)
+        for seed in range(14)
+        for size, channels in ((16, 3), (150, 3), (24, 1), (120, 4))
+    ]
+    # Optimised: standard tables have no room for another code.
+    four = [jpegs.pillow(jpegs.pixels(90, 70, 4, seed=seed), quality=60, optimize=True) for seed in range(6)]
+    images += [with_own_tables(data, 4, seed) for seed, data in enumerate(four)]
+    order = np.random.default_rng(0).permutation(np.tile(np.arange(len(images)), 4))
+    assert all_decoded(compare([images[i] for i in order]))
+
+
+# ---- damaged files -----------------------------------------------------------------------------------
+
+
+def test_every_truncation(compare):
+    with turbo_setting("TJ_RESTART", "1B"):
+        data = jpegs.turbo(jpegs.pixels(30, 40), quality=40)
+    whole, cut, closed = compare([data])[0], [], []
+    for n in range(len(data)):
+        cut.append(data[:n])
+        closed.append(data[:n] + bytes([0xFF, EOI]))
+    found = [strict for strict, *_ in compare(cut + closed)]
+    # All but one lose data: what lacks its end marker alone is whole, and so is that with a new one.
+    assert found.count(whole[0]) >= 2
+    assert sum(not one.startswith("(") for one in found) > len(data)
+
+
+def one_block(dc, ac, scan=b"\x53"):
+    """A grey block: (counts, symbols) of its two tables, and its scan: 0, 1010 (DC 10), 0 (end of block), ones."""
+    data = b"\xff\xd8" + jpegs.segment(0xDB, b"\x00" + b"\x08" * 64)
+    data += jpegs.segment(0xC0, struct.pack(">BHHB", 8, 8, 8, 1) + b"\x01\x11\x00")
+    for kind, (counts, symbols) in ((0x00, dc), (0x10, ac)):
+        data += jpegs.segment(DHT, bytes([kind]) + bytes(counts).ljust(16, b"\x00") + bytes(symbols))
+    return data + jpegs.segment(SOS, b"\x01\x01\x00\x00\x3f\x00") + scan + bytes([0xFF, EOI])
+
+
+GOOD = {"dc": ([1], [4]), "ac": ([1], [0])}
+UNSOUND = {
+    "no code left unused, DC": {**GOOD, "dc": ([2], [4, 0])},
+    "no code left unused, AC": {**GOOD, "ac": ([2], [0, 1])},
+    "no code left unused, longest": {**GOOD, "ac": ([1] * 15 + [2], range(17))},
+    "too many codes": {**GOOD, "ac": ([1, 3], [0, 1, 2, 3])},
+    "DC symbol of 16": {**GOOD, "dc": ([1, 1], [4, 16])},
+    "DC symbol of 255": {**GOOD, "dc": ([1, 1], [4, 255])},
+}
+
+
+@pytest.mark.parametrize("tables", UNSOUND.values(), ids=UNSOUND)
+def test_unsound_tables(tables, compare):
+    # What libjpeg refuses is refused also where the scan does without the offending code.
+    (outcomes,) = compare([one_block(**tables)])
+    assert all("Bogus Huffman table" in one for one in outcomes)
+
+
+SOUND = {
+    "one code": GOOD,
+    "as full as may be": {**GOOD, "ac": ([1] * 16, range(16))},
+    "no codes for DC but one of 16 bits": {
+        "dc": ([0] * 15 + [1], [0]),
+        "ac": ([1], [0]),
+        "scan": b"\x00\x00\x7f",
+    },
+    "DC symbol of 15": {**GOOD, "dc": ([1, 1], [4, 15])},
+    "AC symbol of 15 more bits": {**GOOD, "ac": ([1, 1], [0, 15])},
+    "runs behind the last coefficient": {
+        **GOOD,
+        "ac": ([1, 1], [0, 0xF1]),
+        "scan": b"\x55\xb6\xbf",
+    },
+}
+
+
+@pytest.mark.parametrize("tables", SOUND.values(), ids=SOUND)
+def test_sound_tables(tables, compare):
+    assert all_decoded(compare([one_block(**tables)]))
+
+
+def swap(data, at, new, length=None):
+    return data[:at] + new + data[at + (len(new) if length is None else length) :]
+
+
+def change_scan(rng, data, start):
+    """Bits flipped; bytes changed, put in or left out; a cut; junk or stuffing where it means something."""
+    at = int(rng.integers(start, max(start + 1, len(data))))
+    some = rng.bytes(int(rng.integers(1, 5)))
+    return [
+        lambda: swap(data, at, bytes([data[at] ^ 1 << int(rng.integers(8))])),
+        lambda: swap(data, at, some),
+        lambda: swap(data, at, some, 0),
+        lambda: swap(data, at, b"", len(some)),
+        lambda: data[:at],
+        lambda: data[:at] + bytes([0xFF, EOI]),
+        lambda: swap(data, at, b"\xff\x00" * len(some), 0),
+        lambda: swap(data, at, bytes([0xFF, 0xD0 + int(rng.integers(8))]), 0),
+        lambda: data[:-2] + some + data[-2:],
+        lambda: data + some,
+    ][int(rng.integers(10))]()
+
+
+def change_header(rng, data, found):
+    """A byte of one table or header, a whole segment left out, or a restart interval that the scan has not."""
+    wanted = [one for one in found if one[0] in (DHT, DRI, SOS) or one[0] in FRAMES]
+    marker, start, end = wanted[int(rng.integers(len(wanted)))]
+    kind = int(rng.integers(8))
+    if kind == 0 and marker in (DHT, DRI):
+        return data[:start] + data[end:]
+    if kind == 1:
+        return jpegs.insert(data, jpegs.segment(DRI, struct.pack(">H", int(rng.integers(12)))), found[-1][1])
+    if kind == 2:
+        return jpegs.without(data, DHT)
+    if kind in (3, 4):  # a table's number, most of them out of range
+        start = found[-1][1]
+        component = int(rng.integers(data[start + 4]))
+        return swap(data, start + 6 + 2 * component, rng.bytes(1))
+    return swap(data, int(rng.integers(start + 2, end)), rng.bytes(1))
+
+
+def mutate(rng, data):
+    try:
+        found = jpegs.segments(data)
+        start = found[-1][2]
+        for _ in range(int(rng.integers(1, 3))):
+            data = change_header(rng, data, found) if rng.random() < 0.4 else change_scan(rng, data, start)
+    except (IndexError, ValueError):  # its segments cannot be told apart any more
+        return change_scan(rng, data, 0) if data else data
+    return data
+
+
+def bases():
+    for subsampling in jpegs.SUBSAMPLINGS:
+        for interval in ("0", "1B", "3B"):
+            for optimize in "01":
+                with turbo_setting("TJ_RESTART", interval), turbo_setting("TJ_OPTIMIZE", optimize):
+                    yield jpegs.turbo(jpegs.pixels(24, 50), subsampling, quality=60)
+    yield jpegs.turbo(noise(60, 60), quality=100)
+    yield jpegs.turbo(jpegs.pixels(20, 30, 4))
+    yield jpegs.pillow(jpegs.pixels(90, 90, 4))
+    yield jpegs.pillow(jpegs.pixels(30, 40), progressive=True)
+
+
+def test_mutations(compare):
+    rng = np.random.default_rng(1)
+    files = list(bases())
+    outcomes = compare([mutate(rng, files[i % len(files)]) for i in range(MUTATIONS)])
+    decoded = sum(four[0].startswith("(") for four in outcomes)
+    assert MUTATIONS / 20 < decoded < MUTATIONS / 2  # some harmless, most not
+
+
+# ---- the collections --------------------------------------------------------------------------------
+
+
+def test_photos(shared, compare):
+    folders = [shared / "photos", shared / "awkward"]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = {str(path): path.read_bytes() for path in paths}
+    compare(files)
+    rng = np.random.default_rng(2)
+    small = [data for data in files.values() if 4 <= len(data) <= MOST_NBYTES and data[:2] == b"\xff\xd8"]
+    compare([mutate(rng, small[i % len(small)]) for i in range(FUZZ)])
