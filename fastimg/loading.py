@@ -259,7 +259,8 @@ class Task:
         sizes = self.read_sizes()
         known = np.flatnonzero(sizes[:, 0] >= 0)
         if not len(known):
-            self._raise_first(self.batch.failures()) if out is None else None
+            if out is None:
+                self._raise_first(self.batch.failures())
             return self._size_of(out)
         different = np.flatnonzero((sizes[known] != sizes[known[0]]).any(axis=1))
         if len(different):
@@ -275,14 +276,14 @@ class Task:
 
     def _refuse_sizes(self, sizes: npt.NDArray[np.int64], first: int, other: int) -> None:
         (h0, w0), (h1, w1) = sizes[first].tolist(), sizes[other].tolist()
-        source = self._source(other)
+        source, index = portable(self._source(other)), self._index(other)
         error: Any = ValueError(
             "images must have one size to share an array: "
             f"image {self._index(first)}, {describe(portable(self._source(first)))}, has height {h0} and width {w0}; "
-            f"image {self._index(other)}, {describe(portable(source))}, has height {h1} and width {w1}. "
+            f"image {index}, {describe(source)}, has height {h1} and width {w1}. "
             "Give a crop, or use NonUniformImageFileAccessor"
         )
-        error.source, error.index = portable(source), self._index(other)
+        error.source, error.index = source, index
         raise error
 
     def _decode_into(self, out: Any, shape: Any) -> None:
