@@ -4,7 +4,7 @@
  *
  * Data runs one way:
  *
- *   source.c -> header.c -> plan.c -> session.c (libjpeg-turbo) -> pixels.c -> the caller's array
+ *   source.c -> header.c -> plan.c -> session.c (libjpeg-turbo) -> resize.c -> pixels.c -> the caller's array
  *
  * Rules that hold for every function here:
  *
@@ -104,10 +104,24 @@ typedef enum fi_mode { FI_MODE_RGB, FI_MODE_BGR, FI_MODE_L } fi_mode;
 typedef enum fi_layout { FI_CHW, FI_HWC } fi_layout;
 typedef enum fi_dtype { FI_UINT8, FI_FLOAT32, FI_FLOAT16 } fi_dtype;
 
+/* How an image meets an output of another shape: distorted; cut to it, centred; whole, centred, padding around it. */
+typedef enum fi_fit { FI_STRETCH, FI_COVER, FI_CONTAIN } fi_fit;
+
+/* Pillow's filters; all of them average over as many pixels as become one. */
+typedef enum fi_filter { FI_BILINEAR, FI_BOX, FI_HAMMING, FI_BICUBIC, FI_LANCZOS } fi_filter;
+
+#define FI_MOST_SIDE (1u << 20) /* of an output that is asked for by its size */
+
 typedef struct fi_options {
     fi_mode mode;
     fi_layout layout;
     fi_dtype dtype;
+    fi_fit fit;
+    fi_filter resample;
+    uint32_t height, width; /* of the output, 1 to FI_MOST_SIDE; both 0: what the crop has */
+    /* The inverse DCT may reduce while the image stays this many times larger than the result, 1 or more; 0: never. */
+    double reducing_gap;
+    uint8_t pad[3]; /* with FI_CONTAIN: the value of each output channel around the image, before any look-up */
     bool orient;
     bool strict; /* lost data is a failure */
     bool stock;  /* only libjpeg's own entropy stage; the pixels are the same */
@@ -128,16 +142,23 @@ typedef struct fi_crop {
 /* ---- plan ------------------------------------------------------------------------------------------------------ */
 
 /*
- * Where the pixels of a stored image go. The window is in the file's own pixels. Its pixel (y, x) lands in the output
- * at (y, x), or at (x, y) if transposed, and is then mirrored in output coordinates.
+ * From a stored image to the output. Source measures are the file's own pixels. The window is all that is looked at. What
+ * becomes of it has `rows` x `cols` pixels: itself, or if `resize`, the box (inside of the window) resampled. Its pixel
+ * (y, x) lands in the place at (y, x), or at (x, y) if transposed, and is then mirrored in the place's coordinates. The
+ * place is a part of the output; around it is padding.
  */
 typedef struct fi_plan {
     uint32_t out_height, out_width;
-    uint32_t top, left, height, width;
+    uint32_t place_top, place_left, place_height, place_width;
     bool transpose, mirror_x, mirror_y;
+    uint32_t rows, cols;
+    uint32_t top, left, height, width;
+    bool resize;
+    uint32_t reduce; /* 1, 2, 4 or 8: the inverse DCT gives an image this many times smaller */
+    double box_top, box_left, box_height, box_width;
 } fi_plan;
 
-/* Arithmetic only. FI_E_CROP, FI_E_TOO_LARGE, or FI_OK. */
+/* Arithmetic only. FI_E_CROP, or FI_OK. */
 fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                        bool flip, fi_failure *failure);
 
@@ -150,6 +171,9 @@ typedef struct fi_output {
     ptrdiff_t row_stride;
     uint32_t height, width;
 } fi_output;
+
+/* What is outside of the plan's place, if anything, becomes padding. */
+void fi_output_pad(const fi_output *out, const fi_plan *plan, const fi_options *options);
 
 /* All pixels to zero bytes. */
 void fi_output_clear(const fi_output *out, const fi_options *options);

@@ -22,6 +22,23 @@ typedef struct fi_kernels {
     /* dst[i] = table[src[i]]; dst need not be aligned */
     void (*map32)(const uint8_t *src, const float *table, void *dst, size_t n);
     void (*map16)(const uint8_t *src, const uint16_t *table, void *dst, size_t n);
+
+    /*
+     * Resampling. A level is a 64th of a pixel value (int16_t, -511 to 511 in pixel values); a weight is a 16384th, and
+     * the magnitudes of the weights of one result sum to at most 2.
+     *
+     * Along two rows at once: result x of each is clamp16((sum of weights[taps x + k] src[first[x] + k] + 128) >> 8),
+     * k < taps. taps is a multiple of 8, and src has bytes to read for all of them, also where weights are 0. The two
+     * rows may be the same one.
+     */
+    void (*resample_rows)(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
+                          const int16_t *weights, size_t taps, size_t n);
+    /* Across rows: dst[i] = clamp16((sum of weights[k] rows[k][i] + 8192) >> 14), k < taps; taps is even. */
+    void (*resample_across)(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst, size_t n);
+    /* Levels to pixels: dst[i] = clamp8((src[i] + 32) >> 6) */
+    void (*round_levels)(const int16_t *src, uint8_t *dst, size_t n);
+    /* Levels of Y, Cb and Cr to pixels of R, G and B (kernels.c has the formula). */
+    void (*ycc_to_rgb)(const int16_t *const ycc[3], uint8_t *const rgb[3], size_t n);
 } fi_kernels;
 
 extern const fi_kernels fi_kernels_c;
