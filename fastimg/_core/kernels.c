@@ -41,6 +41,69 @@ static void map16_c(const uint8_t *src, const uint16_t *table, void *dst, size_t
     for (size_t i = 0; i < n; i++) memcpy((uint8_t *)dst + 2 * i, table + src[i], 2);
 }
 
+/* ---- resampling ------------------------------------------------------------------------------------------------ */
+
+static inline int16_t clamp16(int32_t v) {
+    return (int16_t)(v < INT16_MIN ? INT16_MIN : v > INT16_MAX ? INT16_MAX : v);
+}
+
+static inline uint8_t clamp8(int32_t v) {
+    return (uint8_t)(v < 0 ? 0 : v > UINT8_MAX ? UINT8_MAX : v);
+}
+
+/* |sum| <= 2 * 16384 * 255 < 2^23 */
+static void resample_rows_c(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
+                            const int16_t *weights, size_t taps, size_t n) {
+    for (size_t x = 0; x < n; x++, weights += taps) {
+        for (int r = 0; r < 2; r++) {
+            const uint8_t *s = src[r] + first[x];
+            int32_t sum = 128;
+            for (size_t k = 0; k < taps; k++) sum += weights[k] * s[k];
+            dst[r][x] = clamp16(sum >> 8);
+        }
+    }
+}
+
+/* |sum| <= 2 * 16384 * 32768 = 2^30 */
+static void resample_across_c(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        int32_t sum = 8192;
+        for (size_t k = 0; k < taps; k++) sum += weights[k] * rows[k][i];
+        dst[i] = clamp16(sum >> 14);
+    }
+}
+
+static inline uint8_t round_level(int16_t level) {
+    return clamp8(clamp16(level + 32) >> 6);
+}
+
+static void round_levels_c(const int16_t *src, uint8_t *dst, size_t n) {
+    for (size_t i = 0; i < n; i++) dst[i] = round_level(src[i]);
+}
+
+/* a b / 32768, rounded: a times a fraction */
+static inline int16_t scale16(int16_t a, int16_t b) {
+    return (int16_t)((a * b + 16384) >> 15);
+}
+
+/*
+ * JFIF 1.02, page 3, with Cb and Cr less 128 (8192 levels):
+ *
+ *   R = Y + 1.402 Cr     G = Y - 0.344136 Cb - 0.714136 Cr     B = Y + 1.772 Cb
+ *
+ * As factors are fractions of 32768, 1.402 Cr is Cr + 0.402 Cr. Sums saturate: far outside of what a pixel can show.
+ */
+enum { R_CR = 13173, G_CB = 11277, G_CR = 23401, B_CB = 25297, CHROMA_ZERO = 8192 };
+
+static void ycc_to_rgb_c(const int16_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const int16_t y = ycc[0][i], cb = clamp16(ycc[1][i] - CHROMA_ZERO), cr = clamp16(ycc[2][i] - CHROMA_ZERO);
+        rgb[0][i] = round_level(clamp16(y + clamp16(cr + scale16(cr, R_CR))));
+        rgb[1][i] = round_level(clamp16(y - clamp16(scale16(cb, G_CB) + scale16(cr, G_CR))));
+        rgb[2][i] = round_level(clamp16(y + clamp16(cb + scale16(cb, B_CB))));
+    }
+}
+
 const fi_kernels fi_kernels_c = {
     .name = "c",
     .split3 = split3_c,
@@ -49,10 +112,15 @@ const fi_kernels fi_kernels_c = {
     .transpose = transpose_c,
     .map32 = map32_c,
     .map16 = map16_c,
+    .resample_rows = resample_rows_c,
+    .resample_across = resample_across_c,
+    .round_levels = round_levels_c,
+    .ycc_to_rgb = ycc_to_rgb_c,
 };
 
 #if defined(__x86_64__)
 #include "x86/kernels_impl.h"
+#include "x86/resize_impl.h"
 #elif defined(__aarch64__)
 #include "arm/kernels_impl.h"
 #endif
@@ -66,6 +134,10 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.merge3 = merge3_avx2;
     kernels.reverse = reverse_avx2;
     kernels.transpose = transpose_avx2;
+    kernels.resample_rows = resample_rows_avx2;
+    kernels.resample_across = resample_across_avx2;
+    kernels.round_levels = round_levels_avx2;
+    kernels.ycc_to_rgb = ycc_to_rgb_avx2;
 #elif defined(__aarch64__)
     if (!(cpu_features & FI_CPU_NEON)) return kernels;
     kernels.name = "neon";
