@@ -124,7 +124,7 @@ typedef struct fi_options {
     uint8_t pad[3]; /* with FI_CONTAIN: the value of each output channel around the image, before any look-up */
     bool orient;
     bool strict; /* lost data is a failure */
-    bool stock;  /* only libjpeg's own entropy stage; the pixels are the same */
+    bool stock; /* only libjpeg's own entropy stage; the pixels are the same */
     uint32_t max_scans;
     uint64_t max_pixels;
     /* Floats are looked up: table[c][v] is what value v of output channel c becomes. Two or four bytes an entry. */
@@ -230,7 +230,7 @@ typedef struct fi_batch {
     fi_header *headers; /* not NULL: only read headers, one a job, into here */
     size_t count;
     bool stop_on_failure; /* true: a failure stops the batch; false: it zeroes the image */
-    atomic_size_t next;   /* the job to claim; count or more: none is left */
+    atomic_size_t next; /* the job to claim; count or more: none is left */
     atomic_size_t done;
     atomic_bool out_of_memory; /* stopped for want of a fi_failure */
 } fi_batch;
@@ -253,7 +253,7 @@ void fi_init(bool plain);
 /* After fi_init: whether the core's own entropy stage works with the libjpeg that is loaded. If not, use `stock`. */
 bool fi_entropy_agrees(void);
 
-const char *fi_kernels_name(void);       /* "avx2", "neon", "c" */
-const char *fi_libjpeg_version(void);    /* of the headers this was built with, "2.1.5" */
+const char *fi_kernels_name(void); /* "avx2", "neon", "c" */
+const char *fi_libjpeg_version(void); /* of the headers this was built with, "2.1.5" */
 
 #endif

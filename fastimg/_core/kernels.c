@@ -123,6 +123,7 @@ const fi_kernels fi_kernels_c = {
 #include "x86/resize_impl.h"
 #elif defined(__aarch64__)
 #include "arm/kernels_impl.h"
+#include "arm/resize_impl.h"
 #endif
 
 fi_kernels fi_kernels_choose(unsigned cpu_features) {
@@ -145,6 +146,10 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.merge3 = merge3_neon;
     kernels.reverse = reverse_neon;
     kernels.transpose = transpose_neon;
+    kernels.resample_rows = resample_rows_neon;
+    kernels.resample_across = resample_across_neon;
+    kernels.round_levels = round_levels_neon;
+    kernels.ycc_to_rgb = ycc_to_rgb_neon;
 #else
     (void)cpu_features;
 #endif

@@ -3,10 +3,6 @@
 
 #include <string.h>
 
-/* Bytes of a strip, more or less: what stays in the first-level cache beside libjpeg's own rows. */
-#define STRIP_NBYTES 12288
-#define STRIP_MOST_ROWS 16
-
 /* A transposed strip becomes columns of the output: 64 rows of it are one cache line of uint8, so no line is visited twice. */
 #define TURN 64
 
@@ -36,36 +32,47 @@ void fi_cmyk_to_rgb(const uint8_t *src, uint8_t *dst, size_t n) {
 }
 
 /* 0.299 R + 0.587 G + 0.114 B in 16 bits of fraction; the three factors sum to 65536. */
+static inline uint8_t luma(unsigned r, unsigned g, unsigned b) {
+    return (uint8_t)((19595u * r + 38470u * g + 7471u * b + 32768u) >> 16);
+}
+
 void fi_rgb_to_luma(const uint8_t *src, uint8_t *dst, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        dst[i] = (uint8_t)((19595u * src[3 * i] + 38470u * src[3 * i + 1] + 7471u * src[3 * i + 2] + 32768u) >> 16);
-    }
+    for (size_t i = 0; i < n; i++) dst[i] = luma(src[3 * i], src[3 * i + 1], src[3 * i + 2]);
+}
+
+void fi_planes_to_luma(const uint8_t *const rgb[3], uint8_t *dst, size_t n) {
+    for (size_t i = 0; i < n; i++) dst[i] = luma(rgb[0][i], rgb[1][i], rgb[2][i]);
 }
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */
 
-uint32_t fi_strip_rows(const fi_plan *plan) {
-    if (plan->transpose) return TURN;
-    const size_t rows = STRIP_NBYTES / ((size_t)plan->width * 3);
-    return (uint32_t)(rows < 1 ? 1 : least(rows, STRIP_MOST_ROWS));
+static uint8_t *item_at(const fi_output *out, const fi_options *options, unsigned channel, size_t y, size_t x) {
+    const size_t item = fi_item_nbytes(options);
+    uint8_t *row = out->data + (ptrdiff_t)y * out->row_stride;
+    if (options->layout == FI_CHW) return row + (ptrdiff_t)channel * out->plane_stride + x * item;
+    return row + (x * fi_channels(options) + channel) * item;
 }
 
-/* Three planes of a strip, three of a block or a row that was turned, one interleaved row. */
+static uint8_t *output_at(const fi_store *store, unsigned channel, size_t y, size_t x) {
+    return item_at(&store->place, store->options, channel, y, x);
+}
+
+/* Three planes, three of a block or a row that was turned, one interleaved row. */
 size_t fi_store_nbytes(const fi_plan *plan) {
-    const size_t width = plan->width, segment = width > TURN ? width : TURN;
+    const size_t width = plan->cols, segment = width > TURN ? width : TURN;
     return 3 * width * (plan->transpose ? TURN : 1) + 3 * (plan->transpose ? TURN * TURN : width) + 3 * segment;
 }
 
 void fi_store_init(fi_store *store, const fi_plan *plan, const fi_options *options, const fi_output *out,
                    const fi_kernels *kernels, unsigned channels, uint8_t *scratch) {
-    const size_t plane = (size_t)plan->width * (plan->transpose ? TURN : 1);
-    const size_t turned = plan->transpose ? TURN * TURN : plan->width;
+    const size_t plane = (size_t)plan->cols * (plan->transpose ? TURN : 1);
+    const size_t turned = plan->transpose ? TURN * TURN : plan->cols;
 
     *store = (fi_store){
         .plan = plan,
         .options = options,
-        .out = out,
         .kernels = kernels,
+        .place = *out,
         .channels = channels,
         .pixels = scratch + 3 * plane + 3 * turned,
     };
@@ -73,14 +80,9 @@ void fi_store_init(fi_store *store, const fi_plan *plan, const fi_options *optio
         store->planes[c] = scratch + c * plane;
         store->turned[c] = scratch + 3 * plane + c * turned;
     }
-}
-
-static uint8_t *output_at(const fi_store *store, unsigned channel, size_t y, size_t x) {
-    const fi_output *out = store->out;
-    const size_t item = fi_item_nbytes(store->options);
-    uint8_t *row = out->data + (ptrdiff_t)y * out->row_stride;
-    if (store->options->layout == FI_CHW) return row + (ptrdiff_t)channel * out->plane_stride + x * item;
-    return row + (x * fi_channels(store->options) + channel) * item;
+    store->place.height = plan->place_height;
+    store->place.width = plan->place_width;
+    if (out->data) store->place.data = item_at(out, options, 0, plan->place_top, plan->place_left);
 }
 
 /* One channel of n pixels, converted, to contiguous items. */
@@ -128,77 +130,130 @@ static void write_segment(const fi_store *store, const uint8_t *const rgb[3], si
     for (unsigned c = 0; c < channels; c++) write_plane(store, c, src[c], output_at(store, c, y, x), n);
 }
 
-static void store_row(const fi_store *store, const uint8_t *row, size_t y) {
-    const fi_kernels *kernels = store->kernels;
-    const fi_options *options = store->options;
-    const size_t width = store->plan->width;
-    const bool mirror = store->plan->mirror_x, bgr = options->mode == FI_MODE_BGR;
-    const uint8_t *rgb[3] = {row, row, row};
-
-    if (store->channels == 3) {
-        if (options->dtype == FI_UINT8 && !mirror) {
-            if (options->layout == FI_CHW) {
-                uint8_t *const first = output_at(store, bgr ? 2 : 0, y, 0), *const last =
-                                                                                output_at(store, bgr ? 0 : 2, y, 0);
-                kernels->split3(row, first, output_at(store, 1, y, 0), last, width);
-                return;
-            }
-            if (!bgr) {
-                memcpy(output_at(store, 0, y, 0), row, 3 * width);
-                return;
-            }
-        }
-        kernels->split3(row, store->planes[0], store->planes[1], store->planes[2], width);
-        for (size_t c = 0; c < 3; c++) rgb[c] = store->planes[c];
-    }
-    if (mirror) {
-        for (size_t c = 0; c < store->channels; c++) kernels->reverse(rgb[c], store->turned[c], width);
-        for (size_t c = 0; c < 3; c++) rgb[c] = store->turned[store->channels == 3 ? c : 0];
-    }
-    write_segment(store, rgb, y, 0, width);
+/* Whether rows can be written to the output as they are. */
+static bool is_direct(const fi_store *store) {
+    return store->options->dtype == FI_UINT8 && !store->plan->transpose && !store->plan->mirror_x &&
+           (store->options->layout == FI_CHW || fi_channels(store->options) == 1);
 }
 
-/* rows <= TURN rows become as many columns of the output. */
-static void store_turned(const fi_store *store, const uint8_t *src, size_t stride, size_t rows) {
+static size_t row_of_place(const fi_store *store) {
+    return store->plan->mirror_y ? store->place.height - 1 - store->row : store->row;
+}
+
+/* The first row of the block that is being collected, and how many it will have. */
+static uint32_t block_start(const fi_store *store) {
+    return store->row - store->row % TURN;
+}
+
+static uint32_t block_rows(const fi_store *store) {
+    return (uint32_t)least(TURN, store->plan->rows - block_start(store));
+}
+
+void fi_store_next_row(const fi_store *store, uint8_t *rgb[3]) {
+    const bool direct = is_direct(store), bgr = store->options->mode == FI_MODE_BGR;
+    size_t at = 0;
+
+    if (store->plan->transpose) {
+        /* To be mirrored left-right afterwards, the block is stacked bottom-up. */
+        const uint32_t i = store->row - block_start(store);
+        at = (store->plan->mirror_x ? block_rows(store) - 1 - i : i) * (size_t)store->plan->cols;
+    }
+    for (unsigned c = 0; c < store->channels; c++) {
+        const unsigned channel = bgr && store->channels == 3 ? 2 - c : c;
+        rgb[c] = direct ? output_at(store, channel, row_of_place(store), 0) : store->planes[c] + at;
+    }
+}
+
+/* The block's rows become as many columns of the output. */
+static void store_turned(const fi_store *store) {
     const fi_plan *plan = store->plan;
-    const fi_kernels *kernels = store->kernels;
-    const size_t width = plan->width;
-    const size_t x0 = plan->mirror_x ? plan->out_width - store->row - rows : store->row;
+    const uint32_t start = block_start(store), rows = block_rows(store);
+    const size_t x0 = plan->mirror_x ? store->place.width - start - rows : start;
     const uint8_t *rgb[3];
 
-    for (size_t i = 0; i < rows; i++) {
-        /* To be mirrored left-right afterwards, the strip is stacked bottom-up. */
-        const size_t at = (plan->mirror_x ? rows - 1 - i : i) * width;
-        uint8_t *const *planes = store->planes;
-        if (store->channels == 3)
-            kernels->split3(src + i * stride, planes[0] + at, planes[1] + at, planes[2] + at, width);
-        else memcpy(planes[0] + at, src + i * stride, width);
-    }
-    for (size_t x = 0; x < width; x += TURN) {
-        const size_t cols = least(TURN, width - x);
+    for (size_t x = 0; x < plan->cols; x += TURN) {
+        const size_t cols = least(TURN, plan->cols - x);
         for (size_t c = 0; c < store->channels; c++) {
-            kernels->transpose(store->planes[c] + x, width, store->turned[c], TURN, rows, cols);
+            store->kernels->transpose(store->planes[c] + x, plan->cols, store->turned[c], TURN, rows, cols);
         }
         for (size_t i = 0; i < cols; i++) {
-            const size_t y = plan->mirror_y ? plan->out_height - 1 - (x + i) : x + i;
+            const size_t y = plan->mirror_y ? store->place.height - 1 - (x + i) : x + i;
             for (size_t c = 0; c < 3; c++) rgb[c] = store->turned[store->channels == 3 ? c : 0] + i * TURN;
             write_segment(store, rgb, y, x0, rows);
         }
     }
 }
 
-void fi_store_rows(fi_store *store, const uint8_t *src, size_t stride, uint32_t rows) {
-    const fi_plan *plan = store->plan;
+static void store_row(const fi_store *store) {
+    const size_t y = row_of_place(store), width = store->plan->cols;
+    const bool grey = store->channels == 1;
+    const uint8_t *rgb[3];
 
-    if (!store->out->data) {
-        store->row += rows;
-    } else if (plan->transpose) {
-        store_turned(store, src, stride, rows);
-        store->row += rows;
-    } else {
-        for (uint32_t i = 0; i < rows; i++, store->row++) {
-            store_row(store, src + i * stride, plan->mirror_y ? plan->out_height - 1 - store->row : store->row);
+    if (is_direct(store)) {
+        for (unsigned c = 1; grey && c < fi_channels(store->options); c++) {
+            memcpy(output_at(store, c, y, 0), output_at(store, 0, y, 0), width);
         }
+        return;
+    }
+    for (unsigned c = 0; c < 3; c++) {
+        const unsigned from = grey ? 0 : c;
+        if (store->plan->mirror_x && from == c) store->kernels->reverse(store->planes[c], store->turned[c], width);
+        rgb[c] = store->plan->mirror_x ? store->turned[from] : store->planes[from];
+    }
+    write_segment(store, rgb, y, 0, width);
+}
+
+void fi_store_row_done(fi_store *store) {
+    if (!store->plan->transpose) store_row(store);
+    else if (store->row - block_start(store) == block_rows(store) - 1) store_turned(store);
+    store->row++;
+}
+
+void fi_store_rows(fi_store *store, const uint8_t *src, size_t stride, uint32_t rows) {
+    const fi_options *options = store->options;
+    const fi_plan *plan = store->plan;
+    const bool as_is = store->channels == 3 && options->dtype == FI_UINT8 && options->layout == FI_HWC &&
+                       options->mode == FI_MODE_RGB && !plan->transpose && !plan->mirror_x;
+
+    if (!store->place.data) return;
+    for (uint32_t i = 0; i < rows; i++, src += stride) {
+        uint8_t *rgb[3];
+        if (as_is) {
+            memcpy(output_at(store, 0, row_of_place(store), 0), src, 3 * (size_t)plan->cols);
+            store->row++;
+            continue;
+        }
+        fi_store_next_row(store, rgb);
+        if (store->channels == 3) store->kernels->split3(src, rgb[0], rgb[1], rgb[2], plan->cols);
+        else memcpy(rgb[0], src, plan->cols);
+        fi_store_row_done(store);
+    }
+}
+
+/* ---- all of an output ------------------------------------------------------------------------------------------ */
+
+/* Pixels x to end - 1 of row y become padding. */
+static void pad_pixels(const fi_output *out, const fi_options *options, size_t y, size_t x, size_t end) {
+    const size_t item = fi_item_nbytes(options);
+
+    for (unsigned c = 0; c < fi_channels(options); c++) {
+        const uint8_t value = options->pad[c];
+        const void *source = options->dtype == FI_UINT8     ? (const void *)&value
+                             : options->dtype == FI_FLOAT32 ? (const void *)&options->table.f32[c][value]
+                                                            : (const void *)&options->table.f16[c][value];
+        for (size_t i = x; i < end; i++) memcpy(item_at(out, options, c, y, i), source, item);
+    }
+}
+
+void fi_output_pad(const fi_output *out, const fi_plan *plan, const fi_options *options) {
+    const size_t bottom = (size_t)plan->place_top + plan->place_height;
+    const size_t right = (size_t)plan->place_left + plan->place_width;
+
+    if (!out->data || (plan->place_height == out->height && plan->place_width == out->width)) return;
+    for (size_t y = 0; y < out->height; y++) {
+        const bool above_or_below = y < plan->place_top || y >= bottom;
+        pad_pixels(out, options, y, 0, above_or_below ? out->width : plan->place_left);
+        if (!above_or_below) pad_pixels(out, options, y, right, out->width);
     }
 }
 

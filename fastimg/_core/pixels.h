@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From rows of interleaved pixels to the caller's array: split, turn, convert, store. */
+/* From rows of pixels to the caller's array: split, turn, convert, store. */
 #ifndef FI_PIXELS_H
 #define FI_PIXELS_H
 
@@ -55,27 +55,34 @@ void fi_cmyk_to_rgb(const uint8_t *src, uint8_t *dst, size_t n);
 /* n pixels of RGB to their ITU-R BT.601 luma, by libjpeg's (and Pillow's) fixed-point formula. */
 void fi_rgb_to_luma(const uint8_t *src, uint8_t *dst, size_t n);
 
+/* The same from planes. */
+void fi_planes_to_luma(const uint8_t *const rgb[3], uint8_t *dst, size_t n);
+
 /*
- * A store takes the rows of a plan's window, top to bottom, in strips, as libjpeg delivers them, and puts them where
- * the plan says. `scratch` needs fi_store_nbytes(); strips have at most fi_strip_rows() rows.
+ * A store takes the rows of an image, plan->rows of plan->cols pixels, top to bottom, and puts them into the plan's place.
+ * They come as planes, each row written where fi_store_next_row() says, or interleaved, as libjpeg delivers them.
  */
 typedef struct fi_store {
     const fi_plan *plan;
     const fi_options *options;
-    const fi_output *out;
     const fi_kernels *kernels;
+    fi_output place;
     unsigned channels;  /* of the rows that come in: 1 (luma, or grey for all planes) or 3 (RGB) */
-    uint32_t row;       /* of the window: the next one */
-    uint8_t *planes[3]; /* scratch: strip rows of window width, a plane a channel */
-    uint8_t *turned[3]; /* scratch: a block of it, transposed */
+    uint32_t row;       /* the next one */
+    uint8_t *planes[3]; /* scratch: a row a channel, or if transposed TURN of them */
+    uint8_t *turned[3]; /* scratch: a block of them, transposed, or a row mirrored */
     uint8_t *pixels;    /* scratch: one row of interleaved output */
 } fi_store;
 
-uint32_t fi_strip_rows(const fi_plan *plan);
 size_t fi_store_nbytes(const fi_plan *plan);
+/* `scratch` needs fi_store_nbytes(). */
 void fi_store_init(fi_store *store, const fi_plan *plan, const fi_options *options, const fi_output *out,
                    const fi_kernels *kernels, unsigned channels, uint8_t *scratch);
-/* `rows` rows, `stride` bytes apart, of the window's columns. */
+/* Where the next row's plan->cols pixels have to be written, `channels` pointers. It may be the output itself. */
+void fi_store_next_row(const fi_store *store, uint8_t *rgb[3]);
+/* They have been. */
+void fi_store_row_done(fi_store *store);
+/* `rows` rows of interleaved pixels, `stride` bytes apart. */
 void fi_store_rows(fi_store *store, const uint8_t *src, size_t stride, uint32_t rows);
 
 #endif

@@ -1,11 +1,61 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fi.h"
 
+#include <math.h>
+
 /*
  * EXIF orientation v: what has to be done to the stored image, a transposition first (bit 0), then mirroring left-right
  * (bit 1) and top-down (bit 2) in the coordinates of the result (Exif 2.32, 4.6.4 A, tag 0112H).
  */
 static const uint8_t orientation_ops[9] = {0, 0, 2, 6, 4, 1, 3, 7, 5};
+
+/* A rectangle of upright source pixels, not always whole ones. */
+typedef struct {
+    double top, left, height, width;
+} rectangle;
+
+static uint32_t at_least_1(double v) {
+    return v < 1 ? 1 : (uint32_t)v;
+}
+
+/*
+ * The place of the image in an output of options->height x width, and the box of the crop that becomes it. The arithmetic
+ * is that of Pillow's ImageOps.fit, contain and pad, roundings included (halves to even).
+ */
+static rectangle fit_box(fi_plan *plan, const fi_options *options, const fi_crop *crop) {
+    const double h = (double)crop->height, w = (double)crop->width, out_h = options->height, out_w = options->width;
+    const double wider = w * out_h - h * out_w; /* exact; above 0: the crop is wider than the output, for its height */
+    rectangle box = {(double)crop->top, (double)crop->left, h, w};
+
+    plan->out_height = plan->place_height = options->height;
+    plan->out_width = plan->place_width = options->width;
+    if (options->fit == FI_COVER) {
+        if (wider > 0) box.width = out_w / out_h * h;
+        if (wider < 0) box.height = w / (out_w / out_h);
+        box.left += (w - box.width) * 0.5;
+        box.top += (h - box.height) * 0.5;
+    } else if (options->fit == FI_CONTAIN) {
+        if (wider > 0) plan->place_height = at_least_1(rint(h / w * out_w));
+        if (wider < 0) plan->place_width = at_least_1(rint(w / h * out_h));
+        plan->place_top = (uint32_t)rint((plan->out_height - plan->place_height) * 0.5);
+        plan->place_left = (uint32_t)rint((plan->out_width - plan->place_width) * 0.5);
+    }
+    return box;
+}
+
+static bool is_whole(double v) {
+    return v == floor(v);
+}
+
+/* How far the inverse DCT may reduce: by 8, 4, 2 or not at all. */
+static uint32_t choose_reduction(const fi_plan *plan, const rectangle *box, double gap) {
+    uint32_t reduce = gap > 0 ? 8 : 1;
+    while (reduce > 1 &&
+           (box->height < gap * plan->place_height * reduce || box->width < gap * plan->place_width * reduce)) {
+        reduce /= 2;
+    }
+    return reduce;
+}
 
 fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                        bool flip, fi_failure *failure) {
@@ -13,30 +63,51 @@ fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options 
     const bool transpose = ops & 1, mirror_x = ops & 2, mirror_y = ops & 4;
     const int64_t upright_h = transpose ? header->width : header->height;
     const int64_t upright_w = transpose ? header->height : header->width;
-    fi_crop box = {0, 0, upright_h, upright_w};
+    fi_crop window = {0, 0, upright_h, upright_w};
 
     if (crop->height) {
-        box = *crop;
-        if (box.top < 0 || box.left < 0 || box.height < 1 || box.width < 1 || box.height > upright_h - box.top ||
-            box.width > upright_w - box.left) {
+        window = *crop;
+        if (window.top < 0 || window.left < 0 || window.height < 1 || window.width < 1 ||
+            window.height > upright_h - window.top || window.width > upright_w - window.left) {
             failure->detail[0] = upright_h;
             failure->detail[1] = upright_w;
             return failure->status = FI_E_CROP;
         }
     }
-    /* Back to the file's pixels: undo the mirrors, then the transposition. */
-    const int64_t top = mirror_y ? upright_h - box.top - box.height : box.top;
-    const int64_t left = mirror_x ? upright_w - box.left - box.width : box.left;
     *plan = (fi_plan){
-        .out_height = (uint32_t)box.height,
-        .out_width = (uint32_t)box.width,
-        .top = (uint32_t)(transpose ? left : top),
-        .left = (uint32_t)(transpose ? top : left),
-        .height = (uint32_t)(transpose ? box.width : box.height),
-        .width = (uint32_t)(transpose ? box.height : box.width),
+        .out_height = (uint32_t)window.height,
+        .out_width = (uint32_t)window.width,
+        .place_height = (uint32_t)window.height,
+        .place_width = (uint32_t)window.width,
         .transpose = transpose,
         .mirror_x = mirror_x != flip,
         .mirror_y = mirror_y,
+        .reduce = 1,
     };
+    rectangle box = {(double)window.top, (double)window.left, (double)window.height, (double)window.width};
+    if (options->height) {
+        box = fit_box(plan, options, &window);
+        if (flip) plan->place_left = plan->out_width - plan->place_left - plan->place_width;
+        plan->resize = box.height != plan->place_height || box.width != plan->place_width || !is_whole(box.top) ||
+                       !is_whole(box.left);
+        if (plan->resize) plan->reduce = choose_reduction(plan, &box, options->reducing_gap);
+        else window = (fi_crop){(int64_t)box.top, (int64_t)box.left, plan->place_height, plan->place_width};
+    }
+
+    /* Back to the file's pixels: undo the mirrors, then the transposition. */
+    const int64_t top = mirror_y ? upright_h - window.top - window.height : window.top;
+    const int64_t left = mirror_x ? upright_w - window.left - window.width : window.left;
+    const double box_top = mirror_y ? (double)upright_h - box.top - box.height : box.top;
+    const double box_left = mirror_x ? (double)upright_w - box.left - box.width : box.left;
+    plan->top = (uint32_t)(transpose ? left : top);
+    plan->left = (uint32_t)(transpose ? top : left);
+    plan->height = (uint32_t)(transpose ? window.width : window.height);
+    plan->width = (uint32_t)(transpose ? window.height : window.width);
+    plan->box_top = transpose ? box_left : box_top;
+    plan->box_left = transpose ? box_top : box_left;
+    plan->box_height = transpose ? box.width : box.height;
+    plan->box_width = transpose ? box.height : box.width;
+    plan->rows = transpose ? plan->place_width : plan->place_height;
+    plan->cols = transpose ? plan->place_height : plan->place_width;
     return FI_OK;
 }

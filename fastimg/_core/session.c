@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "session_private.h"
 
-#include "pixels.h"
-
 #include <stdlib.h>
 
 /* ---- libjpeg's source ------------------------------------------------------------------------------------------ */
@@ -67,7 +65,8 @@ fi_session *fi_session_new(void) {
     };
     session->failure = NULL;
     session->entropy = fi_entropy_new();
-    if (session->entropy) return session;
+    session->banks = fi_banks_new();
+    if (session->entropy && session->banks) return session;
     fi_session_free(session);
     return NULL;
 }
@@ -76,7 +75,12 @@ void fi_session_free(fi_session *session) {
     if (!session) return;
     jpeg_destroy_decompress(&session->cinfo);
     fi_entropy_free(session->entropy);
+    fi_banks_free(session->banks);
     free(session);
+}
+
+void fi_session_trim(fi_session *session) {
+    fi_banks_trim(session->banks);
 }
 
 const char *fi_session_notes(const fi_session *session) {
@@ -106,17 +110,6 @@ static bool has_leftover_tables(const fi_session *session, unsigned defined) {
 
 /* ---- decoding -------------------------------------------------------------------------------------------------- */
 
-/* One call's parameters: constant, so that setjmp cannot spoil them. */
-typedef struct {
-    const uint8_t *data;
-    size_t nbytes;
-    const fi_header *header;
-    const fi_plan *plan;
-    const fi_options *options;
-    const fi_output *out;
-    fi_buffer *scratch;
-} request;
-
 /*
  * Scans that are missing altogether are no warning to libjpeg, which shows what there is. When the data ended without
  * an end marker, they were cut off. (A file that ends properly and has few scans is somebody's preview.)
@@ -135,82 +128,8 @@ static void check_scans(fi_session *session) {
     fi_session_escape_here(session, FI_E_TRUNCATED);
 }
 
-static bool is_four_channel(const j_decompress_ptr cinfo) {
-    return cinfo->jpeg_color_space == JCS_CMYK || cinfo->jpeg_color_space == JCS_YCCK;
-}
-
-/* Chooses what libjpeg delivers; true: its rows are the output's rows. */
-static bool choose_route(j_decompress_ptr cinfo, const request *req) {
-    const fi_options *options = req->options;
-    const fi_plan *plan = req->plan;
-    const bool rows_are_output = req->out->data && options->dtype == FI_UINT8 && !plan->transpose && !plan->mirror_x &&
-                                 plan->width == cinfo->image_width &&
-                                 (options->layout == FI_HWC || options->mode == FI_MODE_L);
-
-    if (is_four_channel(cinfo)) {
-        cinfo->out_color_space = JCS_CMYK;
-        return false;
-    }
-    if (options->mode == FI_MODE_L || (cinfo->jpeg_color_space == JCS_GRAYSCALE && !rows_are_output)) {
-        cinfo->out_color_space = JCS_GRAYSCALE;
-    } else {
-        cinfo->out_color_space = rows_are_output && options->mode == FI_MODE_BGR ? JCS_EXT_BGR : JCS_EXT_RGB;
-    }
-    return rows_are_output;
-}
-
-static void drop_rows(j_decompress_ptr cinfo, uint8_t *row, uint32_t end) {
-    JSAMPROW rows[1] = {row};
-    while (cinfo->output_scanline < end) jpeg_read_scanlines(cinfo, rows, 1);
-}
-
-static void read_into_output(j_decompress_ptr cinfo, const request *req) {
-    const uint32_t top = req->plan->top, end = top + req->plan->height;
-    JSAMPROW rows[16];
-
-    while (cinfo->output_scanline < end) {
-        const uint32_t y = cinfo->output_scanline - top;
-        uint32_t n = end - cinfo->output_scanline;
-        if (n > 16) n = 16;
-        for (uint32_t i = 0; i < n; i++) {
-            const uint32_t at = req->plan->mirror_y ? req->plan->height - 1 - (y + i) : y + i;
-            rows[i] = req->out->data + (ptrdiff_t)at * req->out->row_stride;
-        }
-        jpeg_read_scanlines(cinfo, rows, n);
-    }
-}
-
-static void read_through_store(j_decompress_ptr cinfo, const request *req, uint8_t *strip, uint8_t *scratch) {
-    const fi_plan *plan = req->plan;
-    const uint32_t end = plan->top + plan->height, strip_rows = fi_strip_rows(plan);
-    const bool four = is_four_channel(cinfo), luma = req->options->mode == FI_MODE_L;
-    const unsigned in = (unsigned)cinfo->output_components, channels = four ? (luma ? 1 : 3) : in;
-    const size_t stride = (size_t)cinfo->output_width * in;
-    fi_store store;
-
-    fi_store_init(&store, plan, req->options, req->out, fi_kernels_active(), channels, scratch);
-    while (cinfo->output_scanline < end) {
-        uint32_t rows = end - cinfo->output_scanline;
-        if (rows > strip_rows) rows = strip_rows;
-        for (uint32_t got = 0; got < rows;) {
-            JSAMPROW pointers[4];
-            const uint32_t n = rows - got < 4 ? rows - got : 4; /* libjpeg gives at most a row group, 4 rows */
-            for (uint32_t i = 0; i < n; i++) pointers[i] = strip + (got + i) * stride;
-            got += jpeg_read_scanlines(cinfo, pointers, n);
-        }
-        uint8_t *window = strip + (size_t)plan->left * in;
-        for (uint32_t i = 0; four && i < rows; i++) {
-            uint8_t *row = window + i * stride;
-            fi_cmyk_to_rgb(row, row, plan->width);
-            if (luma) fi_rgb_to_luma(row, row, plan->width);
-        }
-        fi_store_rows(&store, window, stride, rows);
-    }
-}
-
-static void decode_image(fi_session *session, const request *req) {
+static void decode_image(fi_session *session, const fi_request *req) {
     const j_decompress_ptr cinfo = &session->cinfo;
-    const fi_plan *plan = req->plan;
 
     if (has_leftover_tables(session, req->header->tables)) {
         jpeg_destroy_decompress(cinfo);
@@ -227,24 +146,19 @@ static void decode_image(fi_session *session, const request *req) {
     }
     session->multiple_scans = jpeg_has_multiple_scans(cinfo);
     session->scanning = true;
-    const bool rows_are_output = choose_route(cinfo, req);
+    if (req->plan->resize) fi_resized_choose(session, req);
+    else fi_exact_choose(session, req);
     cinfo->input_iMCU_row = 0; /* is the last image's until the scan has begun, and may be asked for before */
     jpeg_start_decompress(cinfo);
     if (session->strict && session->hit_end && session->multiple_scans) check_scans(session);
-
-    const size_t strip_nbytes = (size_t)cinfo->output_width * (size_t)cinfo->output_components * fi_strip_rows(plan);
-    if (!fi_buffer_reserve(req->scratch, strip_nbytes + fi_store_nbytes(plan), 0))
-        fi_session_escape(session, FI_E_NOMEM);
-    uint8_t *strip = req->scratch->data;
-    drop_rows(cinfo, strip, plan->top);
-    if (rows_are_output) read_into_output(cinfo, req);
-    else read_through_store(cinfo, req, strip, strip + strip_nbytes);
+    if (req->plan->resize) fi_resized_read(session, req);
+    else fi_exact_read(session, req);
 
     /* What stands between the last row and the end marker can still show that the file is broken. */
-    if (cinfo->output_scanline == cinfo->output_height) jpeg_finish_decompress(cinfo);
+    if (cinfo->output_scanline >= cinfo->output_height) jpeg_finish_decompress(cinfo);
 }
 
-static void try_decode(fi_session *session, const request *req) {
+static void try_decode(fi_session *session, const fi_request *req) {
     session->again = false;
     session->hit_end = session->scanning = session->multiple_scans = false;
     session->note_count = session->notes_nbytes = 0;
@@ -258,7 +172,7 @@ static void try_decode(fi_session *session, const request *req) {
 fi_status fi_session_decode(fi_session *session, const uint8_t *data, size_t nbytes, const fi_header *header,
                             const fi_plan *plan, const fi_options *options, const fi_output *out, fi_buffer *scratch,
                             fi_failure *failure) {
-    const request req = {data, nbytes, header, plan, options, out, scratch};
+    const fi_request req = {data, nbytes, header, plan, options, out, scratch};
 
     session->failure = failure;
     session->strict = options->strict;

@@ -10,6 +10,7 @@ typedef struct fi_session fi_session;
 
 fi_session *fi_session_new(void); /* NULL: no memory, or a libjpeg other than the one this was built for */
 void fi_session_free(fi_session *session);
+void fi_session_trim(fi_session *session); /* gives back what is larger than most images need */
 
 /* Decodes data[0 .. nbytes) by the plan into out. The header is that of the same bytes. */
 fi_status fi_session_decode(fi_session *session, const uint8_t *data, size_t nbytes, const fi_header *header,

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the files that talk to libjpeg share: session.c (life, decoding), messages.c (errors, warnings), stage.c (Huffman). */
+/*
+ * What the files that talk to libjpeg share: session.c (life, decoding), exact.c and resized.c (the two routes its rows
+ * take), messages.c (errors, warnings), stage.c (Huffman).
+ */
 #ifndef FI_SESSION_PRIVATE_H
 #define FI_SESSION_PRIVATE_H
 
 #include "entropy.h"
 #include "session.h"
+#include "weights.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -32,6 +36,7 @@ struct fi_session {
     jmp_buf escape;
     fi_failure *failure;
     fi_entropy *entropy;
+    fi_banks *banks;
     uint32_t max_scans;
     bool strict;
     bool hit_end; /* libjpeg asked for more bytes than there are */
@@ -46,6 +51,30 @@ struct fi_session {
     size_t note_count, notes_nbytes;
     char notes[MOST_NOTES * FI_TEXT_NBYTES];
 };
+
+/* One call's parameters: constant, so that setjmp cannot spoil them. */
+typedef struct fi_request {
+    const uint8_t *data;
+    size_t nbytes;
+    const fi_header *header;
+    const fi_plan *plan;
+    const fi_options *options;
+    const fi_output *out;
+    fi_buffer *scratch;
+} fi_request;
+
+static inline bool fi_is_four_channel(const struct jpeg_decompress_struct *cinfo) {
+    return cinfo->jpeg_color_space == JCS_CMYK || cinfo->jpeg_color_space == JCS_YCCK;
+}
+
+/*
+ * The two routes: libjpeg's pixels as they are, or its planes resampled. Each chooses what libjpeg delivers, after the
+ * header has been read, and takes it to the output, after jpeg_start_decompress().
+ */
+void fi_exact_choose(fi_session *session, const fi_request *req);
+void fi_exact_read(fi_session *session, const fi_request *req);
+void fi_resized_choose(fi_session *session, const fi_request *req);
+void fi_resized_read(fi_session *session, const fi_request *req);
 
 /* Ends the decoding under way: back to where session.c called setjmp. */
 _Noreturn void fi_session_escape(fi_session *session, fi_status status);

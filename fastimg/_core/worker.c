@@ -45,6 +45,7 @@ void fi_worker_trim(fi_worker *worker) {
     worker->data = NULL;
     if (worker->file.capacity > KEEP_NBYTES) fi_buffer_free(&worker->file);
     if (worker->scratch.capacity > KEEP_NBYTES) fi_buffer_free(&worker->scratch);
+    fi_session_trim(worker->session);
 }
 
 const fi_header *fi_worker_header(const fi_worker *worker) {
@@ -120,6 +121,7 @@ fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop 
         failure->detail[3] = plan.out_width;
         return failure->status = FI_E_SHAPE;
     }
+    fi_output_pad(out, &plan, options);
     return fi_session_decode(worker->session, worker->data, worker->nbytes, &worker->header, &plan, options, out,
                              &worker->scratch, failure);
 }

@@ -111,8 +111,8 @@ FI_AVX2 static void ycc_to_rgb_avx2(const int16_t *const ycc[3], uint8_t *const 
             const __m256i cb = _mm256_subs_epi16(_mm256_loadu_si256((const __m256i *)(ycc[1] + at)), zero);
             const __m256i cr = _mm256_subs_epi16(_mm256_loadu_si256((const __m256i *)(ycc[2] + at)), zero);
             r[h] = _mm256_adds_epi16(y, _mm256_adds_epi16(cr, _mm256_mulhrs_epi16(cr, r_cr)));
-            g[h] = _mm256_subs_epi16(
-                y, _mm256_adds_epi16(_mm256_mulhrs_epi16(cb, g_cb), _mm256_mulhrs_epi16(cr, g_cr)));
+            g[h] =
+                _mm256_subs_epi16(y, _mm256_adds_epi16(_mm256_mulhrs_epi16(cb, g_cb), _mm256_mulhrs_epi16(cr, g_cr)));
             b[h] = _mm256_adds_epi16(y, _mm256_adds_epi16(cb, _mm256_mulhrs_epi16(cb, b_cb)));
         }
         _mm256_storeu_si256((__m256i *)(rgb[0] + i), round_levels_x32(r[0], r[1]));

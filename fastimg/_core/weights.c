@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "weights.h"
+
+#include <math.h>
+
+#define PI 3.14159265358979323846
+
+/* Two axes of two kinds of component make four banks an image size; six is what one image can need at most. */
+#define MOST_BANKS 16
+
+/* A bank above this is given back when its worker is put aside. */
+#define KEEP_NBYTES ((size_t)1 << 18)
+
+typedef struct {
+    fi_axis axis;
+    fi_bank bank;
+    fi_buffer memory;
+    uint64_t last_use; /* 0: empty */
+} entry;
+
+struct fi_banks {
+    entry entries[MOST_BANKS];
+    fi_buffer scratch; /* one result's weights, before they are rounded */
+    uint64_t clock;
+};
+
+/* ---- filters --------------------------------------------------------------------------------------------------- */
+
+/* Each is what Pillow's is (Imaging, Resample.c), so that the results can be compared. x is in units of the result. */
+
+static double box_filter(double x) {
+    return x > -0.5 && x <= 0.5 ? 1 : 0;
+}
+
+static double bilinear_filter(double x) {
+    x = fabs(x);
+    return x < 1 ? 1 - x : 0;
+}
+
+static double hamming_filter(double x) {
+    x = fabs(x);
+    if (x == 0) return 1;
+    if (x >= 1) return 0;
+    return sin(PI * x) / (PI * x) * (0.54 + 0.46 * cos(PI * x));
+}
+
+/* R. G. Keys, Cubic Convolution Interpolation for Digital Image Processing (1981), with a = -0.5 */
+static double bicubic_filter(double x) {
+    x = fabs(x);
+    if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+    if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
+    return 0;
+}
+
+/* sinc(x) sinc(x / 3); as sin 3a = 3 sin a - 4 sin^3 a, one sine does. */
+static double lanczos_filter(double x) {
+    if (x == 0) return 1;
+    if (x < -3 || x >= 3) return 0;
+    const double a = PI * x / 3, s = sin(a);
+    return (3 * s - 4 * s * s * s) * s / (3 * a * a);
+}
+
+static const struct {
+    double (*weight)(double x);
+    double support;
+} filters[] = {
+    [FI_BILINEAR] = {bilinear_filter, 1}, [FI_BOX] = {box_filter, 0.5},       [FI_HAMMING] = {hamming_filter, 1},
+    [FI_BICUBIC] = {bicubic_filter, 2},   [FI_LANCZOS] = {lanczos_filter, 3},
+};
+
+/* ---- one bank -------------------------------------------------------------------------------------------------- */
+
+/* What one result sees: grid pixels low to high - 1, spread from samples first to last. */
+typedef struct {
+    double centre;
+    uint32_t low, high;
+    uint32_t first, last;
+} sight;
+
+static uint32_t clamp(double v, uint32_t low, uint32_t high) {
+    return v <= low ? low : v >= high ? high : (uint32_t)v;
+}
+
+static sight see(const fi_axis *axis, uint32_t i, double scale, double support) {
+    const uint32_t most = axis->samples - 1;
+    sight s = {.centre = axis->start + (i + 0.5) * scale};
+
+    s.low = clamp(floor(s.centre - support + 0.5), axis->low, axis->high);
+    s.high = clamp(floor(s.centre + support + 0.5), axis->low, axis->high);
+    if (s.low >= s.high) { /* between two, or beyond the last one that is whole */
+        s.low = clamp(floor(s.centre), axis->low, axis->high - 1);
+        s.high = s.low + 1;
+    }
+    s.first = s.low / axis->ratio;
+    s.last = (s.high - 1) / axis->ratio;
+    if (axis->smooth) {
+        if (s.low % 2 == 0 && s.first > 0) s.first--;
+        if (s.high % 2 == 0) s.last++;
+    }
+    if (s.first > most) s.first = most;
+    if (s.last > most) s.last = most;
+    return s;
+}
+
+/* The weights of what is seen, for samples first to last, not normalised. Returns their sum. */
+static double weigh(const fi_axis *axis, const sight *s, double scale, double *sums) {
+    double (*const weight)(double) = filters[axis->filter].weight;
+    const uint32_t most = s->last - s->first;
+    double total = 0;
+
+    memset(sums, 0, (most + 1) * sizeof *sums);
+    for (uint32_t v = s->low; v < s->high; v++) {
+        const double w = weight((v - s->centre + 0.5) / scale);
+        const uint32_t owner = v / axis->ratio, k = owner <= s->first ? 0 : owner - s->first;
+        const uint32_t near = k < most ? k : most;
+        total += w;
+        if (!axis->smooth) {
+            sums[near] += w;
+            continue;
+        }
+        uint32_t far = v % 2 ? near + 1 : near - 1;
+        if (far > most) far = near; /* at an edge; also below 0 */
+        sums[near] += 0.75 * w;
+        sums[far] += 0.25 * w;
+    }
+    return total;
+}
+
+/* Rounded so that what was rounded away is made up for by the next one: they sum to FI_WEIGHT_ONE. */
+static void round_weights(const double *sums, double total, uint32_t n, int16_t *weights) {
+    double sum = 0;
+    int32_t given = 0;
+
+    for (uint32_t k = 0; k < n; k++) {
+        sum += sums[k];
+        const int32_t due = (int32_t)floor(sum / total * FI_WEIGHT_ONE + 0.5);
+        weights[k] = (int16_t)(due - given);
+        given = due;
+    }
+}
+
+static bool make_bank(fi_banks *banks, entry *e) {
+    const fi_axis *axis = &e->axis;
+    const double step = axis->length / axis->count, scale = step > 1 ? step : 1;
+    const double support = filters[axis->filter].support * scale;
+    const size_t count = axis->count;
+    uint32_t most = 1;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const sight s = see(axis, i, step, support);
+        if (most < s.last - s.first + 1) most = s.last - s.first + 1;
+    }
+    const size_t taps = (most + FI_TAPS_STEP - 1) / FI_TAPS_STEP * FI_TAPS_STEP;
+    if (!fi_buffer_reserve(&banks->scratch, taps * sizeof(double), 0) ||
+        !fi_buffer_reserve(&e->memory, count * (2 * sizeof(uint32_t) + taps * sizeof(int16_t)), 0))
+        return false;
+
+    double *sums = (double *)(void *)banks->scratch.data;
+    uint32_t *first = (uint32_t *)(void *)e->memory.data, *used = first + count;
+    int16_t *weights = (int16_t *)(void *)(used + count);
+    memset(weights, 0, count * taps * sizeof *weights);
+    for (uint32_t i = 0; i < count; i++) {
+        const sight s = see(axis, i, step, support);
+        double total = weigh(axis, &s, scale, sums);
+        first[i] = s.first;
+        used[i] = s.last - s.first + 1;
+        if (!(fabs(total) > 1e-6)) total = sums[0] = 1; /* a filter that is 0 at the only sample there is */
+        round_weights(sums, total, used[i], weights + i * taps);
+    }
+    e->bank = (fi_bank){first, used, weights, (uint32_t)taps};
+    return true;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------- */
+
+fi_banks *fi_banks_new(void) {
+    return calloc(1, sizeof(fi_banks));
+}
+
+void fi_banks_free(fi_banks *banks) {
+    if (!banks) return;
+    for (int i = 0; i < MOST_BANKS; i++) fi_buffer_free(&banks->entries[i].memory);
+    fi_buffer_free(&banks->scratch);
+    free(banks);
+}
+
+void fi_banks_trim(fi_banks *banks) {
+    for (int i = 0; i < MOST_BANKS; i++) {
+        if (banks->entries[i].memory.capacity <= KEEP_NBYTES) continue;
+        fi_buffer_free(&banks->entries[i].memory);
+        banks->entries[i].last_use = 0;
+    }
+}
+
+static bool is_same(const fi_axis *a, const fi_axis *b) {
+    return a->start == b->start && a->length == b->length && a->low == b->low && a->high == b->high &&
+           a->samples == b->samples && a->ratio == b->ratio && a->count == b->count && a->filter == b->filter &&
+           a->smooth == b->smooth;
+}
+
+const fi_bank *fi_banks_get(fi_banks *banks, const fi_axis *axis) {
+    entry *oldest = banks->entries;
+
+    banks->clock++;
+    for (entry *e = banks->entries; e < banks->entries + MOST_BANKS; e++) {
+        if (e->last_use && is_same(&e->axis, axis)) {
+            e->last_use = banks->clock;
+            return &e->bank;
+        }
+        if (e->last_use < oldest->last_use) oldest = e;
+    }
+    oldest->axis = *axis;
+    oldest->last_use = 0;
+    if (!make_bank(banks, oldest)) return NULL;
+    oldest->last_use = banks->clock;
+    return &oldest->bank;
+}
