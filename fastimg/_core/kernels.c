@@ -64,6 +64,25 @@ static void resample_rows_c(const uint8_t *const src[2], int16_t *const dst[2], 
     }
 }
 
+static void resample_near_c(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
+                            const fi_quad *quads, size_t pairs, size_t n) {
+    const size_t padded = (n + 7) & ~(size_t)7;
+    for (size_t x = 0; x < padded; x++) {
+        const fi_quad *steps = quads + x / 4 * pairs;
+        const size_t j = x % 4;
+        for (int r = 0; r < 2; r++) {
+            const uint8_t *s = src[r] + base[x / 4];
+            int32_t sum = 128;
+            for (size_t p = 0; p < pairs; p++) {
+                const uint8_t a = steps[p].index[4 * j], b = steps[p].index[4 * j + 2];
+                if (a < 16) sum += steps[p].weights[2 * j] * s[a];
+                if (b < 16) sum += steps[p].weights[2 * j + 1] * s[b];
+            }
+            dst[r][x] = clamp16(sum >> 8);
+        }
+    }
+}
+
 /* |sum| <= 2 * 16384 * 32768 = 2^30 */
 static void resample_across_c(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst, size_t n) {
     for (size_t i = 0; i < n; i++) {
@@ -113,6 +132,7 @@ const fi_kernels fi_kernels_c = {
     .map32 = map32_c,
     .map16 = map16_c,
     .resample_rows = resample_rows_c,
+    .resample_near = resample_near_c,
     .resample_across = resample_across_c,
     .round_levels = round_levels_c,
     .ycc_to_rgb = ycc_to_rgb_c,
@@ -136,6 +156,7 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.reverse = reverse_avx2;
     kernels.transpose = transpose_avx2;
     kernels.resample_rows = resample_rows_avx2;
+    kernels.resample_near = resample_near_avx2;
     kernels.resample_across = resample_across_avx2;
     kernels.round_levels = round_levels_avx2;
     kernels.ycc_to_rgb = ycc_to_rgb_avx2;

@@ -6,6 +6,17 @@
 #include "fi.h"
 
 /*
+ * Weights of four results that lie so near one another that 16 bytes hold all they need: of result j, index[4 j] and
+ * [4 j + 2] say which of the bytes are meant by weights[2 j] and [2 j + 1]; from 16 on, none. The indices between are
+ * FI_NO_BYTE, so that a byte shuffle makes 16-bit numbers.
+ */
+#define FI_NO_BYTE 0xFF
+typedef struct fi_quad {
+    uint8_t index[16];
+    int16_t weights[8];
+} fi_quad;
+
+/*
  * The loops that have more than one version. The C version of each (kernels.c) defines its answer; the others equal it
  * bit for bit. No alignment is assumed. Source and destination do not overlap.
  */
@@ -33,6 +44,12 @@ typedef struct fi_kernels {
      */
     void (*resample_rows)(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
                           const int16_t *weights, size_t taps, size_t n);
+    /*
+     * The same where results are near: result x is the sum over `pairs` steps of quad x / 4, whose bytes begin at
+     * base[x / 4]. There are quads for n rounded up to a multiple of 8, and so many results are written.
+     */
+    void (*resample_near)(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
+                          const fi_quad *quads, size_t pairs, size_t n);
     /* Across rows: dst[i] = clamp16((sum of weights[k] rows[k][i] + 8192) >> 14), k < taps; taps is even. */
     void (*resample_across)(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst, size_t n);
     /* Levels to pixels: dst[i] = clamp8((src[i] + 32) >> 6) */

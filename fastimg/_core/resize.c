@@ -87,6 +87,7 @@ bool fi_resizer_needs(const fi_resizer *resizer, unsigned c, uint32_t rows) {
 }
 
 void fi_resizer_push(fi_resizer *resizer, unsigned c, const uint8_t *src, size_t stride, uint32_t rows) {
+    const fi_kernels *kernels = resizer->kernels;
     fi_track *t = &resizer->tracks[c];
     const uint32_t start = t->next, last = t->end - 1;
     uint32_t y = start < t->begin ? t->begin : start;
@@ -98,7 +99,8 @@ void fi_resizer_push(fi_resizer *resizer, unsigned c, const uint8_t *src, size_t
         const uint32_t other = y + 1 < start + rows && y < last ? y + 1 : y;
         const uint8_t *const from[2] = {src + (y - start) * stride, src + (other - start) * stride};
         int16_t *const to[2] = {ring_row(resizer, t, y), ring_row(resizer, t, other)};
-        resizer->kernels->resample_rows(from, to, t->x->first, t->x->weights, t->x->taps, resizer->cols);
+        if (t->x->pairs) kernels->resample_near(from, to, t->x->base, t->x->quads, t->x->pairs, resizer->cols);
+        else kernels->resample_rows(from, to, t->x->first, t->x->weights, t->x->taps, resizer->cols);
     }
 }
 

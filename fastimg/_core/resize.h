@@ -53,7 +53,7 @@ bool fi_resizer_needs(const fi_resizer *resizer, unsigned c, uint32_t rows);
 
 /*
  * The next batch of rows of plane c, `stride` bytes apart; those that no result needs may hold anything. Bytes behind a row
- * must be readable, FI_TAPS_STEP of them.
+ * must be readable, FI_ROW_SLACK of them.
  */
 void fi_resizer_push(fi_resizer *resizer, unsigned c, const uint8_t *src, size_t stride, uint32_t rows);
 /* Makes and stores what can be made of the rows so far. true: that was all. */

@@ -76,6 +76,7 @@ static void make_plane(fi_plane *plane, const fi_request *req, uint32_t h_samp, 
     plane->y = make_axis(&y, req->options->resample, plan->reduce, v_samp, max_v, dct);
     /* As libjpeg's upsampling chooses (jdsample.c): other ratios, and the narrowest components, are repeated. */
     const bool enough = plane->x.ratio == 1 || plane->x.samples > 2;
+    plane->x.along = true;
     plane->x.smooth = plane->x.ratio == 2 && plane->y.ratio <= 2 && enough;
     plane->y.smooth = plane->y.ratio == 2 && plane->x.ratio <= 2 && enough;
 }
@@ -93,7 +94,7 @@ static size_t align(size_t nbytes) {
 
 /* Bytes between the rows of a plane of n samples, with what resampling reads behind them. */
 static size_t plane_stride(size_t n) {
-    return align(n + FI_TAPS_STEP);
+    return align(n + FI_ROW_SLACK);
 }
 
 /* Lays resizer and store out behind the planes, whose place is returned. Without an output, nothing will be stored. */

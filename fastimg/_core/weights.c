@@ -15,6 +15,7 @@ typedef struct {
     fi_axis axis;
     fi_bank bank;
     fi_buffer memory;
+    fi_buffer quads;
     uint64_t last_use; /* 0: empty */
 } entry;
 
@@ -139,6 +140,37 @@ static void round_weights(const double *sums, double total, uint32_t n, int16_t 
     }
 }
 
+/* Quads of results, in steps of two weights a result, if 16 bytes hold all that each quad needs. */
+static bool make_quads(entry *e) {
+    const size_t count = e->axis.count, quads = (count + 7) / 8 * 2;
+    fi_bank *bank = &e->bank;
+    uint32_t most = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (bank->first[i] + bank->used[i] - bank->first[i / 4 * 4] > 16) return true;
+        if (bank->used[i] > most) most = bank->used[i];
+    }
+    const size_t pairs = (most + 1) / 2;
+    if (!fi_buffer_reserve(&e->quads, quads * (pairs * sizeof(fi_quad) + sizeof(uint32_t)), 0)) return false;
+    fi_quad *quad = (fi_quad *)(void *)e->quads.data;
+    uint32_t *base = (uint32_t *)(void *)(quad + quads * pairs);
+    memset(quad, 0, quads * pairs * sizeof *quad);
+    for (size_t q = 0; q < quads * pairs; q++) memset(quad[q].index, FI_NO_BYTE, sizeof quad[q].index);
+    for (size_t q = 0; q < quads; q++) base[q] = 4 * q < count ? bank->first[4 * q] : bank->first[count - 1];
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t offset = bank->first[i] - base[i / 4];
+        for (uint32_t k = 0; k < bank->used[i]; k++) {
+            fi_quad *step = &quad[i / 4 * pairs + k / 2];
+            step->index[4 * (i % 4) + 2 * (k % 2)] = (uint8_t)(offset + k);
+            step->weights[2 * (i % 4) + k % 2] = bank->weights[i * bank->taps + k];
+        }
+    }
+    bank->pairs = (uint32_t)pairs;
+    bank->base = base;
+    bank->quads = quad;
+    return true;
+}
+
 static bool make_bank(fi_banks *banks, entry *e) {
     const fi_axis *axis = &e->axis;
     const double step = axis->length / axis->count, scale = step > 1 ? step : 1;
@@ -167,8 +199,8 @@ static bool make_bank(fi_banks *banks, entry *e) {
         if (!(fabs(total) > 1e-6)) total = sums[0] = 1; /* a filter that is 0 at the only sample there is */
         round_weights(sums, total, used[i], weights + i * taps);
     }
-    e->bank = (fi_bank){first, used, weights, (uint32_t)taps};
-    return true;
+    e->bank = (fi_bank){.first = first, .used = used, .weights = weights, .taps = (uint32_t)taps};
+    return axis->along ? make_quads(e) : true;
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------------------- */
@@ -179,7 +211,10 @@ fi_banks *fi_banks_new(void) {
 
 void fi_banks_free(fi_banks *banks) {
     if (!banks) return;
-    for (int i = 0; i < MOST_BANKS; i++) fi_buffer_free(&banks->entries[i].memory);
+    for (int i = 0; i < MOST_BANKS; i++) {
+        fi_buffer_free(&banks->entries[i].memory);
+        fi_buffer_free(&banks->entries[i].quads);
+    }
     fi_buffer_free(&banks->scratch);
     free(banks);
 }
@@ -188,6 +223,7 @@ void fi_banks_trim(fi_banks *banks) {
     for (int i = 0; i < MOST_BANKS; i++) {
         if (banks->entries[i].memory.capacity <= KEEP_NBYTES) continue;
         fi_buffer_free(&banks->entries[i].memory);
+        fi_buffer_free(&banks->entries[i].quads);
         banks->entries[i].last_use = 0;
     }
 }
@@ -195,7 +231,7 @@ void fi_banks_trim(fi_banks *banks) {
 static bool is_same(const fi_axis *a, const fi_axis *b) {
     return a->start == b->start && a->length == b->length && a->low == b->low && a->high == b->high &&
            a->samples == b->samples && a->ratio == b->ratio && a->count == b->count && a->filter == b->filter &&
-           a->smooth == b->smooth;
+           a->along == b->along && a->smooth == b->smooth;
 }
 
 const fi_bank *fi_banks_get(fi_banks *banks, const fi_axis *axis) {

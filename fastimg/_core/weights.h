@@ -4,9 +4,10 @@
 #define FI_WEIGHTS_H
 
 #include "buffer.h"
-#include "fi.h"
+#include "pixels.h"
 
 #define FI_TAPS_STEP 8      /* weights of one result come in multiples of it */
+#define FI_ROW_SLACK 16     /* bytes that the kernels may read behind a row */
 #define FI_WEIGHT_ONE 16384 /* the weights of one result sum to this, exactly */
 
 /*
@@ -21,6 +22,7 @@ typedef struct fi_axis {
     uint32_t ratio;
     uint32_t count; /* of results */
     fi_filter filter;
+    bool along; /* of rows, not across them: fi_bank.quads are wanted */
     bool smooth; /* ratio 2: spread by 3/4 and 1/4, as libjpeg's "fancy" upsampling does; else repeated */
 } fi_axis;
 
@@ -29,6 +31,9 @@ typedef struct fi_bank {
     const uint32_t *used;   /* and how many have */
     const int16_t *weights; /* count x taps; zeros behind those used */
     uint32_t taps;
+    uint32_t pairs;       /* 0: the results are not near enough for quads */
+    const uint32_t *base; /* the same weights for fi_kernels.resample_near */
+    const fi_quad *quads;
 } fi_bank;
 
 typedef struct fi_banks fi_banks;

@@ -52,6 +52,49 @@ FI_AVX2 static void resample_rows_avx2(const uint8_t *const src[2], int16_t *con
     else resample_rows_taps(src, dst, first, weights, taps, n);
 }
 
+/* A quad's four sums in both rows, a row a lane: the shuffle gathers and widens, no sum goes across a lane. */
+FI_AVX2 static inline __m256i sum_quad(const uint8_t *const src[2], uint32_t base, const fi_quad *steps, size_t pairs) {
+    const __m256i bytes =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(src[0] + base))),
+                                _mm_loadu_si128((const __m128i *)(src[1] + base)), 1);
+    __m256i sum = _mm256_set1_epi32(128);
+    for (size_t p = 0; p < pairs; p++) {
+        const __m256i index = both_lanes((const int8_t *)steps[p].index);
+        const __m256i weights = both_lanes((const int8_t *)steps[p].weights);
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, index), weights));
+    }
+    return _mm256_srai_epi32(sum, 8);
+}
+
+FI_AVX2 static inline void resample_near_pairs(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
+                                               const fi_quad *quads, size_t pairs, size_t n) {
+    for (size_t x = 0; x < n; x += 8, base += 2, quads += 2 * pairs) {
+        const __m256i lo = sum_quad(src, base[0], quads, pairs);
+        const __m256i hi = sum_quad(src, base[1], quads + pairs, pairs);
+        const __m256i levels = _mm256_packs_epi32(lo, hi); /* 8 results of row 0 | of row 1 */
+        _mm_storeu_si128((__m128i *)(dst[0] + x), _mm256_castsi256_si128(levels));
+        _mm_storeu_si128((__m128i *)(dst[1] + x), _mm256_extracti128_si256(levels, 1));
+    }
+}
+
+/* Reductions up to about 3 have two to four pairs: these get loops of their own. */
+FI_AVX2 static void resample_near_avx2(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
+                                       const fi_quad *quads, size_t pairs, size_t n) {
+    switch (pairs) {
+        case 2:
+            resample_near_pairs(src, dst, base, quads, 2, n);
+            break;
+        case 3:
+            resample_near_pairs(src, dst, base, quads, 3, n);
+            break;
+        case 4:
+            resample_near_pairs(src, dst, base, quads, 4, n);
+            break;
+        default:
+            resample_near_pairs(src, dst, base, quads, pairs, n);
+    }
+}
+
 FI_AVX2 static void resample_across_avx2(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst,
                                          size_t n) {
     const __m256i half = _mm256_set1_epi32(8192);
