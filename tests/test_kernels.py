@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "fastimg" / "_core"
-TEST = ROOT / "tests" / "kernels" / "test_kernels.c"
+FOLDER = ROOT / "tests" / "kernels"
 SOURCES = [CORE / name for name in ("kernels.c", "cpu.c", "pixels.c")]
 COMPILER = shlex.split(os.environ.get("CC", "")) or ["cc"]
 SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
@@ -23,20 +23,31 @@ SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefin
 # A build for the sanitizers preloads their library, which suits no other program.
 PLAIN_ENV = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
-NAMES = ("split3", "merge3", "reverse", "transpose", "map32", "map16")
+# What each of the programs tests: kernels (of which some have a version for every processor), and formulas.
+PROGRAMS = {
+    "test_kernels": (
+        ("split3", "merge3", "reverse", "transpose", "map32", "map16"),
+        ("cmyk", "luma", "jfif"),
+    ),
+    "test_resize_kernels": (
+        ("resample_rows", "resample_near", "resample_across", "round_levels", "ycc_to_rgb"),
+        (),
+    ),
+}
 ORIENTATIONS = range(1, 9)
 
 
-def compile_c(sources, target, *flags):
-    command = [*COMPILER, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", *flags, "-I", CORE, *sources]
+def compile_c(sources, target, *flags, compiler=COMPILER):
+    command = [*compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", *flags, "-I", CORE, *sources]
     return subprocess.run(
-        [*command, "-o", target], capture_output=True, text=True, timeout=120, env=PLAIN_ENV
+        [*command, "-lm", "-o", target], capture_output=True, text=True, timeout=120, env=PLAIN_ENV
     )
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _sources():
-    missing = [path.name for path in (TEST, *SOURCES) if not path.exists()]
+    needed = [*(FOLDER / f"{name}.c" for name in PROGRAMS), FOLDER / "check.h", *SOURCES]
+    missing = [path.name for path in needed if not path.exists()]
     if missing:
         pytest.skip(f"no C sources: {', '.join(missing)}")
 
@@ -47,15 +58,21 @@ def compiler():
         pytest.skip(f"no C compiler: {COMPILER[0]}")
 
 
-def check_kernels(program, kernels):
-    done = subprocess.run([program], capture_output=True, text=True, timeout=200, env=PLAIN_ENV)
+def check_kernels(folder, name, kernels, *flags, compiler=COMPILER, launcher=()):
+    """Build a program of tests and run it; `kernels` is what the processor's own versions are called."""
+    program = folder / name
+    compiled = compile_c([FOLDER / f"{name}.c", *SOURCES], program, *flags, compiler=compiler)
+    assert compiled.returncode == 0, compiled.stderr
+    done = subprocess.run([*launcher, program], capture_output=True, text=True, timeout=300, env=PLAIN_ENV)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout[-2000:] + done.stderr[-2000:]
+
+    tested, formulas = PROGRAMS[name]
     verdicts = {tuple(line.split()[:2]): line.split(maxsplit=2)[2] for line in done.stdout.splitlines()}
-    for name in (*NAMES, "cmyk", "luma"):
-        assert verdicts.pop((name, "c")) == "equals its definition"
+    for each in (*tested, *formulas):
+        assert verdicts.pop((each, "c")) == "equals its definition"
     if kernels != "c":
-        # One at least must have been tried, or the table is not what it says it is.
-        assert [verdicts.pop((name, kernels)) for name in NAMES].count("equals c") >= 4
+        # Some must have been tried, or the table is not what it says it is.
+        assert [verdicts.pop((each, kernels)) for each in tested].count("equals c") >= 4
     assert not verdicts
 
 
@@ -74,15 +91,14 @@ def best_kernels():
 
 
 @pytest.mark.usefixtures("compiler")
-def test_every_version(tmp_path, best_kernels):
-    program = tmp_path / "test_kernels"
-    compiled = compile_c([TEST, *SOURCES], program)
-    assert compiled.returncode == 0, compiled.stderr
-    check_kernels(program, best_kernels)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_version(tmp_path, best_kernels, name):
+    check_kernels(tmp_path, name, best_kernels)
 
 
 @pytest.mark.usefixtures("compiler")
-def test_every_version_sanitized(tmp_path, best_kernels):
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_version_sanitized(tmp_path, best_kernels, name):
     # Whether the sanitizers are installed, and may run here, shows in a program that does nothing.
     empty = tmp_path / "empty.c"
     empty.write_text("int main(void) { return 0; }\n")
@@ -90,10 +106,16 @@ def test_every_version_sanitized(tmp_path, best_kernels):
         pytest.skip("the compiler has no sanitizers")
     if subprocess.run([tmp_path / "empty"], capture_output=True, env=PLAIN_ENV).returncode:
         pytest.skip("sanitized programs do not run here")
-    program = tmp_path / "test_kernels"
-    compiled = compile_c([TEST, *SOURCES], program, *SANITIZE)
-    assert compiled.returncode == 0, compiled.stderr
-    check_kernels(program, best_kernels)
+    check_kernels(tmp_path, name, best_kernels, *SANITIZE)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_neon_emulated(tmp_path, name):
+    """The versions for ARM on any machine that has the tools (Debian: gcc-aarch64-linux-gnu, qemu-user)."""
+    compiler, emulator = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64")
+    if not compiler or not emulator:
+        pytest.skip("needs aarch64-linux-gnu-gcc and qemu-aarch64")
+    check_kernels(tmp_path, name, "neon", "-static", compiler=[compiler], launcher=[emulator])
 
 
 # ---- the whole library ---------------------------------------------------------------------------

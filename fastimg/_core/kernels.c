@@ -168,6 +168,7 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.reverse = reverse_neon;
     kernels.transpose = transpose_neon;
     kernels.resample_rows = resample_rows_neon;
+    kernels.resample_near = resample_near_neon;
     kernels.resample_across = resample_across_neon;
     kernels.round_levels = round_levels_neon;
     kernels.ycc_to_rgb = ycc_to_rgb_neon;

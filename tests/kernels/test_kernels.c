@@ -4,26 +4,13 @@
  * colour formulas of pixels.c, against their definitions. One line for each that is right; at the first difference,
  * what differed, and exit status 1. With --bench a table of times follows. From the top of a checkout:
  *
- *   cc -std=c11 -O2 -I fastimg/_core tests/kernels/test_kernels.c fastimg/_core/{kernels,cpu,pixels}.c -o test_kernels
+ *   cc -std=c11 -O2 -I fastimg/_core tests/kernels/test_kernels.c fastimg/_core/{kernels,cpu,pixels}.c -lm -o test
  */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS and clock_gettime, which -std=c11 hides */
+#include "check.h"
 
-#include "cpu.h"
-#include "pixels.h"
+#include <math.h>
 
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
-
-#define VECTOR 32                        /* bytes of the widest vector in use */
 #define MOST_BUFFER_NBYTES (320u * 1024) /* 4 bytes for each of the pixels of the longest row, and room for offsets */
-#define PAD 64                           /* canaries: two vectors on either side of a destination */
-#define CANARY 0xC5
 
 /* ---- what a kernel is told --------------------------------------------------------------------------------------- */
 
@@ -63,8 +50,12 @@ static void run(const kernel *k, const fi_kernels *by, const args *a) {
     else if (which == MAP16) by->map16(a->src[0], a->table, a->dst[0], a->n);
 }
 
-/* A kernel that is added to the table has to be added here: all of fi_kernels but its name are pointers to functions. */
-_Static_assert(sizeof(fi_kernels) == sizeof(char *) + KERNELS * sizeof(void (*)(void)), "a kernel is not tested");
+/*
+ * A kernel that is added to the table has to be added here: all of fi_kernels but its name are pointers to functions.
+ * Those from resample_rows on are tested in test_resize_kernels.c.
+ */
+_Static_assert(offsetof(fi_kernels, resample_rows) == sizeof(char *) + KERNELS * sizeof(void (*)(void)),
+               "a kernel is not tested");
 
 /* What the comments in pixels.h say, a byte of the destination at a time: the judge of the C reference. */
 static void split3_defined(const uint8_t *src, uint8_t *p0, uint8_t *p1, uint8_t *p2, size_t n) {
@@ -96,70 +87,23 @@ static void map16_defined(const uint8_t *src, const uint16_t *table, void *dst, 
 }
 
 static const fi_kernels definition = {
-    "its definition", split3_defined, merge3_defined, reverse_defined, transpose_defined, map32_defined, map16_defined,
+    .name = "its definition",
+    .split3 = split3_defined,
+    .merge3 = merge3_defined,
+    .reverse = reverse_defined,
+    .transpose = transpose_defined,
+    .map32 = map32_defined,
+    .map16 = map16_defined,
 };
 
-/* ---- failing ----------------------------------------------------------------------------------------------------- */
+/* ---- trying ------------------------------------------------------------------------------------------------------ */
 
-/* What is being tried: for the message, also that of a fault. */
-static struct {
-    const char *kernel, *version, *against, *fill;
-    bool at_end;
-    size_t src_offset, dst_offset;
-    args args;
-} now;
+static guarded sources[3], tables;
+static args tried;
 
-static void describe_and_exit(const char *format, ...) {
-    va_list more;
-    char text[256];
-    va_start(more, format);
-    vsnprintf(text, sizeof text, format, more);
-    va_end(more);
-    printf("%s %s: %s (against %s; n %zu, rows %zu, cols %zu, strides %zu and %zu, fill %s, source %zu and destination "
-           "%zu "
-           "bytes %s a guard page)\n",
-           now.kernel, now.version, text, now.against, now.args.n, now.args.rows, now.args.cols, now.args.src_stride,
-           now.args.dst_stride, now.fill, now.src_offset, now.dst_offset, now.at_end ? "before" : "behind");
-    fflush(stdout);
-    _exit(1);
-}
-
-/* Printing is not allowed in a signal's handler, but nothing that is interrupted here is printing. */
-static void on_fault(int number) {
-    describe_and_exit("signal %d: touched what lies outside of its buffers", number);
-}
-
-/* ---- buffers between guard pages ----------------------------------------------------------------------------------- */
-
-typedef struct {
-    uint8_t *start, *end;
-} guarded;
-
-static guarded sources[3], dests[3], tables;
-static uint8_t *expected[3]; /* PAD bytes, what a destination must hold, PAD bytes */
-
-static guarded guarded_new(size_t nbytes) {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (nbytes + page - 1) / page * page;
-    uint8_t *map = mmap(NULL, size + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (map == MAP_FAILED || mprotect(map, page, PROT_NONE) || mprotect(map + page + size, page, PROT_NONE)) {
-        perror("guard pages");
-        exit(2);
-    }
-    return (guarded){map + page, map + page + size};
-}
-
-static uint8_t *place(const guarded *buffer, size_t nbytes, size_t offset, bool at_end) {
-    return at_end ? buffer->end - offset - nbytes : buffer->start + offset;
-}
-
-/* xorshift64*: the same numbers on every machine */
-static uint8_t random_byte(void) {
-    static uint64_t state = 88172645463325252u;
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (uint8_t)((state * 2685821657736338717u) >> 56);
+static void print_sizes(void) {
+    printf("n %zu, rows %zu, cols %zu, strides %zu and %zu;", tried.n, tried.rows, tried.cols, tried.src_stride,
+           tried.dst_stride);
 }
 
 static const char *const fills[] = {"0", "255", "0 and 255", "random"};
@@ -171,40 +115,17 @@ static void fill_source(uint8_t *p, size_t nbytes, size_t fill) {
     }
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------------------------- */
-
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static void compare_dest(unsigned d, const uint8_t *dst, size_t nbytes) {
-    const size_t before = least((size_t)(dst - dests[d].start), PAD);
-    const size_t behind = least((size_t)(dests[d].end - dst) - nbytes, PAD);
-
-    if (memcmp(dst - before, expected[d] + PAD - before, before + nbytes + behind) == 0) return;
-    for (size_t i = PAD - before; i < PAD + nbytes + behind; i++) {
-        const ptrdiff_t at = (ptrdiff_t)i - PAD;
-        if (dst[at] == expected[d][i]) continue;
-        describe_and_exit("byte %td of destination %u is %d, not %d", at, d, dst[at], expected[d][i]);
-    }
-}
-
 static void try_at(const kernel *k, const fi_kernels *version, uint8_t *const data[3], args a, size_t src_offset,
                    size_t dst_offset) {
     now.src_offset = src_offset;
     now.dst_offset = dst_offset;
-    now.args = a;
+    tried = a;
     for (unsigned s = 0; s < k->sources; s++) {
         uint8_t *src = place(&sources[s], a.src_nbytes, src_offset, now.at_end);
         memcpy(src, data[s], a.src_nbytes);
         a.src[s] = src;
     }
-    for (unsigned d = 0; d < k->dests; d++) {
-        uint8_t *dst = a.dst[d] = place(&dests[d], a.dst_nbytes, dst_offset, now.at_end);
-        const size_t before = least((size_t)(dst - dests[d].start), PAD);
-        const size_t behind = least((size_t)(dests[d].end - dst) - a.dst_nbytes, PAD);
-        memset(dst - before, CANARY, before + a.dst_nbytes + behind);
-    }
+    for (unsigned d = 0; d < k->dests; d++) a.dst[d] = place_dest(d, a.dst_nbytes, dst_offset);
     run(k, version, &a);
     for (unsigned d = 0; d < k->dests; d++) compare_dest(d, a.dst[d], a.dst_nbytes);
 }
@@ -218,9 +139,8 @@ static void try_shape(const kernel *k, const fi_kernels *version, const fi_kerne
         for (unsigned i = 0; i < 3; i++) {
             if (!data[i]) data[i] = malloc(MOST_BUFFER_NBYTES);
             fill_source(data[i], a.src_nbytes, fill);
-            memset(expected[i], CANARY, a.dst_nbytes + 2 * PAD);
             a.src[i] = data[i];
-            a.dst[i] = expected[i] + PAD;
+            a.dst[i] = new_expected(i, a.dst_nbytes);
         }
         for (int at_end = 0; at_end < 2; at_end++) {
             now.at_end = at_end;
@@ -264,25 +184,13 @@ static void try_rows(const kernel *k, const fi_kernels *version, const fi_kernel
     }
 }
 
-static bool is_same_function(const kernel *k, const fi_kernels *a, const fi_kernels *b) {
-    return memcmp((const char *)a + k->member, (const char *)b + k->member, sizeof(void (*)(void))) == 0;
-}
-
 static void try_version(const fi_kernels *version) {
     for (const kernel *k = all_kernels; k < all_kernels + KERNELS; k++) {
-        const bool is_c = is_same_function(k, version, &fi_kernels_c);
-        const fi_kernels *judge = is_c ? &definition : &fi_kernels_c;
-
-        now.kernel = k->name;
-        now.version = version->name;
-        now.against = judge->name;
-        if (is_c && strcmp(version->name, "c") != 0) {
-            printf("%-10s %-5s is the C version\n", k->name, version->name);
-            continue;
-        }
+        const fi_kernels *judge = judge_of(k->name, k->member, version, &definition);
+        if (!judge) continue;
         if (k->src_item) try_rows(k, version, judge);
         else try_transposes(k, version, judge);
-        printf("%-10s %-5s equals %s\n", k->name, version->name, is_c ? judge->name : "c");
+        say_equal();
     }
 }
 
@@ -316,35 +224,63 @@ static void try_cmyk(void) {
         fi_cmyk_to_rgb(src, src, n);
         compare_color("cmyk", dst, src, 3 * n);
     }
-    printf("%-10s %-5s equals its definition\n", "cmyk", "c");
+    printf("%-15s %-5s equals its definition\n", "cmyk", "c");
 }
 
 /* All colours there are. The factors are BT.601's, in 16 bits of fraction; their sum must make white of white. */
 static void try_luma(void) {
     const uint32_t red = (uint32_t)(0.299 * 65536 + 0.5), green = (uint32_t)(0.587 * 65536 + 0.5);
     const uint32_t blue = 65536 - red - green;
+    uint8_t planes[3][256];
 
     for (uint32_t rg = 0; rg < 65536; rg++) {
         uint8_t *src = place(&sources[0], 3 * 256, 0, rg & 1), *dst = place(&dests[0], 256, 0, rg & 1);
         for (uint32_t b = 0; b < 256; b++) {
             const uint8_t pixel[3] = {(uint8_t)(rg >> 8), (uint8_t)rg, (uint8_t)b};
             memcpy(src + 3 * b, pixel, 3);
+            for (int c = 0; c < 3; c++) planes[c][b] = pixel[c];
             expected[0][b] = (uint8_t)((red * pixel[0] + green * pixel[1] + blue * b + 32768) / 65536);
         }
         fi_rgb_to_luma(src, dst, 256);
         fi_rgb_to_luma(src, src, 256);
         compare_color("luma", dst, src, 256);
+        fi_planes_to_luma((const uint8_t *const[]){planes[0], planes[1], planes[2]}, dst, 256);
+        compare_color("luma of planes", dst, dst, 256);
     }
-    printf("%-10s %-5s equals its definition\n", "luma", "c");
+    printf("%-15s %-5s equals its definition\n", "luma", "c");
+}
+
+/*
+ * That the formula of ycc_to_rgb, which test_resize_kernels.c has in whole numbers, is JFIF's: rounded once, but for two
+ * products that are rounded to levels.
+ */
+static void try_jfif(void) {
+    const double away_most = 0.5 + 1.25 / 64;
+    static int16_t ycc[3][256];
+    static uint8_t rgb[3][256];
+
+    for (int c = 0; c < 65 * 65; c++) { /* every fourth Cb and Cr, so also 128, and 255 */
+        const int cb = (int)least(4 * (size_t)(c / 65), 255), cr = (int)least(4 * (size_t)(c % 65), 255);
+        for (int y = 0; y < 256; y++) {
+            ycc[0][y] = (int16_t)(64 * y);
+            ycc[1][y] = (int16_t)(64 * cb);
+            ycc[2][y] = (int16_t)(64 * cr);
+        }
+        fi_kernels_c.ycc_to_rgb((const int16_t *const[]){ycc[0], ycc[1], ycc[2]},
+                                (uint8_t *const[]){rgb[0], rgb[1], rgb[2]}, 256);
+        const double chroma[3] = {1.402 * (cr - 128), -0.344136286 * (cb - 128) - 0.714136286 * (cr - 128),
+                                  1.772 * (cb - 128)};
+        for (int i = 0; i < 3 * 256; i++) {
+            const int y = i / 3, channel = i % 3, found = rgb[channel][y];
+            if (fabs(found - fmin(fmax(y + chroma[channel], 0), 255)) <= away_most) continue;
+            printf("ycc_to_rgb c: Y %d, Cb %d, Cr %d: channel %d is %d\n", y, cb, cr, channel, found);
+            exit(1);
+        }
+    }
+    printf("%-15s %-5s equals its definition\n", "jfif", "c");
 }
 
 /* ---- times ------------------------------------------------------------------------------------------------------- */
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* 64 x 64 pixels, which first-level caches hold with all of their copies: a transpose is used on no larger block. */
 static void time_version(const kernel *k, const fi_kernels *version) {
@@ -362,38 +298,29 @@ static void time_version(const kernel *k, const fi_kernels *version) {
         const double ns = (double)(now_ns() - start) / CALLS / PIXELS;
         if (ns < best) best = ns;
     }
-    printf("%-10s %-5s %9.3f\n", k->name, version->name, best);
+    printf("%-15s %-5s %9.3f\n", k->name, version->name, best);
 }
 
-static void time_all(unsigned features) {
-    const fi_kernels best = fi_kernels_choose(features);
-    printf("\nkernel     by     ns/pixel\n");
+static void time_all(void) {
+    const fi_kernels best = fi_kernels_choose(fi_cpu_features());
+    printf("\nkernel          by     ns/pixel\n");
     for (const kernel *k = all_kernels; k < all_kernels + KERNELS; k++) {
         time_version(k, &fi_kernels_c);
-        if (!is_same_function(k, &best, &fi_kernels_c)) time_version(k, &best);
+        if (!is_same_function(k->member, &best, &fi_kernels_c)) time_version(k, &best);
     }
 }
 
 int main(int argc, char **argv) {
-    const unsigned features = fi_cpu_features();
-    for (int i = 0; i < 3; i++) {
-        sources[i] = guarded_new(MOST_BUFFER_NBYTES);
-        dests[i] = guarded_new(MOST_BUFFER_NBYTES);
-        expected[i] = malloc(MOST_BUFFER_NBYTES + 2 * PAD);
-    }
+    for (int i = 0; i < 3; i++) sources[i] = guarded_new(MOST_BUFFER_NBYTES);
+    new_dests(MOST_BUFFER_NBYTES);
     tables = guarded_new(256 * sizeof(float));
     fill_source(tables.start, (size_t)(tables.end - tables.start), 3);
-    signal(SIGSEGV, on_fault);
-    signal(SIGBUS, on_fault);
+    catch_faults();
 
-    /* All sets of features that can be had by leaving some out, the empty one at the end. */
-    for (unsigned mask = features;; mask = (mask - 1) & features) {
-        const fi_kernels version = fi_kernels_choose(mask);
-        try_version(&version);
-        if (mask == 0) break;
-    }
+    for_all_versions(try_version);
     try_cmyk();
     try_luma();
-    if (argc > 1 && strcmp(argv[1], "--bench") == 0) time_all(features);
+    try_jfif();
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0) time_all();
     return 0;
 }

@@ -47,6 +47,28 @@ static void resample_rows_neon(const uint8_t *const src[2], int16_t *const dst[2
     else resample_rows_taps_neon(src, dst, first, weights, taps, n);
 }
 
+/* A quad's four sums: the look-up gathers and widens, an index from 16 on gives 0. */
+static inline int16x4_t sum_quad_neon(const uint8_t *src, const fi_quad *steps, size_t pairs) {
+    const uint8x16_t bytes = vld1q_u8(src);
+    int32x4_t lo = vdupq_n_s32(0), hi = lo; /* results 0 0 1 1 and 2 2 3 3: both of a pair */
+    for (size_t p = 0; p < pairs; p++) {
+        const int16x8_t v = vreinterpretq_s16_u8(vqtbl1q_u8(bytes, vld1q_u8(steps[p].index)));
+        const int16x8_t w = vld1q_s16(steps[p].weights);
+        lo = vmlal_s16(lo, vget_low_s16(v), vget_low_s16(w));
+        hi = vmlal_high_s16(hi, v, w);
+    }
+    return vqrshrn_n_s32(vpaddq_s32(lo, hi), 8);
+}
+
+static void resample_near_neon(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
+                               const fi_quad *quads, size_t pairs, size_t n) {
+    const size_t padded = (n + 7) & ~(size_t)7;
+    for (size_t x = 0; x < padded; x += 4, base++, quads += pairs) {
+        vst1_s16(dst[0] + x, sum_quad_neon(src[0] + *base, quads, pairs));
+        vst1_s16(dst[1] + x, sum_quad_neon(src[1] + *base, quads, pairs));
+    }
+}
+
 /* 16 results at a time: four independent sums hide how long a multiplication takes. */
 static void resample_across_neon(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst,
                                  size_t n) {
