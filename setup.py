@@ -74,7 +74,7 @@ extension = Extension(
     include_dirs=["fastimg"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
     extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden", *CFLAGS, *STRICT],
-    extra_link_args=LIBS,
+    extra_link_args=[*LIBS, "-lm"],
     py_limited_api=LIMITED,
 )
 setup(
