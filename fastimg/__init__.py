@@ -2,11 +2,12 @@
 """JPEG files straight into the caller's NumPy array.
 
 >>> import fastimg
->>> data = fastimg.load(fastimg.find_images("photos"))
+>>> data = fastimg.load(fastimg.find_images("photos"), size=256)
 """
 
 from fastimg.accessors import ImageFileAccessor, NonUniformImageFileAccessor
 from fastimg.build import build_info
+from fastimg.crops import random_crops
 from fastimg.errors import (
     CorruptJpegError,
     ImageTooLargeError,
@@ -15,7 +16,7 @@ from fastimg.errors import (
     UnsupportedJpegError,
 )
 from fastimg.find import find_images
-from fastimg.header import Header, read_header
+from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
 from fastimg.sources import FileRange
 
@@ -35,5 +36,7 @@ __all__ = [
     "decode",
     "find_images",
     "load",
+    "random_crops",
     "read_header",
+    "read_headers",
 ]

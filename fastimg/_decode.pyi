@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 
 from fastimg.errors import Failure
 from fastimg.sources import Source, SourceList
+
+_HeaderFields: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, tuple[tuple[int, int], ...]]
 
 @final
 class Options:
@@ -14,6 +16,11 @@ class Options:
         mode: int,
         layout: int,
         dtype: int,
+        fit: int,
+        resample: int,
+        size: tuple[int, int],
+        reducing_gap: float,
+        pad: bytes,
         orient: bool,
         strict: bool,
         max_pixels: int,
@@ -23,6 +30,8 @@ class Options:
     ) -> Options: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def size(self) -> tuple[int, int] | None: ...
     @property
     def channels(self) -> int: ...
     @property
@@ -36,8 +45,8 @@ class Batch:
         sources: SourceList,
         indices: npt.NDArray[np.int64] | None,
         options: Options,
-        crop: tuple[int, int, int, int] | None,
-        flip: bool,
+        crop: tuple[int, int, int, int] | npt.NDArray[np.int64] | None,
+        flip: bool | npt.NDArray[np.bool_],
         stop_on_failure: bool,
     ) -> Batch: ...
     def __len__(self) -> int: ...
@@ -49,6 +58,7 @@ class Batch:
     def run(self, budget_ns: int) -> None: ...
     def cancel(self) -> None: ...
     def failures(self) -> list[Failure]: ...
+    def headers(self) -> list[_HeaderFields]: ...
     def sizes(self, target: npt.NDArray[np.int64]) -> None: ...
 
 @final
@@ -76,8 +86,6 @@ def decode(
     leading: tuple[()] | tuple[int],
 ) -> npt.NDArray[Any]: ...
 def verify(source: Source, options: Options) -> tuple[str, ...]: ...
-def read_header(
-    source: Source,
-) -> tuple[int, int, int, int, int, int, int, int, int, tuple[tuple[int, int], ...]]: ...
+def read_header(source: Source) -> _HeaderFields: ...
 
 core_info: tuple[str, str, str]

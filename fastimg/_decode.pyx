@@ -79,18 +79,27 @@ cdef int give_back(Worker worker) except -1:
 
 
 cdef class Options:
-    """Options as the core takes them. `dtype` is the NumPy dtype, `channels` the number of channels of the output."""
+    """Options as the core takes them.
+
+    `dtype` is the NumPy dtype, `channels` the number of channels of the output, `size` its height and width, or None.
+    """
     cdef fi_options core
     cdef readonly object dtype
+    cdef readonly object size
     cdef readonly int channels
     cdef readonly bint planar
 
-    def __cinit__(self, int mode, int layout, int dtype, bint orient, bint strict, max_pixels, max_scans,
-                  bytes table, numpy_dtype):
+    def __cinit__(self, int mode, int layout, int dtype, int fit, int resample, tuple size, double reducing_gap,
+                  bytes pad, bint orient, bint strict, max_pixels, max_scans, bytes table, numpy_dtype):
         memset(&self.core, 0, sizeof(self.core))
         self.core.mode = <fi_mode>mode
         self.core.layout = <fi_layout>layout
         self.core.dtype = <fi_dtype>dtype
+        self.core.fit = <fi_fit>fit
+        self.core.resample = <fi_filter>resample
+        self.core.height, self.core.width = size
+        self.core.reducing_gap = reducing_gap
+        memcpy(self.core.pad, PyBytes_AsString(pad), min(PyBytes_Size(pad), <Py_ssize_t>sizeof(self.core.pad)))
         self.core.orient = orient
         self.core.strict = strict
         self.core.stock = STOCK
@@ -98,6 +107,7 @@ cdef class Options:
         self.core.max_scans = max_scans
         memcpy(&self.core.table, PyBytes_AsString(table), PyBytes_Size(table))
         self.dtype = numpy_dtype
+        self.size = size if self.core.height else None
         self.channels = fi_channels(&self.core)
         self.planar = self.core.layout == FI_CHW
 
@@ -310,213 +320,7 @@ def read_header(source):
     return header_fields(&header)
 
 
-cdef class Batch:
-    """Owns the jobs of one call.
-
-    Parameters
-    ----------
-    sources : SourceList
-    indices : int64 ndarray, (n,), or None
-        Which sources, in order; None: all.
-    options : Options
-    crop, flip
-        The same for every image.
-    stop_on_failure : bool
-        False: failed images become zeros, and the rest goes on.
-
-    Notes
-    -----
-    Until `set_output` is called, a run reads headers only.
-    """
-    cdef fi_batch core
-    cdef Options options
-    cdef list keep  # what the jobs point into
-
-    def __cinit__(self, sources, indices, Options options not None, crop, bint flip, bint stop_on_failure):
-        cdef View starts = View(sources.starts, PyBUF_SIMPLE), ranges = None, order = None
-        cdef bytes blob = sources.blob
-        cdef const char *paths = PyBytes_AsString(blob)
-        cdef size_t total = starts.buffer.len // sizeof(uint64_t), i, at
-        cdef fi_job *job
-        cdef View view
-        memset(&self.core, 0, sizeof(self.core))
-        self.options = options
-        self.keep = [blob]
-        if sources.ranges is not None:
-            ranges = View(sources.ranges, PyBUF_SIMPLE)
-        self.core.count = total
-        if indices is not None:
-            order = View(indices, PyBUF_SIMPLE)
-            self.core.count = order.buffer.len // sizeof(int64_t)
-        self.core.options = &options.core
-        self.core.stop_on_failure = stop_on_failure
-        self.core.jobs = <fi_job *>calloc(self.core.count or 1, sizeof(fi_job))
-        self.core.headers = <fi_header *>calloc(self.core.count or 1, sizeof(fi_header))
-        if self.core.jobs == NULL or self.core.headers == NULL:
-            raise MemoryError("no memory for the list of jobs")
-        for i in range(self.core.count):
-            job = &self.core.jobs[i]
-            at = i if order is None else <size_t>(<int64_t *>order.buffer.buf)[i]
-            if at >= total:
-                raise IndexError(f"index {at} is out of range for {total} sources")
-            job.flip = flip
-            set_crop(&job.crop, crop)
-            job.source.size = UINT64_MAX
-            if (<uint64_t *>starts.buffer.buf)[at] == UINT64_MAX:
-                view = View(sources.buffers[at], PyBUF_SIMPLE)
-                self.keep.append(view)
-                job.source.data = <const uint8_t *>view.buffer.buf
-                job.source.size = view.buffer.len
-                continue
-            job.source.path = paths + (<uint64_t *>starts.buffer.buf)[at]
-            if ranges is not None:
-                job.source.offset = (<uint64_t *>ranges.buffer.buf)[2 * at]
-                job.source.size = (<uint64_t *>ranges.buffer.buf)[2 * at + 1]
-
-    def __dealloc__(self):
-        cdef size_t i
-        if self.core.jobs != NULL:
-            for i in range(self.core.count):
-                fi_failure_free(self.core.jobs[i].failure)
-        free(self.core.jobs)
-        free(self.core.headers)
-
-    def __len__(self):
-        return self.core.count
-
-    @property
-    def done(self):
-        """How many jobs have been run."""
-        return self.core.done
-
-    @property
-    def exhausted(self):
-        """Whether no job is left to claim."""
-        return self.core.next >= self.core.count
-
-    def set_output(self, out, shape):
-        """From now on images are decoded: into `out` of that shape, or into a list of arrays of a list of shapes.
-
-        None for `out`: into nothing, and `shape` is how many of the jobs are left.
-        """
-        cdef View view
-        cdef size_t i
-        cdef fi_output first
-        cdef size_t count = self.core.count
-        if out is None:
-            count = shape
-        elif isinstance(shape, list):
-            if len(out) != len(shape):
-                raise ValueError(f"out must be a list of {len(shape)} arrays, found {len(out)}")
-            for i in range(self.core.count):
-                view = output_view(out[i], shape[i])
-                bind_output(view, self.options, 0, &self.core.jobs[i].out)
-                self.keep.append(view)
-        else:
-            view = output_view(out, shape)
-            bind_output(view, self.options, 1, &first)
-            self.keep.append(view)
-            for i in range(self.core.count):
-                self.core.jobs[i].out = first
-                self.core.jobs[i].out.data = first.data + <Py_ssize_t>i * view.strides[0]
-        for i in range(self.core.count):
-            fi_failure_free(self.core.jobs[i].failure)
-            self.core.jobs[i].failure = NULL
-        free(self.core.headers)
-        self.core.headers = NULL
-        self.core.count = count
-        self.core.next = 0
-        self.core.done = 0
-
-    def run(self, int64_t budget_ns):
-        """Runs jobs until none is left or the time is over (0: no limit). For any number of threads at once."""
-        cdef Worker worker = take_worker()
-        with nogil:
-            fi_batch_run(&self.core, worker.core, budget_ns)
-        give_back(worker)
-        if self.core.out_of_memory:
-            raise MemoryError("no memory left to describe a failure")
-
-    def cancel(self):
-        """No further job is claimed; those under way are finished."""
-        fi_batch_cancel(&self.core)
-
-    def failures(self):
-        """A list of Failure, in order of index."""
-        return [failure_of(self.core.jobs[i].failure, i) for i in range(self.core.count)
-                if self.core.jobs[i].failure != NULL]
-
-    def sizes(self, target):
-        """Writes height and width of every image whose header `run` has read, as the options make it; else -1."""
-        cdef View view = View(target, PyBUF_WRITABLE)
-        cdef int64_t *size = <int64_t *>view.buffer.buf
-        cdef size_t i
-        cdef fi_plan plan
-        cdef fi_failure failure
-        memset(&failure, 0, sizeof(failure))
-        for i in range(self.core.count):
-            size[2 * i] = size[2 * i + 1] = -1
-            if self.core.jobs[i].failure == NULL and fi_plan_make(
-                    &plan, &self.core.headers[i], &self.options.core, &self.core.jobs[i].crop, False,
-                    &failure) == FI_OK:
-                size[2 * i] = plan.out_height
-                size[2 * i + 1] = plan.out_width
-
-
-cdef class Crew:
-    """Threads that run one batch.
-
-    They are started, and waited for, without a single bytecode in between: wherever Ctrl-C strikes, every thread that
-    runs is known, and `stop` ends it. What goes wrong in a thread is kept for the caller; nothing is printed.
-    """
-    cdef Batch batch
-    cdef list locks  # a thread releases its own when it ends
-    cdef list errors
-
-    def __cinit__(self, Batch batch not None):
-        self.batch = batch
-        self.locks = []
-        self.errors = []
-
-    def start(self, int count):
-        """Starts up to `count` threads, as many as the system gives."""
-        for _ in range(count):
-            lock = allocate_lock()
-            lock.acquire()
-            try:
-                start_new_thread(self.work, (lock,))
-            except RuntimeError:
-                break
-            self.locks.append(lock)
-
-    def work(self, lock):
-        """One thread's life."""
-        try:
-            self.batch.run(0)
-        except BaseException as error:
-            self.errors.append(error)
-        finally:
-            lock.release()
-
-    def wait(self, double seconds):
-        """Whether all threads have ended, after at most `seconds`; their first error is raised then."""
-        while self.locks:
-            if not self.locks[-1].acquire(True, seconds):
-                return False
-            self.locks.pop()
-        if self.errors:
-            raise self.errors[0]
-        return True
-
-    def stop(self):
-        """Ends all threads, whatever signals arrive meanwhile."""
-        self.batch.cancel()
-        while self.locks:
-            try:
-                if self.locks[-1].acquire(True, 1.0):
-                    self.locks.pop()
-            except KeyboardInterrupt:
-                pass  # one is on its way already
+include "_batch.pxi"
 
 
 # The kernels in use, the libjpeg-turbo this was built with, and the entropy stage.

@@ -15,6 +15,12 @@ cdef extern from "_core/fi.h" nogil:
     ctypedef enum fi_dtype:
         FI_UINT8
 
+    ctypedef enum fi_fit:
+        FI_STRETCH
+
+    ctypedef enum fi_filter:
+        FI_BILINEAR
+
     ctypedef enum fi_color:
         FI_GRAYSCALE
 
@@ -47,6 +53,12 @@ cdef extern from "_core/fi.h" nogil:
         fi_mode mode
         fi_layout layout
         fi_dtype dtype
+        fi_fit fit
+        fi_filter resample
+        uint32_t height
+        uint32_t width
+        double reducing_gap
+        uint8_t pad[3]
         bint orient
         bint strict
         bint stock

@@ -3,83 +3,20 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Iterator
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastimg import _decode
+from fastimg.crops import Crop, parse_crop, parse_flip
 from fastimg.errors import JpegError
-from fastimg.loading import OnError, Task, check_on_error
-from fastimg.options import MAX_PIXELS, Crop, Statistic, make_options, parse_crop, parse_flip
+from fastimg.indexing import Index, Indices, resolve
+from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, make_options
 from fastimg.sources import Source, SourceList
+from fastimg.task import OnError, Task, check_on_error
 from fastimg.threads import check_num_threads
-
-Indices: TypeAlias = npt.NDArray[np.int64]
-Index: TypeAlias = "SupportsIndex | slice | list[int] | list[bool] | npt.NDArray[Any] | tuple[Any, ...]"
-
-
-def _resolve_int(index: Any, length: int) -> int:
-    i = operator.index(index)
-    if not -length <= i < length:
-        raise IndexError(f"index {i} is out of range for {length} images")
-    return i + length if i < 0 else i
-
-
-def _resolve_array(index: npt.NDArray[Any], length: int) -> Indices:
-    if index.ndim != 1:
-        raise ValueError(f"an index array must have one dimension, found shape {index.shape}")
-    if index.dtype == np.bool_:
-        if len(index) != length:
-            raise IndexError(f"a mask must have {length} entries, found {len(index)}")
-        return np.flatnonzero(index).astype(np.int64, copy=False)
-    if not np.issubdtype(index.dtype, np.integer):
-        raise TypeError(f"an index array must have an integer or boolean dtype, found {index.dtype}")
-    if len(index) and not (-length <= int(index.min()) and int(index.max()) < length):
-        wrong = next(int(i) for i in index if not -length <= int(i) < length)
-        raise IndexError(f"index {wrong} is out of range for {length} images")
-    resolved = index.astype(np.int64)
-    resolved[resolved < 0] += length
-    return resolved
-
-
-def _resolve_list(index: list[Any], length: int) -> Indices:
-    if not index:
-        return np.empty(0, np.int64)
-    for entry in index:
-        if isinstance(entry, list | tuple | np.ndarray):
-            raise ValueError("a list of indices must have one dimension, found a nested list")
-        if not isinstance(entry, bool | np.bool_) and not hasattr(entry, "__index__"):
-            raise TypeError(f"a list of indices must hold integers, found {type(entry).__name__}")
-    return _resolve_array(np.array(index), length)
-
-
-def resolve(index: Any, length: int) -> int | Indices:
-    """One position, or an array of them, all from 0 to length - 1.
-
-    Raises
-    ------
-    IndexError
-        If an index is out of range, or a mask has the wrong length.
-    ValueError
-        If an index array does not have one dimension.
-    TypeError
-        If `index` is of another type.
-    """
-    if isinstance(index, slice):
-        return np.arange(*index.indices(length), dtype=np.int64)
-    if isinstance(index, list):
-        return _resolve_list(index, length)
-    if isinstance(index, np.ndarray):
-        return _resolve_array(index, length)
-    if isinstance(index, int | np.integer) and not isinstance(index, bool):
-        return _resolve_int(index, length)
-    raise TypeError(
-        "an index is an int, a slice, a list of int, a 1-D integer array or a boolean mask, "
-        f"found {type(index).__name__}"
-    )
 
 
 class _Accessor:
@@ -93,6 +30,11 @@ class _Accessor:
         *,
         mode: str = "RGB",
         layout: str = "CHW",
+        size: Size | None = None,
+        fit: str = "stretch",
+        resample: str = "bilinear",
+        reducing_gap: float | None = 2.0,
+        pad_value: PadValue = 0,
         crop: Crop | None = None,
         flip: bool = False,
         orient: bool = True,
@@ -112,10 +54,11 @@ class _Accessor:
         self._num_threads = num_threads
         self._on_error: OnError = on_error
         self._options: _decode.Options = make_options(
-            mode, layout, orient, dtype, mean, std, strict, max_pixels
-        )
+            mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
+        )  # fmt: skip
         self._arguments = (
-            mode, layout, orient, self._options.dtype.name, _plain(mean), _plain(std), strict, max_pixels
+            mode, layout, self._options.size, fit, resample, reducing_gap, _plain(pad_value), orient,
+            self._options.dtype.name, _plain(mean), _plain(std), strict, max_pixels,
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -144,8 +87,11 @@ class _Accessor:
             yield self[i]
 
     def __repr__(self) -> str:
-        mode, layout, _, dtype, *_ = self._arguments  # the shape would have to be read
-        return f"<fastimg.{type(self).__name__}: {len(self)} images, {mode}, {layout}, {dtype}>"
+        mode, layout, size, *_ = self._arguments
+        words = [f"{len(self)} images", mode, layout, self._options.dtype.name]
+        if size:  # else it would have to be read
+            words.append(f"height {size[0]}, width {size[1]}")
+        return f"<fastimg.{type(self).__name__}: {', '.join(words)}>"
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_options"}
@@ -193,13 +139,13 @@ def _plain(value: Any) -> Any:
 
 
 class ImageFileAccessor(_Accessor):
-    """Images of one size, as if they were an array (N, C, H, W).
+    """Images of one size, their own or `size`, as if they were an array (N, C, H, W).
 
     Parameters
     ----------
     sources : iterable of str, os.PathLike, bytes-like or FileRange
         The images. They are kept packed; nothing is read yet.
-    mode, layout, crop, flip, orient, dtype, mean, std, strict, max_pixels
+    mode, layout, size, fit, resample, reducing_gap, pad_value, crop, flip, orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image.
     num_threads, on_error
         As for `load`, for every access.
@@ -212,7 +158,7 @@ class ImageFileAccessor(_Accessor):
 
     Examples
     --------
-    >>> train_X = fastimg.ImageFileAccessor(paths)
+    >>> train_X = fastimg.ImageFileAccessor(paths, size=256)
     >>> train_X[np.array([5, 2, 9])].shape
     (3, 3, 256, 256)
     """
@@ -222,7 +168,7 @@ class ImageFileAccessor(_Accessor):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, H, W) or (N, H, W, C). The first access to it reads the first image's header."""
+        """(N, C, H, W) or (N, H, W, C). Without `size` and `crop`, the first access reads the first image's header."""
         return (len(self), *self._options.shape(*self._image_size()))
 
     @property
@@ -233,7 +179,9 @@ class ImageFileAccessor(_Accessor):
 
     def _image_size(self) -> tuple[int, int]:
         if self._size is None:
-            if self._crop:
+            if self._options.size:
+                self._size = self._options.size
+            elif self._crop:
                 self._size = self._crop[2:]
             elif not len(self):
                 return 0, 0
@@ -303,11 +251,11 @@ class NonUniformImageFileAccessor(_Accessor):
     ----------
     sources : iterable of str, os.PathLike, bytes-like or FileRange
         The images. They are kept packed; nothing is read yet.
-    mode, layout, crop, flip, orient, dtype, mean, std, strict, max_pixels
-        As for `decode`, the same for every image.
+    mode, layout, size, fit, resample, reducing_gap, pad_value, crop, flip, orient, dtype, mean, std, strict, max_pixels
+        As for `decode`, the same for every image. With `size` all images have that size.
     num_threads, on_error
         As for `load`, for every access. With errors tolerated, an image whose header cannot be read has height and
-        width 0.
+        width 0 unless `size` is given.
 
     Notes
     -----

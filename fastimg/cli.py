@@ -19,17 +19,13 @@ from tqdm import tqdm
 
 import fastimg
 from fastimg import _decode, find, npy_file
-from fastimg.options import MAX_PIXELS, make_options
+from fastimg.arguments import add_decode_options, decode_options
+from fastimg.options import make_options
 from fastimg.threads import check_num_threads, default_num_threads
 
 Row = dict[str, str]  # what `check` says of one file: path, kind, reason
 
-STRICT = make_options("RGB", "CHW", True, "uint8", 0, 1, True, MAX_PIXELS)  # what `check` decodes with
-
-OPTIONS = (
-    *("mode", "layout", "crop", "flip", "orient", "dtype", "mean", "std", "strict", "max_pixels"),
-    "num_threads",
-)
+STRICT = make_options()  # what `check` decodes with
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _load(args: argparse.Namespace) -> int:
     npy, table, labels_npy = _outputs(args.output)
-    options = {key: getattr(args, key) for key in OPTIONS}
+    options = {**decode_options(args), "num_threads": args.num_threads}
     fastimg.load([], **options)  # refuses a bad option before anything is touched
 
     paths, roots = _images(args.inputs)
@@ -320,11 +316,6 @@ def _silence_stdout() -> None:
 # ---- arguments
 
 
-def _numbers(text: str) -> float | tuple[float, ...]:
-    values = tuple(float(value) for value in text.split(","))
-    return values if len(values) > 1 else values[0]
-
-
 def _version() -> str:
     info = {key: value for key, value in fastimg.build_info().items() if key != "version"}
     return f"fastimg {fastimg.__version__}\n" + "\n".join(f"{key}: {value}" for key, value in info.items())
@@ -349,19 +340,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument(
         "--labels", action="store_true", help="take classes from folder names into NAME.labels.npy"
     )
-    load.add_argument("--mode", choices=("RGB", "BGR", "L"), default="RGB")
-    load.add_argument("--layout", choices=("CHW", "HWC"), default="CHW")
-    load.add_argument("--crop", nargs=4, type=int, metavar=("TOP", "LEFT", "HEIGHT", "WIDTH"))
-    load.add_argument("--flip", action="store_true", help="mirror left-right")
-    load.add_argument("--no-orient", dest="orient", action="store_false", help="ignore the EXIF orientation")
-    load.add_argument("--dtype", choices=("uint8", "float32", "float16"), default="uint8")
-    per_channel = "a number, or one for each channel: 0.5,0.5,0.5"
-    load.add_argument("--mean", type=_numbers, default=0.0, help=per_channel)
-    load.add_argument("--std", type=_numbers, default=1.0, help=per_channel)
-    load.add_argument(
-        "--no-strict", dest="strict", action="store_false", help="keep what damaged files still hold"
-    )
-    load.add_argument("--max-pixels", type=int, default=MAX_PIXELS, help="refuse larger images (%(default)s)")
+    add_decode_options(load)
     load.add_argument(
         "--on-error", choices=("raise", "fill"), default="fill", help="stop, or leave zeros (%(default)s)"
     )

@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from fastimg import _decode
-from fastimg.sources import Source
+from fastimg.errors import make_error
+from fastimg.options import MAX_SCANS
+from fastimg.sources import Source, SourceList, check_many
+from fastimg.threads import check_num_threads, run_batch
 
 _COLOR_SPACES = ("grayscale", "YCbCr", "RGB", "CMYK", "YCCK", "unknown")  # in the order of fi_color
 
@@ -65,6 +74,7 @@ class Header:
         return 3, self.height, self.width
 
 
+@lru_cache(maxsize=64)
 def _subsampling(components: int, factors: tuple[tuple[int, int], ...]) -> str:
     if components == 1:
         return "4:0:0"
@@ -101,9 +111,76 @@ def read_header(source: Source) -> Header:
     TypeError
         If `source` is none of these.
     """
-    width, height, components, color, sof, precision, interval, orientation, nbytes, factors = (
-        _decode.read_header(source)
+    return _header(*_decode.read_header(source))
+
+
+def read_headers(sources: Iterable[Source], num_threads: int | None = None) -> list[Header]:
+    """Reads many headers in threads, and no more of the files than that.
+
+    Parameters
+    ----------
+    sources : iterable of str, os.PathLike, bytes-like or FileRange
+        The JPEGs.
+    num_threads : int, optional
+        As for `load`.
+
+    Returns
+    -------
+    list of Header
+        What `read_header` gives for each.
+
+    Raises
+    ------
+    JpegError, OSError
+        The error of the first source, by index, whose header cannot be read; its attribute `index` says which.
+    ValueError, TypeError
+        If `num_threads` or a source is wrong.
+
+    Examples
+    --------
+    >>> headers = fastimg.read_headers(fastimg.find_images("photos"))
+    >>> max(header.height * header.width for header in headers)
+    187500
+    """
+    return [_header(*fields) for fields in _read_all(sources, num_threads).headers()]
+
+
+def read_sizes(sources: Iterable[Source], num_threads: int | None = None) -> npt.NDArray[np.int64]:
+    """Heights and widths of the upright images, (N, 2), as `read_headers` reads them."""
+    batch = _read_all(sources, num_threads)
+    sizes = np.empty((len(batch), 2), np.int64)
+    batch.sizes(sizes)
+    return sizes
+
+
+def _read_all(sources: Iterable[Source], num_threads: int | None) -> _decode.Batch:
+    check_many(sources)
+    check_num_threads(num_threads)
+    items: Any = sources if isinstance(sources, (list, tuple)) else list(sources)
+    # Options that refuse no image for its size, which is why make_options does not make them.
+    options = _decode.Options(
+        0, 0, 0, 0, 0, (0, 0), 0.0, bytes(3), True, True, 0, MAX_SCANS, b"", np.dtype(np.uint8)
     )
+    batch = _decode.Batch(SourceList(items), None, options, None, False, True)
+    if len(batch):
+        run_batch(batch, num_threads)
+    for failure in batch.failures():
+        raise make_error(failure, items[failure.position], failure.position)
+    return batch
+
+
+def _header(
+    width: int,
+    height: int,
+    components: int,
+    color: int,
+    sof: int,
+    precision: int,
+    interval: int,
+    orientation: int,
+    nbytes: int,
+    factors: tuple[tuple[int, int], ...],
+) -> Header:
     if orientation >= 5:
         width, height = height, width
     return Header(

@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastimg import _decode
-from fastimg.errors import Failure, describe, make_error, portable
-from fastimg.options import MAX_PIXELS, Crop, Statistic, make_options, parse_crop, parse_flip
+from fastimg.crops import Crop, Crops, Flips, parse_crop, parse_crops, parse_flip, parse_flips
+from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, make_options
 from fastimg.sources import Source, SourceList, check_many
-from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads, run_batch
+from fastimg.task import OnError, Task, check_on_error
+from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads
 
 __all__ = ["decode", "default_num_threads", "load", "verify"]
-
-OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
 
 
 def decode(
@@ -27,6 +25,11 @@ def decode(
     *,
     mode: str = "RGB",
     layout: str = "CHW",
+    size: Size | None = None,
+    fit: str = "stretch",
+    resample: str = "bilinear",
+    reducing_gap: float | None = 2.0,
+    pad_value: PadValue = 0,
     crop: Crop | None = None,
     flip: bool = False,
     orient: bool = True,
@@ -49,10 +52,24 @@ def decode(
         The channels of the result; "L" (luma) has one.
     layout : {"CHW", "HWC"}
         Planes, or interleaved pixels.
+    size : int or (height, width), optional
+        Resample to this many pixels, an int to a square; each from 1 to 2**20. None: no resampling, and the next four
+        options have no effect.
+    fit : {"stretch", "cover", "contain"}
+        How an image meets a `size` of another shape: distorted; scaled to cover it and cut to it, centred, as Pillow's
+        ``ImageOps.fit``; or scaled to fit into it whole, centred, with padding around, as ``ImageOps.pad``.
+    resample : {"bilinear", "box", "hamming", "bicubic", "lanczos"}
+        Pillow's filters, all antialiased: where pixels become fewer, the filter widens to cover all of them.
+    reducing_gap : float, optional
+        Pillow's meaning: the inverse DCT may give an image 2, 4 or 8 times smaller to begin with, as long as that is at
+        least this many times larger than the result. The larger, the closer to None (never), and the slower.
+    pad_value : int or sequence of int
+        With ``fit="contain"``: what surrounds the image, 0 to 255, for all channels or one value a channel, in their
+        order; before `mean` and `std`, as if it were a pixel.
     crop : (top, left, height, width), optional
-        A box in pixels of the upright image.
+        A box in pixels of the upright image, cut before resampling: nothing outside of it is seen.
     flip : bool
-        Mirror left-right, after cropping.
+        Mirror left-right, after all else: the result, padding included, is the mirror image of that without it.
     orient : bool
         Apply the EXIF orientation.
     dtype : {"uint8", "float32", "float16"}
@@ -67,7 +84,8 @@ def decode(
     Returns
     -------
     ndarray
-        (C, height, width) or (height, width, C) of `dtype`; `out` itself if that was given.
+        (C, height, width) or (height, width, C) of `dtype`, as high and wide as `size`, else `crop`, else the image;
+        `out` itself if that was given.
 
     Raises
     ------
@@ -81,14 +99,26 @@ def decode(
     TypeError
         If the source, an option or the dtype of `out` has the wrong type.
 
+    Notes
+    -----
+    Resampling works on the planes of the JPEG, each from its own resolution, and converts colours at the size of the
+    result. Without `reducing_gap` that is Pillow's resize of the whole decoded image up to rounding, and up to colours
+    that are clipped at full size there.
+
     Examples
     --------
     >>> image = fastimg.decode("cat.jpg")
     >>> image.shape, image.dtype
     ((3, 375, 500), dtype('uint8'))
+    >>> fastimg.decode("cat.jpg", size=224, fit="cover").shape
+    (3, 224, 224)
     """
-    options = make_options(mode, layout, orient, dtype, mean, std, strict, max_pixels)
-    return _decode.decode(source, out, options, parse_crop(crop), parse_flip(flip), ())
+    options = make_options(
+        mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
+    )  # fmt: skip
+    box = None if crop is None else parse_crop(crop)
+    mirror = flip if flip is True or flip is False else parse_flip(flip)
+    return _decode.decode(source, out, options, box, mirror, ())
 
 
 def load(
@@ -97,8 +127,13 @@ def load(
     *,
     mode: str = "RGB",
     layout: str = "CHW",
-    crop: Crop | None = None,
-    flip: bool = False,
+    size: Size | None = None,
+    fit: str = "stretch",
+    resample: str = "bilinear",
+    reducing_gap: float | None = 2.0,
+    pad_value: PadValue = 0,
+    crop: Crops | None = None,
+    flip: Flips = False,
     orient: bool = True,
     dtype: npt.DTypeLike = "uint8",
     mean: Statistic = 0,
@@ -114,10 +149,14 @@ def load(
     Parameters
     ----------
     sources : iterable of str, os.PathLike, bytes-like or FileRange
-        N images of one size (or cropped to one).
+        N images of one size, or of any with `size` or `crop`.
     out : array, optional
         Where they go, as for `decode`, with a first axis of N: an ndarray, a memmap, ``tensor.numpy()``.
-    mode, layout, crop, flip, orient, dtype, mean, std, strict, max_pixels
+    crop : (top, left, height, width) or (N, 4) integer array, optional
+        One box for all, or one an image; without `size`, all of one height and width.
+    flip : bool or (N,) bool array
+        For all, or one an image.
+    mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image.
     num_threads : int, optional
         None: the CPUs that this process may use, or FASTIMG_NUM_THREADS; 1 in a daemonic process. The result does not
@@ -139,25 +178,32 @@ def load(
     JpegError, OSError
         With ``on_error="raise"``: the error of the first image, by index, that cannot be had.
     ValueError, TypeError
-        As for `decode`, and if images differ in size: nothing has been decoded then.
+        As for `decode`; if `crop` or `flip` are not as many as the images; and if images (or boxes) differ in size
+        without `size`: nothing has been decoded then.
     KeyboardInterrupt
         On Ctrl-C, within 0.1 s and an image's time; no thread is left behind.
 
     Examples
     --------
     >>> paths = fastimg.find_images("photos")
-    >>> data = fastimg.load(paths, num_threads=8)
+    >>> data = fastimg.load(paths, size=256, num_threads=8)
+    >>> data.shape
+    (1000, 3, 256, 256)
     """
     check_many(sources)
     items = sources if isinstance(sources, (list, tuple)) else list(sources)
-    options = make_options(mode, layout, orient, dtype, mean, std, strict, max_pixels)
-    box, mirror = parse_crop(crop), parse_flip(flip)
+    options = make_options(
+        mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
+    )  # fmt: skip
+    boxes, flips = parse_crops(crop, len(items)), parse_flips(flip, len(items))
     check_num_threads(num_threads)
     check_progress(progress)
     check_on_error(on_error)
     if len(items) == 1 and on_error == "raise" and progress is False:
+        box: Any = tuple(boxes[0].tolist()) if isinstance(boxes, np.ndarray) else boxes
+        mirror = flips if isinstance(flips, bool) else bool(flips[0])
         return _decode.decode(items[0], out, options, box, mirror, (1,))
-    task = Task(SourceList(items), None, options, box, mirror, num_threads, on_error, progress, items)
+    task = Task(SourceList(items), None, options, boxes, flips, num_threads, on_error, progress, items)
     array: npt.NDArray[Any] = task.load(out)
     return array
 
@@ -175,158 +221,4 @@ def verify(source: Source) -> tuple[str, ...]:
     JpegError, OSError, TypeError
         As `decode`.
     """
-    return _decode.verify(source, make_options("RGB", "CHW", True, "uint8", 0, 1, True, MAX_PIXELS))
-
-
-def check_on_error(on_error: Any) -> None:
-    """Refuses what is none of the ways to treat an error."""
-    if callable(on_error):
-        return
-    if not isinstance(on_error, str):
-        raise TypeError(f"on_error must be 'raise', 'fill' or a callable, found {on_error!r}")
-    if on_error not in ("raise", "fill"):
-        raise ValueError(f"on_error must be 'raise', 'fill' or a callable, found {on_error!r}")
-
-
-class Task:
-    """Some images of a list of sources, to be decoded.
-
-    Parameters
-    ----------
-    sources : SourceList
-    indices : ndarray of int64, (n,), or None
-        Which; None: all.
-    options, crop, flip, num_threads, on_error, progress
-        Checked already.
-    originals : sequence, optional
-        The sources as the caller gave them, for errors to carry.
-    """
-
-    def __init__(
-        self,
-        sources: SourceList,
-        indices: npt.NDArray[np.int64] | None,
-        options: _decode.Options,
-        crop: Crop | None,
-        flip: bool,
-        num_threads: int | None,
-        on_error: OnError,
-        progress: Progress = False,
-        originals: Sequence[Any] | None = None,
-    ) -> None:
-        self.indices = indices
-        self.options = options
-        self.crop = crop
-        self.num_threads = num_threads
-        self.on_error = on_error
-        self.progress = progress
-        self.originals: Any = sources if originals is None else originals
-        self.batch = _decode.Batch(sources, indices, options, crop, flip, on_error == "raise")
-
-    def load(self, out: Any = None, size: tuple[int, int] | None = None) -> Any:
-        """Images of one size into one array; `size` (height, width) if that is known beforehand."""
-        shape = (len(self.batch), *self.options.shape(*(size or self._common_size(out))))
-        if out is None:
-            out = np.empty(shape, self.options.dtype)
-        self._decode_into(out, shape)
-        return out
-
-    def load_list(self, outs: list[Any] | None = None) -> list[Any]:
-        """Images of any sizes into a list of arrays. One whose size cannot be known is empty."""
-        sizes = self.read_sizes()
-        shapes = [self.options.shape(max(h, 0), max(w, 0)) for h, w in sizes.tolist()]
-        if outs is None:
-            outs = [np.empty(shape, self.options.dtype) for shape in shapes]
-        self._decode_into(outs, shapes)
-        return outs
-
-    def read_sizes(self) -> npt.NDArray[np.int64]:
-        """Heights and widths, (n, 2), from the headers; -1 where there is none to be had."""
-        sizes = np.empty((len(self.batch), 2), np.int64)
-        if self.crop and self.on_error == "raise":
-            sizes[:] = self.crop[2:]
-        elif len(sizes):
-            run_batch(self.batch, self.num_threads)
-            failures = self.batch.failures()
-            if failures and self.on_error == "raise":
-                self._raise_lowest(failures[0])
-            self.batch.sizes(sizes)
-        return sizes
-
-    def _common_size(self, out: Any) -> tuple[int, int]:
-        if self.crop:
-            return self.crop[2:]
-        sizes = self.read_sizes()
-        known = np.flatnonzero(sizes[:, 0] >= 0)
-        if not len(known):
-            if out is None:
-                self._raise_first(self.batch.failures())
-            return self._size_of(out)
-        different = np.flatnonzero((sizes[known] != sizes[known[0]]).any(axis=1))
-        if len(different):
-            self._refuse_sizes(sizes, int(known[0]), int(known[different[0]]))
-        height, width = sizes[known[0]].tolist()
-        return height, width
-
-    def _size_of(self, out: Any) -> tuple[int, int]:
-        """What `out` would hold; no image says otherwise."""
-        shape: tuple[int, ...] = np.shape(out) if out is not None else ()
-        axes = shape[2:4] if self.options.planar else shape[1:3]
-        return (axes[0], axes[1]) if len(shape) == 4 else (0, 0)
-
-    def _refuse_sizes(self, sizes: npt.NDArray[np.int64], first: int, other: int) -> None:
-        (h0, w0), (h1, w1) = sizes[first].tolist(), sizes[other].tolist()
-        source, index = portable(self._source(other)), self._index(other)
-        error: Any = ValueError(
-            "images must have one size to share an array: "
-            f"image {self._index(first)}, {describe(portable(self._source(first)))}, has height {h0} and width {w0}; "
-            f"image {index}, {describe(source)}, has height {h1} and width {w1}. "
-            "Give a crop, or use NonUniformImageFileAccessor"
-        )
-        error.source, error.index = source, index
-        raise error
-
-    def _decode_into(self, out: Any, shape: Any) -> None:
-        batch = self.batch
-        batch.set_output(out, shape)
-        if len(batch):
-            run_batch(batch, self.num_threads, self.progress)
-        elif callable(self.progress):
-            self.progress(0, 0)
-        self._settle(batch.failures())
-
-    def _index(self, position: int) -> int:
-        return position if self.indices is None else int(self.indices[position])
-
-    def _source(self, position: int) -> Any:
-        return self.originals[self._index(position)]
-
-    def _error(self, failure: Failure) -> Exception:
-        return make_error(failure, self._source(failure.position), self._index(failure.position))
-
-    def _raise_lowest(self, failure: Failure) -> None:
-        """Raises what a loop over the images would raise first: an image before this one may be damaged."""
-        self.batch.set_output(None, failure.position)
-        if failure.position:
-            run_batch(self.batch, self.num_threads)
-        self._raise_first([*self.batch.failures(), failure])
-
-    def _raise_first(self, failures: list[Failure]) -> None:
-        if failures:
-            raise self._error(failures[0])
-
-    def _settle(self, failures: list[Failure]) -> None:
-        on_error = self.on_error
-        if not failures:
-            return
-        if callable(on_error):
-            for failure in failures:
-                on_error(self._error(failure))
-        elif on_error == "raise":
-            self._raise_first(failures)
-        else:
-            warnings.warn(
-                f"{len(failures)} of {len(self.batch)} images failed and are zeros; the first: "
-                f"{self._error(failures[0])}",
-                stacklevel=4,
-            )
+    return _decode.verify(source, make_options())

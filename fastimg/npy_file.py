@@ -89,7 +89,7 @@ class FileSet:
 
 
 def row_shape(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -> tuple[int, ...]:
-    """Give the shape of one image as `fastimg.load` will store it, from the crop or the first usable header.
+    """Give the shape of one image as `fastimg.load` will store it, from the size, the crop or the first usable header.
 
     Parameters
     ----------

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from functools import lru_cache
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +18,8 @@ from fastimg import _decode
 MODES = ("RGB", "BGR", "L")
 LAYOUTS = ("CHW", "HWC")
 DTYPES = ("uint8", "float32", "float16")
+FITS = ("stretch", "cover", "contain")
+FILTERS = ("bilinear", "box", "hamming", "bicubic", "lanczos")
 
 #: Pillow's limit before it warns of a decompression bomb: a quarter GiB of 24-bit pixels, doubled.
 MAX_PIXELS = 178_956_970
@@ -23,8 +27,12 @@ MAX_PIXELS = 178_956_970
 #: Nobody's encoder writes more than some 20; every further one costs a pass over the whole image.
 MAX_SCANS = 500
 
-Crop: TypeAlias = "tuple[int, int, int, int]"
+#: The largest height or width that can be asked for.
+MAX_SIDE = 2**20
+
 Statistic: TypeAlias = "float | Sequence[float] | npt.NDArray[Any]"
+Size: TypeAlias = "int | Sequence[int] | npt.NDArray[Any]"
+PadValue: TypeAlias = "int | Sequence[int] | npt.NDArray[Any]"
 
 
 def _choose(name: str, value: object, choices: tuple[str, ...]) -> int:
@@ -35,7 +43,8 @@ def _choose(name: str, value: object, choices: tuple[str, ...]) -> int:
     return choices.index(value)
 
 
-def _flag(name: str, value: object) -> bool:
+def parse_flag(name: str, value: object) -> bool:
+    """Checks that it is a bool, Python's or NumPy's."""
     if value is True or value is False:
         return bool(value)
     if not isinstance(value, np.bool_):
@@ -89,54 +98,107 @@ def _table(dtype: int, mean: Any, std: Any, channels: int) -> bytes:
         return encoded
 
 
-def parse_crop(crop: Any) -> Crop | None:
-    """Checks what can be checked of a crop without its image."""
-    if crop is None:
+def _is_many(value: Any) -> bool:
+    return isinstance(value, list | tuple) or bool(getattr(value, "ndim", 0))
+
+
+def _integers(value: Any) -> tuple[int, ...]:
+    """The integers of a list, tuple or array; of a single one, itself. TypeError for anything else, also bools."""
+    values = tuple(value) if _is_many(value) else (value,)
+    if any(isinstance(v, bool) for v in values):
+        raise TypeError
+    return tuple(map(operator.index, values))
+
+
+def parse_size(size: Any) -> tuple[int, int] | None:
+    """Height and width of the output, or None."""
+    if size is None:
         return None
     try:
-        top, left, height, width = (operator.index(v) for v in crop)
-    except (TypeError, ValueError):
-        raise _crop_error(crop) from None
-    if top < 0 or left < 0 or height < 1 or width < 1 or max(top, left, height, width) > 2**31:
+        sides = _integers(size)
+    except TypeError:
+        raise TypeError(f"size must be None, an integer or (height, width), found {size!r}") from None
+    if not _is_many(size):
+        sides *= 2
+    if len(sides) != 2 or not 1 <= min(sides) <= max(sides) <= MAX_SIDE:
         raise ValueError(
-            "crop must be (top, left, height, width) with top, left >= 0 and height, width >= 1, "
-            f"found {crop!r}"
+            f"size must be None, an integer or (height, width), each from 1 to {MAX_SIDE}, found {size!r}"
         )
-    return top, left, height, width
+    return sides[0], sides[1]
 
 
-def parse_flip(flip: Any) -> bool:
-    """Checks that it is a bool."""
-    return _flag("flip", flip)
+def _parse_gap(gap: Any) -> float:
+    """The core's number: 0 never reduces."""
+    if gap is None:
+        return 0.0
+    number = isinstance(gap, Real) and not isinstance(gap, bool)
+    if not number:
+        raise TypeError(f"reducing_gap must be None or a number, found {gap!r}")
+    if not gap >= 1:
+        raise ValueError(f"reducing_gap must be None or a number of at least 1, found {gap!r}")
+    try:
+        return float(gap)
+    except OverflowError:
+        return math.inf
 
 
-def _crop_error(crop: Any) -> Exception:
-    text = f"crop must be None or four integers (top, left, height, width), found {crop!r}"
-    return ValueError(text) if isinstance(crop, Sequence | np.ndarray) and len(crop) != 4 else TypeError(text)
+def _parse_pad(pad_value: Any) -> tuple[int, ...]:
+    try:
+        values = _integers(pad_value)
+    except TypeError:
+        raise TypeError(f"pad_value must be an integer or one a channel, found {pad_value!r}") from None
+    if not all(0 <= value <= 255 for value in values):
+        raise ValueError(f"pad_value must be from 0 to 255, found {pad_value!r}")
+    return values
+
+
+def _pad(values: tuple[int, ...], channels: int) -> bytes:
+    if len(values) not in (1, channels):
+        raise ValueError(f"pad_value must be an integer or {channels} of them, found {len(values)}")
+    return bytes(values if len(values) > 1 else values * 3)
 
 
 def _make(
-    mode: str, layout: str, orient: bool, dtype: Any, mean: Any, std: Any, strict: bool, max_pixels: int
+    mode: str,
+    layout: str,
+    size: Any,
+    fit: str,
+    resample: str,
+    reducing_gap: Any,
+    pad_value: Any,
+    orient: bool,
+    dtype: Any,
+    mean: Any,
+    std: Any,
+    strict: bool,
+    max_pixels: int,
 ) -> _decode.Options:
-    mode_code, layout_code, dtype_code = (
+    mode_code, layout_code, fit_code, resample_code, dtype_code = (
         _choose("mode", mode, MODES),
         _choose("layout", layout, LAYOUTS),
+        _choose("fit", fit, FITS),
+        _choose("resample", resample, FILTERS),
         _dtype(dtype),
     )
+    channels = 1 if mode == "L" else 3
     if isinstance(max_pixels, bool) or not hasattr(max_pixels, "__index__"):
         raise TypeError(f"max_pixels must be an integer, found {max_pixels!r}")
     if not 1 <= max_pixels < 2**62:
         raise ValueError(f"max_pixels must be at least 1, found {max_pixels}")
-    table = _table(dtype_code, mean, std, 1 if mode == "L" else 3)
     return _decode.Options(
         mode_code,
         layout_code,
         dtype_code,
-        _flag("orient", orient),
-        _flag("strict", strict),
+        fit_code,
+        resample_code,
+        parse_size(size) or (0, 0),
+        _parse_gap(reducing_gap),
+        _pad(_parse_pad(pad_value), channels),
+        parse_flag("orient", orient),
+        parse_flag("strict", strict),
         operator.index(max_pixels),
         MAX_SCANS,
-        table,
+        _table(dtype_code, mean, std, channels),
         np.dtype(DTYPES[dtype_code]),
     )
 
@@ -144,12 +206,37 @@ def _make(
 _make_once = lru_cache(maxsize=64, typed=True)(_make)
 
 
+def _distinct(value: Any) -> Any:
+    """A tuple that the cache takes for no other, else None: within tuples, 1.0 and True look like 1 to it."""
+    return value if type(value) is tuple and set(map(type, value)) == {int} else None
+
+
 def make_options(
-    mode: str, layout: str, orient: bool, dtype: Any, mean: Any, std: Any, strict: bool, max_pixels: int
+    mode: str = "RGB",
+    layout: str = "CHW",
+    size: Any = None,
+    fit: str = "stretch",
+    resample: str = "bilinear",
+    reducing_gap: Any = 2.0,
+    pad_value: Any = 0,
+    orient: bool = True,
+    dtype: Any = "uint8",
+    mean: Any = 0,
+    std: Any = 1,
+    strict: bool = True,
+    max_pixels: int = MAX_PIXELS,
 ) -> _decode.Options:
     """Checked options; the same ones are made once, which matters to small images."""
+    if size is not None and type(size) is not int:
+        size = _distinct(size) or parse_size(size)
+    if type(pad_value) is not int:
+        pad_value = _distinct(pad_value) or _parse_pad(pad_value)
     try:
-        return _make_once(mode, layout, orient, dtype, mean, std, strict, max_pixels)
+        return _make_once(
+            mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
+        )  # fmt: skip
     except TypeError:
         # Lists and arrays cannot be looked up; wrong types raise again, now with nothing in the way.
-        return _make(mode, layout, orient, dtype, mean, std, strict, max_pixels)
+        return _make(
+            mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
+        )  # fmt: skip

@@ -81,7 +81,7 @@ def test_grey_takes_one_mean(call):
         call(mode="L", dtype="float32", mean=(0.1, 0.2, 0.3))
 
 
-@pytest.mark.parametrize("name", ["size", "colour", "num_thread"])
+@pytest.mark.parametrize("name", ["sizes", "colour", "num_thread"])
 def test_unknown_option(call, name):
     with pytest.raises(TypeError, match=name):
         call(**{name: 8})

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Boxes and mirrors, checked: one for all images, or one an image; and boxes drawn at random."""
+
+from __future__ import annotations
+
+import math
+import operator
+import reprlib
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastimg.header import Header, read_sizes
+from fastimg.options import parse_flag
+from fastimg.sources import Source, check_many
+
+Crop: TypeAlias = "tuple[int, int, int, int]"
+Crops: TypeAlias = "Crop | Sequence[Sequence[int]] | npt.NDArray[Any]"
+Flips: TypeAlias = "bool | Sequence[bool] | npt.NDArray[np.bool_]"
+Boxes: TypeAlias = npt.NDArray[np.int64]
+Sizes: TypeAlias = "Iterable[Source] | Iterable[Header] | Iterable[Sequence[int]] | npt.NDArray[Any]"
+
+#: torchvision's number of draws before it takes the centre of the image.
+ATTEMPTS = 10
+
+_FAR = 2**31
+
+
+def parse_crop(crop: Any) -> Crop | None:
+    """Checks what can be checked of a crop without its image."""
+    return None if crop is None else _parse_box(crop, "crop")
+
+
+def _parse_box(box: Any, name: str) -> Crop:
+    try:
+        top, left, height, width = (operator.index(v) for v in box)
+    except (TypeError, ValueError):
+        text = f"{name} must be four integers (top, left, height, width), found {reprlib.repr(box)}"
+        wrong_length = isinstance(box, Sequence | np.ndarray) and len(box) != 4
+        raise ValueError(text) if wrong_length else TypeError(text) from None
+    if top < 0 or left < 0 or height < 1 or width < 1 or max(top, left, height, width) > _FAR:
+        raise ValueError(
+            f"{name} must be (top, left, height, width) with top, left >= 0 and height, width >= 1, "
+            f"none above 2**31, found {box!r}"
+        )
+    return top, left, height, width
+
+
+def parse_crops(crop: Any, count: int) -> Crop | Boxes | None:
+    """One crop for all of `count` images, or one an image, (count, 4) and C-contiguous."""
+    if not _has_rows(crop):
+        return parse_crop(crop)
+    try:
+        array = np.asarray(crop)
+    except (ValueError, OverflowError):
+        array = np.empty((len(crop), 0), object)  # ragged
+    if len(array) != count:
+        raise ValueError(f"crop must have one box for each of {count} images, found {len(array)} boxes")
+    if not count:
+        return np.empty((0, 4), np.int64)
+    if isinstance(crop, np.ndarray) and array.shape != (count, 4):
+        raise ValueError(f"crop must have shape ({count}, 4), one box an image, found {array.shape}")
+    if array.shape == (count, 4) and array.dtype.kind in "iu":
+        boxes: Boxes = np.ascontiguousarray(array, np.int64)  # what does not fit becomes negative
+        if boxes[:, :2].min() < 0 or boxes[:, 2:].min() < 1 or boxes.max() > _FAR:
+            wrong = (boxes < [0, 0, 1, 1]) | (boxes > _FAR)
+            i = int(np.flatnonzero(wrong.any(axis=1))[0])
+            _parse_box(crop[i], f"crop of image {i}")
+        return boxes
+    # A row is wrong, or holds integers that are none to NumPy.
+    return np.array([_parse_box(row, f"crop of image {i}") for i, row in enumerate(crop)], np.int64)
+
+
+def parse_flip(flip: Any) -> bool:
+    """Checks that it is a bool."""
+    return parse_flag("flip", flip)
+
+
+def parse_flips(flip: Any, count: int) -> bool | npt.NDArray[np.bool_]:
+    """One flip for all of `count` images, or one an image, (count,) and contiguous."""
+    if not isinstance(flip, list | tuple) and not getattr(flip, "ndim", 0):
+        return parse_flag("flip", flip)
+    if len(flip) != count:
+        raise ValueError(f"flip must have one bool for each of {count} images, found {len(flip)}")
+    try:
+        array = np.asarray(flip)
+    except ValueError:
+        array = np.array(None)  # ragged
+    if array.ndim > 1:
+        raise ValueError(f"flip must have shape ({count},), one bool an image, found {array.shape}")
+    if count and array.dtype != np.bool_:
+        raise TypeError(f"flip must be True, False or one of them for each image, found {reprlib.repr(flip)}")
+    return np.ascontiguousarray(array, np.bool_)
+
+
+def _has_rows(crop: Any) -> bool:
+    """Whether boxes are meant, one an image."""
+    if hasattr(crop, "ndim"):
+        return bool(crop.ndim > 1)
+    return isinstance(crop, list | tuple) and (not crop or hasattr(crop[0], "__len__"))
+
+
+def random_crops(
+    sizes_or_sources: Sizes,
+    rng: np.random.Generator | np.random.RandomState | int | None = None,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Boxes:
+    """Draws a box for each image: Inception's random resized crop, without its resizing.
+
+    Up to ten times, until one fits into the image, a box is drawn: its area is a uniform number from `scale` times the
+    image's, its width / height the exponential of a uniform number between the logarithms of `ratio`, its place is
+    uniform.
+    If none fits, it is the largest central box of a permitted ratio. That is the distribution of torchvision's
+    ``RandomResizedCrop.get_params`` (after Szegedy et al., "Going deeper with convolutions", 2015, section 6).
+
+    Parameters
+    ----------
+    sizes_or_sources : (N, 2) integer array or sequence of pairs, of `Header`, or of sources
+        Height and width of the upright images. Of sources (paths, bytes-like objects, `FileRange` objects), the headers
+        are read.
+    rng : numpy.random.Generator, numpy.random.RandomState, int or None
+        Where the numbers come from; an int is the seed of a new generator.
+    scale : (float, float)
+        Least and largest part of the image's area.
+    ratio : (float, float)
+        Least and largest width / height.
+
+    Returns
+    -------
+    int64 ndarray, (N, 4)
+        (top, left, height, width) in pixels of the upright image, as `load` takes them for `crop`.
+
+    Raises
+    ------
+    ValueError
+        If `scale` or `ratio` is not 0 < least <= largest, or sizes are not pairs of at least 1.
+    TypeError
+        If an argument has the wrong type.
+    JpegError, OSError
+        If a header cannot be read.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(12345)
+    >>> boxes = fastimg.random_crops(paths, rng)
+    >>> batch = fastimg.load(paths, crop=boxes, flip=rng.random(len(paths)) < 0.5, size=224)
+    """
+    (low, high), (narrow, wide) = _interval("scale", scale), _interval("ratio", ratio)
+    generator = _generator(rng)
+    sizes = _sizes(sizes_or_sources)
+    boxes = _central(sizes, narrow, wide)
+    pending = np.arange(len(sizes))
+    for _ in range(ATTEMPTS):
+        if not len(pending):
+            break
+        draws = generator.random((4, len(pending)))
+        height, width = sizes[pending].T
+        with np.errstate(over="ignore", under="ignore"):
+            area = height * (width * (low + (high - low) * draws[0]))
+            aspect = np.exp(math.log(narrow) + (math.log(wide) - math.log(narrow)) * draws[1])
+            h, w = np.rint(np.sqrt(area / aspect)), np.rint(np.sqrt(area * aspect))
+        fits = (h >= 1) & (w >= 1) & (h <= height) & (w <= width)
+        h, w = h[fits].astype(np.int64), w[fits].astype(np.int64)
+        # A draw is less than 1 by 2**-53 or more: the product stays below what it multiplies.
+        top = (draws[2, fits] * (height[fits] - h + 1)).astype(np.int64)
+        left = (draws[3, fits] * (width[fits] - w + 1)).astype(np.int64)
+        boxes[pending[fits]] = np.stack([top, left, h, w], axis=1)
+        pending = pending[~fits]
+    return boxes
+
+
+def _central(sizes: npt.NDArray[np.int64], narrow: float, wide: float) -> Boxes:
+    """The largest central boxes whose width / height is in the interval, where pixels allow."""
+    height, width = sizes.T
+    h, w = height.copy(), width.copy()
+    tall, flat = width < narrow * height, width > wide * height
+    h[tall] = np.clip(np.rint(width[tall] / narrow), 1, height[tall])
+    w[flat] = np.clip(np.rint(height[flat] * wide), 1, width[flat])
+    return np.stack([(height - h) // 2, (width - w) // 2, h, w], axis=1)
+
+
+def _interval(name: str, value: Any) -> tuple[float, float]:
+    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+        raise TypeError(f"{name} must be two numbers (least, largest), found {value!r}")
+    if any(isinstance(v, bool) or not isinstance(v, Real) for v in value):
+        raise TypeError(f"{name} must be two numbers (least, largest), found {value!r}")
+    if len(value) != 2 or not 0 < value[0] <= value[1] < math.inf:
+        raise ValueError(
+            f"{name} must be two finite numbers (least, largest) with 0 < least <= largest, found {value!r}"
+        )
+    return float(value[0]), float(value[1])
+
+
+def _generator(rng: Any) -> np.random.Generator | np.random.RandomState:
+    if isinstance(rng, np.random.Generator | np.random.RandomState):
+        return rng
+    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, int | np.integer)):
+        raise TypeError(f"rng must be a Generator, a RandomState, an integer seed or None, found {rng!r}")
+    if rng is not None and rng < 0:
+        raise ValueError(f"rng must be a seed of at least 0, found {rng}")
+    return np.random.default_rng(rng)
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list | tuple) or (isinstance(item, np.ndarray) and item.shape == (2,))
+
+
+def _sizes(given: Any) -> npt.NDArray[np.int64]:
+    """Heights and widths, (N, 2)."""
+    check_many(given)
+    items = given if isinstance(given, np.ndarray) else list(given)
+    if not len(items):
+        return np.empty((0, 2), np.int64)
+    first = items[0]
+    if isinstance(first, Header):
+        if not all(isinstance(item, Header) for item in items):
+            raise TypeError("sizes_or_sources must be all headers, all sizes or all sources, found a mixture")
+        items = np.array([(header.height, header.width) for header in items])
+    elif not isinstance(given, np.ndarray) and not _is_pair(first):
+        items = read_sizes(items)
+    try:
+        sizes = np.asarray(items)
+    except ValueError:
+        raise ValueError("sizes must be pairs (height, width), found rows of different lengths") from None
+    if sizes.dtype.kind not in "iu":
+        raise TypeError(f"sizes must be integers, found dtype {sizes.dtype}")
+    if sizes.ndim != 2 or sizes.shape[1] != 2:
+        raise ValueError(f"sizes must have shape (N, 2), heights and widths, found {sizes.shape}")
+    if sizes.min() < 1 or sizes.max() > _FAR:
+        i = int(np.flatnonzero(((sizes < 1) | (sizes > _FAR)).any(axis=1))[0])
+        raise ValueError(
+            f"sizes must be at least 1, found height {sizes[i, 0]} and width {sizes[i, 1]} for image {i}"
+        )
+    return sizes.astype(np.int64)

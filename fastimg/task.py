@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Some images, from their sizes to their pixels, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastimg import _decode
+from fastimg.crops import Boxes, Crop
+from fastimg.errors import Failure, describe, make_error, portable
+from fastimg.sources import SourceList
+from fastimg.threads import Progress, run_batch
+
+OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
+
+
+def check_on_error(on_error: Any) -> None:
+    """Refuses what is none of the ways to treat an error."""
+    if callable(on_error):
+        return
+    if not isinstance(on_error, str):
+        raise TypeError(f"on_error must be 'raise', 'fill' or a callable, found {on_error!r}")
+    if on_error not in ("raise", "fill"):
+        raise ValueError(f"on_error must be 'raise', 'fill' or a callable, found {on_error!r}")
+
+
+class Task:
+    """Some images of a list of sources, to be decoded.
+
+    Parameters
+    ----------
+    sources : SourceList
+    indices : ndarray of int64, (n,), or None
+        Which; None: all.
+    options : Options
+    crop : (top, left, height, width), int64 ndarray of them, (n, 4), or None
+        For all, or one for each of the chosen images.
+    flip : bool or bool ndarray, (n,)
+        Likewise.
+    num_threads, on_error, progress
+        Checked already, as is all before.
+    originals : sequence, optional
+        The sources as the caller gave them, for errors to carry.
+    """
+
+    def __init__(
+        self,
+        sources: SourceList,
+        indices: npt.NDArray[np.int64] | None,
+        options: _decode.Options,
+        crop: Crop | Boxes | None,
+        flip: bool | npt.NDArray[np.bool_],
+        num_threads: int | None,
+        on_error: OnError,
+        progress: Progress = False,
+        originals: Sequence[Any] | None = None,
+    ) -> None:
+        self.indices = indices
+        self.options = options
+        self.crop = crop
+        self.num_threads = num_threads
+        self.on_error = on_error
+        self.progress = progress
+        self.originals: Any = sources if originals is None else originals
+        self.batch = _decode.Batch(sources, indices, options, crop, flip, on_error == "raise")
+
+    def load(self, out: Any = None, size: tuple[int, int] | None = None) -> Any:
+        """Images of one size into one array; `size` (height, width) if that is known beforehand."""
+        size = self.options.size or size or self._common_size(out)
+        shape = (len(self.batch), *self.options.shape(*size))
+        if out is None:
+            out = np.empty(shape, self.options.dtype)
+        self._decode_into(out, shape)
+        return out
+
+    def load_list(self, outs: list[Any] | None = None) -> list[Any]:
+        """Images of any sizes into a list of arrays. One whose size cannot be known is empty."""
+        sizes = self.read_sizes()
+        shapes = [self.options.shape(max(h, 0), max(w, 0)) for h, w in sizes.tolist()]
+        if outs is None:
+            outs = [np.empty(shape, self.options.dtype) for shape in shapes]
+        self._decode_into(outs, shapes)
+        return outs
+
+    def read_sizes(self) -> npt.NDArray[np.int64]:
+        """Heights and widths, (n, 2), from the options or the headers; -1 where there is none to be had."""
+        sizes = np.empty((len(self.batch), 2), np.int64)
+        if self.options.size:
+            sizes[:] = self.options.size
+        elif self.crop is not None and self.on_error == "raise":
+            sizes[:] = np.asarray(self.crop)[..., 2:]
+        elif len(sizes):
+            run_batch(self.batch, self.num_threads)
+            failures = self.batch.failures()
+            if failures and self.on_error == "raise":
+                self._raise_lowest(failures[0])
+            self.batch.sizes(sizes)
+        return sizes
+
+    def _common_size(self, out: Any) -> tuple[int, int]:
+        if isinstance(self.crop, tuple):
+            return self.crop[2:]
+        sizes = self.read_sizes() if self.crop is None else self.crop[:, 2:]
+        known = np.flatnonzero(sizes[:, 0] >= 0)
+        if not len(known):
+            if out is None:
+                self._raise_first(self.batch.failures())
+            return self._size_of(out)
+        different = np.flatnonzero((sizes[known] != sizes[known[0]]).any(axis=1))
+        if len(different):
+            self._refuse_sizes(sizes, int(known[0]), int(known[different[0]]))
+        height, width = sizes[known[0]].tolist()
+        return height, width
+
+    def _size_of(self, out: Any) -> tuple[int, int]:
+        """What `out` would hold; no image says otherwise."""
+        shape: tuple[int, ...] = np.shape(out) if out is not None else ()
+        axes = shape[2:4] if self.options.planar else shape[1:3]
+        return (axes[0], axes[1]) if len(shape) == 4 else (0, 0)
+
+    def _refuse_sizes(self, sizes: npt.NDArray[np.int64], first: int, other: int) -> None:
+        (h0, w0), (h1, w1) = sizes[first].tolist(), sizes[other].tolist()
+        source, index = portable(self._source(other)), self._index(other)
+        things, remedy = "images", "size= or a crop, or use NonUniformImageFileAccessor"
+        if self.crop is not None:
+            things, remedy = "crops", "size="
+        error: Any = ValueError(
+            f"{things} must have one size to share an array: "
+            f"image {self._index(first)}, {describe(portable(self._source(first)))}, has height {h0} and width {w0}; "
+            f"image {index}, {describe(source)}, has height {h1} and width {w1}. "
+            f"Give {remedy}"
+        )
+        error.source, error.index = source, index
+        raise error
+
+    def _decode_into(self, out: Any, shape: Any) -> None:
+        batch = self.batch
+        batch.set_output(out, shape)
+        if len(batch):
+            run_batch(batch, self.num_threads, self.progress)
+        elif callable(self.progress):
+            self.progress(0, 0)
+        self._settle(batch.failures())
+
+    def _index(self, position: int) -> int:
+        return position if self.indices is None else int(self.indices[position])
+
+    def _source(self, position: int) -> Any:
+        return self.originals[self._index(position)]
+
+    def _error(self, failure: Failure) -> Exception:
+        return make_error(failure, self._source(failure.position), self._index(failure.position))
+
+    def _raise_lowest(self, failure: Failure) -> None:
+        """Raises what a loop over the images would raise first: an image before this one may be damaged."""
+        self.batch.set_output(None, failure.position)
+        if failure.position:
+            run_batch(self.batch, self.num_threads)
+        self._raise_first([*self.batch.failures(), failure])
+
+    def _raise_first(self, failures: list[Failure]) -> None:
+        if failures:
+            raise self._error(failures[0])
+
+    def _settle(self, failures: list[Failure]) -> None:
+        on_error = self.on_error
+        if not failures:
+            return
+        if callable(on_error):
+            for failure in failures:
+                on_error(self._error(failure))
+        elif on_error == "raise":
+            self._raise_first(failures)
+        else:
+            warnings.warn(
+                f"{len(failures)} of {len(self.batch)} images failed and are zeros; the first: "
+                f"{self._error(failures[0])}",
+                stacklevel=4,
+            )
