@@ -17,10 +17,14 @@
 #define CHUNK_NBYTES 16384
 
 #define LOOK_BITS 10
+#define SKIP_BITS 12
 #define CACHED_TABLES 8
 
 /* Scans shorter than this do not pay for building tables, unless the next image has the same ones. */
 #define SMALL_SCAN_NBYTES 4096
+
+/* The same for tables to skip by, which take longer: some 20 us. */
+#define SHORT_SCAN_NBYTES 32768
 
 /*
  * An entry for the next LOOK_BITS bits, from the low end:
@@ -35,11 +39,21 @@ typedef struct {
         max_code[18]; /* of each length, left-aligned in 16 bits, plus one; nothing shorter than the first code fits */
     int32_t offset[17]; /* symbols[offset[l] + code] for a code of l bits */
     uint8_t counts[17], symbols[256];
-    bool is_dc;
+    bool is_dc, can_skip;
     uint64_t last_scan; /* that used it; 0: none */
+    uint16_t skip[1 << SKIP_BITS];
 } table;
 
 enum { END = 64, KNOWN = 1 };
+
+/*
+ * Where values do not matter, an entry of `skip` stands for as many symbols as have their codes in the next SKIP_BITS bits:
+ *   bits 0 to 4    how many bits they take, the values' too: at most SKIP_BITS - 1 before the last one's value, and 15
+ *   bits 5 to 11   by how much the coefficient's index advances, at most 64; an end of block counts as 1
+ *   bit 15         set if they end with an end of block
+ * 0: the first code is longer. All of it holds only if the index does not pass 64 on the way.
+ */
+enum { SKIP_ADVANCE = 5, SKIP_END = 1 << 15 };
 
 struct fi_entropy {
     const uint8_t *in, *in_end; /* what is still stuffed */
@@ -51,6 +65,7 @@ struct fi_entropy {
     unsigned blocks;
     uint8_t component[FI_MCU_MOST_BLOCKS];
     const table *dc[FI_MCU_MOST_BLOCKS], *ac[FI_MCU_MOST_BLOCKS];
+    uint8_t last[FI_MCU_MOST_BLOCKS]; /* coefficient that is needed, in zigzag order */
     int32_t last_dc[4];
     uint64_t scan;
     uint64_t missed; /* a hash of the tables that were not built for the last small scan */
@@ -114,6 +129,7 @@ static void build(table *t, const fi_huffman *huffman, bool is_dc) {
     memcpy(t->counts, huffman->counts, sizeof t->counts);
     memcpy(t->symbols, huffman->symbols, sizeof t->symbols);
     t->is_dc = is_dc;
+    t->can_skip = false;
     for (unsigned length = 1; length <= 16; length++) {
         t->offset[length] = (int32_t)index - (int32_t)code;
         for (unsigned i = 0; i < t->counts[length]; i++, code++, index++) {
@@ -127,6 +143,39 @@ static void build(table *t, const fi_huffman *huffman, bool is_dc) {
         code <<= 1;
     }
     t->max_code[17] = INT32_MAX;
+}
+
+/* The code that these 16 bits begin with: its length, 0 if there is none. */
+static unsigned find_code(const table *t, int32_t look, unsigned *symbol) {
+    unsigned length = 1;
+    while (look >= t->max_code[length]) length++;
+    if (length > 16) return 0;
+    *symbol = t->symbols[(t->offset[length] + (look >> (16 - length))) & 255];
+    return length;
+}
+
+static uint16_t make_skip_entry(const table *t, uint32_t look) {
+    unsigned nbits = 0, advance = 0;
+
+    while (nbits < SKIP_BITS) {
+        unsigned symbol = 0;
+        const unsigned length = find_code(t, (int32_t)(look << (16 - SKIP_BITS + nbits) & 0xFFFF), &symbol);
+        const unsigned size = symbol & 15, run = symbol >> 4;
+        if (length == 0 || length > SKIP_BITS - nbits) break; /* its end is not to be seen */
+        if (size == 0 && run < 15) {
+            if (advance + 1 > 64) break;
+            return (uint16_t)((nbits + length) | (advance + 1) << SKIP_ADVANCE | SKIP_END);
+        }
+        if (advance + run + 1 > 64) break;
+        nbits += length + size;
+        advance += run + 1;
+    }
+    return (uint16_t)(nbits | advance << SKIP_ADVANCE);
+}
+
+static void build_skip(table *t) {
+    for (uint32_t look = 0; look < 1 << SKIP_BITS; look++) t->skip[look] = make_skip_entry(t, look);
+    t->can_skip = true;
 }
 
 static bool is_same(const table *t, const fi_huffman *huffman, bool is_dc) {
@@ -227,6 +276,7 @@ bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {
     entropy->scan++;
     for (unsigned b = 0; b < scan->blocks; b++) {
         entropy->component[b] = scan->component[b];
+        entropy->last[b] = 63;
         /* Most blocks use what the one before them uses. */
         const bool same =
             b > 0 && scan->dc[b].counts == scan->dc[b - 1].counts && scan->ac[b].counts == scan->ac[b - 1].counts;
@@ -245,6 +295,15 @@ bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {
     entropy->next_restart = 0;
     memset(entropy->last_dc, 0, sizeof entropy->last_dc);
     return true;
+}
+
+void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last) {
+    for (unsigned b = 0; b < entropy->blocks; b++) {
+        if (entropy->component[b] != component) continue;
+        table *t = &entropy->tables[entropy->ac[b] - entropy->tables];
+        if (last < 63 && !t->can_skip && entropy->in_end - entropy->in >= SHORT_SCAN_NBYTES) build_skip(t);
+        entropy->last[b] = (uint8_t)(last < 63 && t->can_skip ? last : 63);
+    }
 }
 
 static inline uint64_t load_be64(const uint8_t *p) {
@@ -280,13 +339,11 @@ static inline void skip(reader *r, unsigned nbits) {
 
 /* The symbol of the next code, of any length, which is skipped. -1: there is no such code. */
 static int read_symbol(reader *r, const table *t) {
-    const int32_t look = (int32_t)(r->bits >> 48);
-    unsigned length = 1;
-    while (look >= t->max_code[length]) length++;
-    if (length > 16) return -1;
-    const int32_t index = t->offset[length] + (look >> (16 - length));
+    unsigned symbol;
+    const unsigned length = find_code(t, (int32_t)(r->bits >> 48), &symbol);
+    if (length == 0) return -1;
     skip(r, length);
-    return t->symbols[index & 255];
+    return (int)symbol;
 }
 
 static inline int32_t read_value(reader *r, unsigned size) {
@@ -319,8 +376,30 @@ static unsigned decode_rare(reader *r, const table *t, unsigned k, int16_t *bloc
     return k + run + 1;
 }
 
-static inline bool decode_ac(reader *r, const table *t, int16_t *block) {
-    for (unsigned k = 1; k < 64;) {
+/* The block from index k on, whose values nobody needs. */
+static inline bool skip_ac(reader *r, const table *t, unsigned k) {
+    int16_t unwanted[64];
+
+    while (k < 64) {
+        refill(r);
+        const unsigned entry = t->skip[r->bits >> (64 - SKIP_BITS)];
+        const unsigned next = k + (entry >> SKIP_ADVANCE & 127);
+        if (entry && next <= 64) {
+            skip(r, entry & 31);
+            if (entry & SKIP_END) return true;
+            k = next;
+        } else {
+            k = decode_rare(r, t, k, unwanted);
+            if (!k) return false;
+        }
+    }
+    return true;
+}
+
+static inline bool decode_ac(reader *r, const table *t, int16_t *block, unsigned last) {
+    unsigned k = 1;
+
+    while (k <= last) {
         refill(r);
         const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
         const int32_t value = (int32_t)entry >> 16;
@@ -337,7 +416,7 @@ static inline bool decode_ac(reader *r, const table *t, int16_t *block) {
             if (!k) return false;
         }
     }
-    return true;
+    return last == 63 || skip_ac(r, t, k);
 }
 
 bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[]) {
@@ -354,7 +433,7 @@ bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[]) {
         *last_dc += diff;
         if (*last_dc > 1 << 30 || *last_dc < -(1 << 30)) return false; /* only nonsense gets there, and it ends here */
         blocks[b][0] = (int16_t)*last_dc;
-        if (!decode_ac(&r, entropy->ac[b], blocks[b])) return false;
+        if (!decode_ac(&r, entropy->ac[b], blocks[b], entropy->last[b])) return false;
     }
     entropy->next = r.next;
     entropy->bits = r.bits;

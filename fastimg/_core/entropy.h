@@ -36,6 +36,12 @@ void fi_entropy_free(fi_entropy *entropy);
 /* false: not for this scan: its tables are unsound, or building them would take longer than they save. */
 bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan);
 
+/*
+ * From the next MCU on, blocks of a component need their coefficients up to this place of the zigzag order alone: what is
+ * behind it may be left out. At the start of a scan all 64 are needed (63).
+ */
+void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last);
+
 /* Adds an MCU's coefficients to its blocks (64 zeros each, natural order). false: given up. */
 bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[]);
 

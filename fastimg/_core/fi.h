@@ -156,6 +156,7 @@ typedef struct fi_plan {
     bool resize;
     uint32_t reduce; /* 1, 2, 4 or 8: the inverse DCT gives an image this many times smaller */
     double box_top, box_left, box_height, box_width;
+    bool reversed_y, reversed_x; /* the file's rows, columns run against those of the upright image */
 } fi_plan;
 
 /* Arithmetic only. FI_E_CROP, or FI_OK. */

@@ -32,16 +32,10 @@ void fi_cmyk_to_rgb(const uint8_t *src, uint8_t *dst, size_t n) {
 }
 
 /* 0.299 R + 0.587 G + 0.114 B in 16 bits of fraction; the three factors sum to 65536. */
-static inline uint8_t luma(unsigned r, unsigned g, unsigned b) {
-    return (uint8_t)((19595u * r + 38470u * g + 7471u * b + 32768u) >> 16);
-}
-
 void fi_rgb_to_luma(const uint8_t *src, uint8_t *dst, size_t n) {
-    for (size_t i = 0; i < n; i++) dst[i] = luma(src[3 * i], src[3 * i + 1], src[3 * i + 2]);
-}
-
-void fi_planes_to_luma(const uint8_t *const rgb[3], uint8_t *dst, size_t n) {
-    for (size_t i = 0; i < n; i++) dst[i] = luma(rgb[0][i], rgb[1][i], rgb[2][i]);
+    for (size_t i = 0; i < n; i++) {
+        dst[i] = (uint8_t)((19595u * src[3 * i] + 38470u * src[3 * i + 1] + 7471u * src[3 * i + 2] + 32768u) >> 16);
+    }
 }
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */

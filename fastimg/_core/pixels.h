@@ -7,7 +7,7 @@
 
 /*
  * Weights of four results that lie so near one another that 16 bytes hold all they need: of result j, index[4 j] and
- * [4 j + 2] say which of the bytes are meant by weights[2 j] and [2 j + 1]; from 16 on, none. The indices between are
+ * [4 j + 2] say which of the bytes are meant by weights[2 j] and [2 j + 1]: 0 to 15, or FI_NO_BYTE. The indices between are
  * FI_NO_BYTE, so that a byte shuffle makes 16-bit numbers.
  */
 #define FI_NO_BYTE 0xFF
@@ -35,7 +35,7 @@ typedef struct fi_kernels {
     void (*map16)(const uint8_t *src, const uint16_t *table, void *dst, size_t n);
 
     /*
-     * Resampling. A level is a 64th of a pixel value (int16_t, -511 to 511 in pixel values); a weight is a 16384th, and
+     * Resampling. A level is a 64th of a pixel value (int16_t, -512 to 511 in pixel values); a weight is a 16384th, and
      * the magnitudes of the weights of one result sum to at most 2.
      *
      * Along two rows at once: result x of each is clamp16((sum of weights[taps x + k] src[first[x] + k] + 128) >> 8),
@@ -46,7 +46,8 @@ typedef struct fi_kernels {
                           const int16_t *weights, size_t taps, size_t n);
     /*
      * The same where results are near: result x is the sum over `pairs` steps of quad x / 4, whose bytes begin at
-     * base[x / 4]. There are quads for n rounded up to a multiple of 8, and so many results are written.
+     * base[x / 4]; src has 16 bytes to read from each of them. There are quads for n rounded up to a multiple of 8, and so
+     * many results are written.
      */
     void (*resample_near)(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
                           const fi_quad *quads, size_t pairs, size_t n);
@@ -71,9 +72,6 @@ void fi_cmyk_to_rgb(const uint8_t *src, uint8_t *dst, size_t n);
 
 /* n pixels of RGB to their ITU-R BT.601 luma, by libjpeg's (and Pillow's) fixed-point formula. */
 void fi_rgb_to_luma(const uint8_t *src, uint8_t *dst, size_t n);
-
-/* The same from planes. */
-void fi_planes_to_luma(const uint8_t *const rgb[3], uint8_t *dst, size_t n);
 
 /*
  * A store takes the rows of an image, plan->rows of plan->cols pixels, top to bottom, and puts them into the plan's place.

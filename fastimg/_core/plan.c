@@ -47,9 +47,13 @@ static bool is_whole(double v) {
     return v == floor(v);
 }
 
-/* How far the inverse DCT may reduce: by 8, 4, 2 or not at all. */
-static uint32_t choose_reduction(const fi_plan *plan, const rectangle *box, double gap) {
-    uint32_t reduce = gap > 0 ? 8 : 1;
+/* How far the inverse DCT may reduce: by 8, 4, 2 or not at all; not where pixels are needed before they are resampled. */
+static uint32_t choose_reduction(const fi_plan *plan, const fi_header *header, const fi_options *options,
+                                 const rectangle *box) {
+    const bool planes = header->color == FI_GRAYSCALE || header->color == FI_YCBCR ||
+                        (header->color == FI_RGB && options->mode != FI_MODE_L);
+    const double gap = options->reducing_gap;
+    uint32_t reduce = planes && gap > 0 ? 8 : 1;
     while (reduce > 1 &&
            (box->height < gap * plan->place_height * reduce || box->width < gap * plan->place_width * reduce)) {
         reduce /= 2;
@@ -90,7 +94,7 @@ fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options 
         if (flip) plan->place_left = plan->out_width - plan->place_left - plan->place_width;
         plan->resize = box.height != plan->place_height || box.width != plan->place_width || !is_whole(box.top) ||
                        !is_whole(box.left);
-        if (plan->resize) plan->reduce = choose_reduction(plan, &box, options->reducing_gap);
+        if (plan->resize) plan->reduce = choose_reduction(plan, header, options, &box);
         else window = (fi_crop){(int64_t)box.top, (int64_t)box.left, plan->place_height, plan->place_width};
     }
 
@@ -107,6 +111,8 @@ fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options 
     plan->box_left = transpose ? box_top : box_left;
     plan->box_height = transpose ? box.width : box.height;
     plan->box_width = transpose ? box.height : box.width;
+    plan->reversed_y = transpose ? mirror_x : mirror_y;
+    plan->reversed_x = transpose ? mirror_y : mirror_x;
     plan->rows = transpose ? plan->place_width : plan->place_height;
     plan->cols = transpose ? plan->place_height : plan->place_width;
     return FI_OK;

@@ -59,7 +59,6 @@ static size_t lay_out(fi_resizer *resizer, uint8_t *base) {
     for (unsigned c = 0; c < resizer->planes; c++) {
         resizer->tracks[c].ring = take(base, &used, row * resizer->tracks[c].ring_rows);
         resizer->levels[c] = take(base, &used, row);
-        resizer->pixels[c] = take(base, &used, resizer->cols);
     }
     return used;
 }
@@ -69,10 +68,9 @@ size_t fi_resizer_nbytes(const fi_resizer *resizer) {
     return lay_out(&copy, NULL);
 }
 
-void fi_resizer_start(fi_resizer *resizer, fi_conversion conversion, fi_store *store, const fi_kernels *kernels,
-                      uint8_t *scratch) {
+void fi_resizer_start(fi_resizer *resizer, bool is_ycc, fi_store *store, const fi_kernels *kernels, uint8_t *scratch) {
     lay_out(resizer, scratch);
-    resizer->conversion = conversion;
+    resizer->is_ycc = is_ycc;
     resizer->store = store;
     resizer->kernels = kernels;
 }
@@ -119,15 +117,11 @@ static void resample_row(const fi_resizer *resizer, unsigned c) {
 static void store_row(const fi_resizer *resizer) {
     const fi_kernels *kernels = resizer->kernels;
     const int16_t *const levels[3] = {resizer->levels[0], resizer->levels[1], resizer->levels[2]};
-    const uint8_t *const pixels[3] = {resizer->pixels[0], resizer->pixels[1], resizer->pixels[2]};
     uint8_t *rgb[3];
 
     fi_store_next_row(resizer->store, rgb);
-    if (resizer->conversion == FI_YCC_TO_RGB) {
+    if (resizer->is_ycc) {
         kernels->ycc_to_rgb(levels, rgb, resizer->cols);
-    } else if (resizer->conversion == FI_RGB_TO_LUMA) {
-        for (unsigned c = 0; c < 3; c++) kernels->round_levels(levels[c], resizer->pixels[c], resizer->cols);
-        fi_planes_to_luma(pixels, rgb[0], resizer->cols);
     } else {
         for (unsigned c = 0; c < resizer->planes; c++) kernels->round_levels(levels[c], rgb[c], resizer->cols);
     }

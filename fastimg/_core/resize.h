@@ -6,9 +6,6 @@
 #include "pixels.h"
 #include "weights.h"
 
-/* What becomes of the resampled planes. */
-typedef enum fi_conversion { FI_KEEP, FI_YCC_TO_RGB, FI_RGB_TO_LUMA } fi_conversion;
-
 /* One plane of the source. Its rows come from the top, `batch` of them at a time. */
 typedef struct fi_plane {
     fi_axis x, y;
@@ -31,22 +28,20 @@ typedef struct fi_track {
 typedef struct fi_resizer {
     fi_track tracks[3];
     unsigned planes; /* 1 or 3 */
-    fi_conversion conversion;
+    bool is_ycc;     /* Y, Cb, Cr to be stored as R, G, B; else planes are stored as they are */
     uint32_t rows, cols, row; /* of the results; the next one */
     size_t most_taps;
     fi_store *store;
     const fi_kernels *kernels;
     const int16_t **taps; /* scratch: the ring rows of one result */
     int16_t *levels[3];   /* scratch: one result row a plane */
-    uint8_t *pixels[3];   /* scratch: the same as R, G and B, where luma is made of them */
 } fi_resizer;
 
 /* false: no memory. */
 bool fi_resizer_init(fi_resizer *resizer, const fi_plane *planes, unsigned count, fi_banks *banks);
 size_t fi_resizer_nbytes(const fi_resizer *resizer);
 /* `scratch` needs fi_resizer_nbytes(), at an address that suits every type. store NULL: nothing is made of the rows. */
-void fi_resizer_start(fi_resizer *resizer, fi_conversion conversion, fi_store *store, const fi_kernels *kernels,
-                      uint8_t *scratch);
+void fi_resizer_start(fi_resizer *resizer, bool is_ycc, fi_store *store, const fi_kernels *kernels, uint8_t *scratch);
 
 /* Whether any result needs one of the next `rows` rows of plane c. */
 bool fi_resizer_needs(const fi_resizer *resizer, unsigned c, uint32_t rows);

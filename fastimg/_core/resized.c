@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The resized route: libjpeg's planes as the inverse DCT leaves them, each resampled from its own resolution, so that
- * neither a full-size image nor upsampled chroma ever exists. Four-channel files alone come as pixels.
+ * neither a full-size image nor upsampled chroma ever exists. Files whose colours are not linear in their planes come as
+ * pixels: four-channel ones, and RGB that becomes luma.
  */
 #include "session_private.h"
 
@@ -16,12 +17,20 @@
 #define DCT_SIZE(component) ((component)->DCT_scaled_size)
 #endif
 
+static bool comes_as_pixels(const struct jpeg_decompress_struct *cinfo, const fi_request *req) {
+    return fi_is_four_channel(cinfo) || (cinfo->jpeg_color_space == JCS_RGB && req->options->mode == FI_MODE_L);
+}
+
 void fi_resized_choose(fi_session *session, const fi_request *req) {
     const j_decompress_ptr cinfo = &session->cinfo;
 
-    cinfo->scale_denom = req->plan->reduce;
-    if (fi_is_four_channel(cinfo)) cinfo->out_color_space = JCS_CMYK;
-    else cinfo->raw_data_out = TRUE;
+    if (!comes_as_pixels(cinfo, req)) {
+        cinfo->raw_data_out = TRUE;
+        cinfo->scale_denom = req->plan->reduce;
+    } else {
+        if (req->plan->reduce != 1) fi_session_escape(session, FI_E_INTERNAL); /* header.c took it for another kind */
+        cinfo->out_color_space = fi_is_four_channel(cinfo) ? JCS_CMYK : JCS_GRAYSCALE;
+    }
 }
 
 /* ---- geometry -------------------------------------------------------------------------------------------------- */
@@ -30,6 +39,7 @@ void fi_resized_choose(fi_session *session, const fi_request *req) {
 typedef struct {
     double box_start, box_length;
     uint32_t window_start, window_length, length, count;
+    bool reversed;
 } side;
 
 static uint32_t least(uint32_t a, uint32_t b) {
@@ -38,14 +48,13 @@ static uint32_t least(uint32_t a, uint32_t b) {
 
 /*
  * A component has samp of every max_samp samples, and dct of every 8 are left of them. When the inverse DCT reduces, the
- * last sample may be made of what the encoder put behind the image's edge: it counts if at least half of it is image. (Never
- * to count it cost 3 dB in the worst photo's last column, always to do so nothing on photos, whose padding is tame.)
+ * last sample may be made of what the encoder put behind the image's edge: only whole ones count.
  */
 static fi_axis make_axis(const side *s, fi_filter filter, uint32_t reduce, uint32_t samp, uint32_t max_samp,
                          uint32_t dct) {
     const uint32_t full = (uint32_t)(((uint64_t)s->length * samp + max_samp - 1) / max_samp);
-    const uint32_t samples = (full * dct + DCTSIZE / 2) / DCTSIZE;
-    const uint32_t grid = (s->length + reduce / 2) / reduce, wide = max_samp * DCTSIZE / reduce, narrow = samp * dct;
+    const uint32_t samples = full * dct / DCTSIZE;
+    const uint32_t grid = s->length / reduce, wide = max_samp * DCTSIZE / reduce, narrow = samp * dct;
     /* File pixels to the grid's; to the component's own, where these are no whole number of the grid's. */
     const bool whole = wide % narrow == 0;
     const double scale = whole ? 1.0 / reduce : (double)narrow / (max_samp * DCTSIZE);
@@ -58,6 +67,7 @@ static fi_axis make_axis(const side *s, fi_filter filter, uint32_t reduce, uint3
         .ratio = whole ? wide / narrow : 1,
         .count = s->count,
         .filter = filter,
+        .reversed = s->reversed,
     };
 
     if (axis.high == 0) axis.high = 1;
@@ -69,8 +79,10 @@ static fi_axis make_axis(const side *s, fi_filter filter, uint32_t reduce, uint3
 static void make_plane(fi_plane *plane, const fi_request *req, uint32_t h_samp, uint32_t max_h, uint32_t v_samp,
                        uint32_t max_v, uint32_t dct) {
     const fi_plan *plan = req->plan;
-    const side x = {plan->box_left, plan->box_width, plan->left, plan->width, req->header->width, plan->cols};
-    const side y = {plan->box_top, plan->box_height, plan->top, plan->height, req->header->height, plan->rows};
+    const side x = {plan->box_left,     plan->box_width, plan->left,      plan->width,
+                    req->header->width, plan->cols,      plan->reversed_x};
+    const side y = {plan->box_top,       plan->box_height, plan->top,       plan->height,
+                    req->header->height, plan->rows,       plan->reversed_y};
 
     plane->x = make_axis(&x, req->options->resample, plan->reduce, h_samp, max_h, dct);
     plane->y = make_axis(&y, req->options->resample, plan->reduce, v_samp, max_v, dct);
@@ -98,24 +110,20 @@ static size_t plane_stride(size_t n) {
 }
 
 /* Lays resizer and store out behind the planes, whose place is returned. Without an output, nothing will be stored. */
-static uint8_t *start(fi_session *session, const fi_request *req, fi_resizer *resizer, fi_store *store,
-                      fi_conversion conversion, size_t planes_nbytes) {
+static uint8_t *start(fi_session *session, const fi_request *req, fi_resizer *resizer, fi_store *store, bool is_ycc,
+                      size_t planes_nbytes) {
     const size_t resizer_nbytes = fi_resizer_nbytes(resizer);
     uint8_t *planes = reserve(session, req, planes_nbytes + resizer_nbytes + fi_store_nbytes(req->plan));
-    const unsigned channels = conversion == FI_RGB_TO_LUMA ? 1 : resizer->planes;
 
-    fi_store_init(store, req->plan, req->options, req->out, fi_kernels_active(), channels,
+    fi_store_init(store, req->plan, req->options, req->out, fi_kernels_active(), resizer->planes,
                   planes + planes_nbytes + resizer_nbytes);
-    fi_resizer_start(resizer, conversion, req->out->data ? store : NULL, fi_kernels_active(), planes + planes_nbytes);
+    fi_resizer_start(resizer, is_ycc, req->out->data ? store : NULL, fi_kernels_active(), planes + planes_nbytes);
     return planes;
 }
 
 static void read_planes(fi_session *session, const fi_request *req) {
     const j_decompress_ptr cinfo = &session->cinfo;
     const bool luma = req->options->mode == FI_MODE_L, ycc = cinfo->jpeg_color_space == JCS_YCbCr;
-    const fi_conversion conversion = luma && cinfo->jpeg_color_space == JCS_RGB ? FI_RGB_TO_LUMA
-                                     : ycc && !luma                             ? FI_YCC_TO_RGB
-                                                                                : FI_KEEP;
     const unsigned used = luma && ycc ? 1 : (unsigned)cinfo->num_components;
     uint8_t *data[MAX_COMPONENTS];
     size_t strides[MAX_COMPONENTS], nbytes = 0;
@@ -136,7 +144,7 @@ static void read_planes(fi_session *session, const fi_request *req) {
         nbytes += strides[c] * planes[c].batch;
     }
     if (!fi_resizer_init(&resizer, planes, used, session->banks)) fi_session_escape(session, FI_E_NOMEM);
-    uint8_t *at = start(session, req, &resizer, &store, conversion, nbytes);
+    uint8_t *at = start(session, req, &resizer, &store, ycc && !luma, nbytes);
     for (unsigned c = 0; c < (unsigned)cinfo->num_components; c++) {
         data[c] = at;
         arrays[c] = pointers[c];
@@ -155,38 +163,37 @@ static void read_planes(fi_session *session, const fi_request *req) {
     } while (!fi_resizer_emit(&resizer));
 }
 
-static void read_four_channels(fi_session *session, const fi_request *req) {
+static void read_pixels(fi_session *session, const fi_request *req) {
     const j_decompress_ptr cinfo = &session->cinfo;
+    const bool four = fi_is_four_channel(cinfo), luma = req->options->mode == FI_MODE_L;
     const uint32_t width = cinfo->output_width;
-    const size_t row_nbytes = align((size_t)width * 4), stride = plane_stride(width);
-    const fi_kernels *kernels = fi_kernels_active();
+    const unsigned used = luma ? 1 : 3;
+    const size_t row_nbytes = align((size_t)width * 4), stride = plane_stride(width), strip = STRIP_ROWS * stride;
     fi_plane plane;
     fi_resizer resizer;
     fi_store store;
 
-    make_plane(&plane, req, 1, 1, 1, 1, DCTSIZE / req->plan->reduce);
+    make_plane(&plane, req, 1, 1, 1, 1, DCTSIZE);
     plane.batch = STRIP_ROWS;
     const fi_plane planes[3] = {plane, plane, plane};
-    if (!fi_resizer_init(&resizer, planes, 3, session->banks)) fi_session_escape(session, FI_E_NOMEM);
-    uint8_t *const rows =
-        start(session, req, &resizer, &store, req->options->mode == FI_MODE_L ? FI_RGB_TO_LUMA : FI_KEEP,
-              row_nbytes + 3 * STRIP_ROWS * stride);
-    uint8_t *const first = rows + row_nbytes;
-    JSAMPROW row[1] = {rows};
+    if (!fi_resizer_init(&resizer, planes, used, session->banks)) fi_session_escape(session, FI_E_NOMEM);
+    uint8_t *const pixels = start(session, req, &resizer, &store, false, row_nbytes + used * strip);
+    uint8_t *const first = pixels + row_nbytes;
     do {
         for (size_t i = 0; i < STRIP_ROWS && cinfo->output_scanline < cinfo->output_height; i++) {
             uint8_t *at = first + i * stride;
+            JSAMPROW row[1] = {four ? pixels : at};
             jpeg_read_scanlines(cinfo, row, 1);
-            fi_cmyk_to_rgb(rows, rows, width);
-            kernels->split3(rows, at, at + STRIP_ROWS * stride, at + 2 * STRIP_ROWS * stride, width);
+            if (!four) continue;
+            fi_cmyk_to_rgb(pixels, pixels, width);
+            if (luma) fi_rgb_to_luma(pixels, at, width);
+            else fi_kernels_active()->split3(pixels, at, at + strip, at + 2 * strip, width);
         }
-        for (unsigned c = 0; c < 3; c++) {
-            fi_resizer_push(&resizer, c, first + c * STRIP_ROWS * stride, stride, STRIP_ROWS);
-        }
+        for (unsigned c = 0; c < used; c++) fi_resizer_push(&resizer, c, first + c * strip, stride, STRIP_ROWS);
     } while (!fi_resizer_emit(&resizer));
 }
 
 void fi_resized_read(fi_session *session, const fi_request *req) {
-    if (fi_is_four_channel(&session->cinfo)) read_four_channels(session, req);
+    if (comes_as_pixels(&session->cinfo, req)) read_pixels(session, req);
     else read_planes(session, req);
 }

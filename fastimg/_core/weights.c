@@ -73,7 +73,7 @@ static const struct {
 
 /* What one result sees: grid pixels low to high - 1, spread from samples first to last. */
 typedef struct {
-    double centre;
+    double centre; /* in upright pixels, as `upright` counts them */
     uint32_t low, high;
     uint32_t first, last;
 } sight;
@@ -82,16 +82,27 @@ static uint32_t clamp(double v, uint32_t low, uint32_t high) {
     return v <= low ? low : v >= high ? high : (uint32_t)v;
 }
 
-static sight see(const fi_axis *axis, uint32_t i, double scale, double support) {
-    const uint32_t most = axis->samples - 1;
-    sight s = {.centre = axis->start + (i + 0.5) * scale};
+/*
+ * Distances are taken along the upright image, from the edge of what may be seen: so a tie between two pixels goes to the
+ * same one whichever way the file is stored, and wherever it is cropped.
+ */
+static uint32_t upright(const fi_axis *axis, uint32_t v) {
+    return axis->reversed ? axis->high - 1 - v : v - axis->low;
+}
 
-    s.low = clamp(floor(s.centre - support + 0.5), axis->low, axis->high);
-    s.high = clamp(floor(s.centre + support + 0.5), axis->low, axis->high);
-    if (s.low >= s.high) { /* between two, or beyond the last one that is whole */
-        s.low = clamp(floor(s.centre), axis->low, axis->high - 1);
-        s.high = s.low + 1;
+static sight see(const fi_axis *axis, uint32_t i, double step, double support) {
+    const uint32_t most = axis->samples - 1, all = axis->high - axis->low;
+    const double start = axis->reversed ? axis->high - (axis->start + axis->length) : axis->start - axis->low;
+    sight s = {.centre = start + ((axis->reversed ? axis->count - 1 - i : i) + 0.5) * step};
+    uint32_t low = clamp(floor(s.centre - support + 0.5), 0, all);
+    uint32_t high = clamp(floor(s.centre + support + 0.5), 0, all);
+
+    if (low >= high) { /* between two, or beyond the last one that is whole */
+        low = clamp(floor(s.centre), 0, all - 1);
+        high = low + 1;
     }
+    s.low = axis->reversed ? axis->high - high : axis->low + low;
+    s.high = axis->reversed ? axis->high - low : axis->low + high;
     s.first = s.low / axis->ratio;
     s.last = (s.high - 1) / axis->ratio;
     if (axis->smooth) {
@@ -111,7 +122,7 @@ static double weigh(const fi_axis *axis, const sight *s, double scale, double *s
 
     memset(sums, 0, (most + 1) * sizeof *sums);
     for (uint32_t v = s->low; v < s->high; v++) {
-        const double w = weight((v - s->centre + 0.5) / scale);
+        const double w = weight((upright(axis, v) - s->centre + 0.5) / scale);
         const uint32_t owner = v / axis->ratio, k = owner <= s->first ? 0 : owner - s->first;
         const uint32_t near = k < most ? k : most;
         total += w;
@@ -231,7 +242,7 @@ void fi_banks_trim(fi_banks *banks) {
 static bool is_same(const fi_axis *a, const fi_axis *b) {
     return a->start == b->start && a->length == b->length && a->low == b->low && a->high == b->high &&
            a->samples == b->samples && a->ratio == b->ratio && a->count == b->count && a->filter == b->filter &&
-           a->along == b->along && a->smooth == b->smooth;
+           a->along == b->along && a->reversed == b->reversed && a->smooth == b->smooth;
 }
 
 const fi_bank *fi_banks_get(fi_banks *banks, const fi_axis *axis) {

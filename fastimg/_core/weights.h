@@ -23,6 +23,7 @@ typedef struct fi_axis {
     uint32_t count; /* of results */
     fi_filter filter;
     bool along; /* of rows, not across them: fi_bank.quads are wanted */
+    bool reversed; /* runs against the axis of the upright image, in whose direction ties are decided */
     bool smooth; /* ratio 2: spread by 3/4 and 1/4, as libjpeg's "fancy" upsampling does; else repeated */
 } fi_axis;
 

@@ -231,21 +231,17 @@ static void try_cmyk(void) {
 static void try_luma(void) {
     const uint32_t red = (uint32_t)(0.299 * 65536 + 0.5), green = (uint32_t)(0.587 * 65536 + 0.5);
     const uint32_t blue = 65536 - red - green;
-    uint8_t planes[3][256];
 
     for (uint32_t rg = 0; rg < 65536; rg++) {
         uint8_t *src = place(&sources[0], 3 * 256, 0, rg & 1), *dst = place(&dests[0], 256, 0, rg & 1);
         for (uint32_t b = 0; b < 256; b++) {
             const uint8_t pixel[3] = {(uint8_t)(rg >> 8), (uint8_t)rg, (uint8_t)b};
             memcpy(src + 3 * b, pixel, 3);
-            for (int c = 0; c < 3; c++) planes[c][b] = pixel[c];
             expected[0][b] = (uint8_t)((red * pixel[0] + green * pixel[1] + blue * b + 32768) / 65536);
         }
         fi_rgb_to_luma(src, dst, 256);
         fi_rgb_to_luma(src, src, 256);
         compare_color("luma", dst, src, 256);
-        fi_planes_to_luma((const uint8_t *const[]){planes[0], planes[1], planes[2]}, dst, 256);
-        compare_color("luma of planes", dst, dst, 256);
     }
     printf("%-15s %-5s equals its definition\n", "luma", "c");
 }
