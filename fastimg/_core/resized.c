@@ -11,12 +11,6 @@
 #define STRIP_ROWS 8 /* of a four-channel file, at a time */
 #define MOST_ROWS (MAX_SAMP_FACTOR * DCTSIZE) /* of a component in one call of libjpeg */
 
-#if JPEG_LIB_VERSION >= 70
-#define DCT_SIZE(component) ((component)->DCT_h_scaled_size)
-#else
-#define DCT_SIZE(component) ((component)->DCT_scaled_size)
-#endif
-
 static bool comes_as_pixels(const struct jpeg_decompress_struct *cinfo, const fi_request *req) {
     return fi_is_four_channel(cinfo) || (cinfo->jpeg_color_space == JCS_RGB && req->options->mode == FI_MODE_L);
 }
@@ -135,7 +129,7 @@ static void read_planes(fi_session *session, const fi_request *req) {
 
     for (unsigned c = 0; c < (unsigned)cinfo->num_components; c++) {
         const jpeg_component_info *component = &cinfo->comp_info[c];
-        const uint32_t dct = (uint32_t)DCT_SIZE(component), v_samp = (uint32_t)component->v_samp_factor;
+        const uint32_t dct = (uint32_t)FI_DCT_SIZE(component), v_samp = (uint32_t)component->v_samp_factor;
         strides[c] = plane_stride((size_t)component->width_in_blocks * dct);
         if (c >= used) continue;
         make_plane(&planes[c], req, (uint32_t)component->h_samp_factor, (uint32_t)cinfo->max_h_samp_factor, v_samp,
@@ -148,15 +142,15 @@ static void read_planes(fi_session *session, const fi_request *req) {
     for (unsigned c = 0; c < (unsigned)cinfo->num_components; c++) {
         data[c] = at;
         arrays[c] = pointers[c];
-        cinfo->comp_info[c].component_needed = FALSE;
+        fi_session_need(session, (int)c, false);
         if (c >= used) continue; /* nothing is ever written to it */
         for (uint32_t i = 0; i < planes[c].batch; i++) pointers[c][i] = at + i * strides[c];
         at += strides[c] * planes[c].batch;
     }
     do {
         for (unsigned c = 0; c < used; c++) {
-            /* Blocks that nobody needs stay coefficients. */
-            cinfo->comp_info[c].component_needed = fi_resizer_needs(&resizer, c, planes[c].batch);
+            const bool needed = fi_resizer_needs(&resizer, c, planes[c].batch);
+            if (needed != (bool)cinfo->comp_info[c].component_needed) fi_session_need(session, (int)c, needed);
         }
         jpeg_read_raw_data(cinfo, arrays, (JDIMENSION)MOST_ROWS);
         for (unsigned c = 0; c < used; c++) fi_resizer_push(&resizer, c, data[c], strides[c], planes[c].batch);

@@ -22,6 +22,12 @@
     "fastimg needs libjpeg-turbo 2.1 or newer (Debian: libjpeg62-turbo-dev, Fedora: libjpeg-turbo-devel, Homebrew: jpeg-turbo)"
 #endif
 
+#if JPEG_LIB_VERSION >= 70
+#define FI_DCT_SIZE(component) ((component)->DCT_h_scaled_size)
+#else
+#define FI_DCT_SIZE(component) ((component)->DCT_scaled_size)
+#endif
+
 #define MOST_NOTES 8
 
 /*
@@ -86,5 +92,11 @@ void fi_session_set_messages(fi_session *session);
 
 /* After jpeg_create_decompress: our own entropy stage is used wherever it can be. */
 void fi_session_set_stage(fi_session *session);
+
+/*
+ * After jpeg_start_decompress, and again whenever it changes: whether the blocks of a component that come next have to
+ * become samples. Those that do not are skipped as cheaply as can be.
+ */
+void fi_session_need(fi_session *session, int component, bool needed);
 
 #endif

@@ -76,6 +76,19 @@ static void start_input_pass(j_decompress_ptr cinfo) {
     cinfo->entropy->start_pass = session->start_entropy_pass;
 }
 
+void fi_session_need(fi_session *session, int component, bool needed) {
+    const j_decompress_ptr cinfo = &session->cinfo;
+    jpeg_component_info *info = &cinfo->comp_info[component];
+
+    info->component_needed = needed;
+    if (cinfo->entropy->decode_mcu != decode_mcu) return;
+    /* The inverse DCT to a single sample takes the first coefficient. */
+    for (int i = 0; i < cinfo->comps_in_scan; i++) {
+        if (cinfo->cur_comp_info[i] != info) continue;
+        fi_entropy_need(session->entropy, (uint8_t)i, needed && FI_DCT_SIZE(info) > 1 ? 63 : 0);
+    }
+}
+
 void fi_session_set_stage(fi_session *session) {
     session->start_input_pass = session->cinfo.inputctl->start_input_pass;
     session->cinfo.inputctl->start_input_pass = start_input_pass;
