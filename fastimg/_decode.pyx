@@ -32,7 +32,7 @@ cdef list idle = []
 
 fi_init(os.environ.get("FASTIMG_CPU", "") == "c")
 
-cdef bint STOCK = os.environ.get("FASTIMG_ENTROPY", "") == "stock" or not fi_entropy_agrees()
+cdef bint STOCK = os.environ.get("FASTIMG_ENTROPY", "") == "stock" or not fi_layout_known()
 
 
 cdef class View:

@@ -125,6 +125,6 @@ cdef extern from "_core/fi.h" nogil:
     void fi_batch_cancel(fi_batch *batch)
 
     void fi_init(bint plain)
-    bint fi_entropy_agrees()
+    bint fi_layout_known()
     const char *fi_kernels_name()
     const char *fi_libjpeg_version()

@@ -419,7 +419,7 @@ static inline bool decode_ac(reader *r, const table *t, int16_t *block, unsigned
     return last == 63 || skip_ac(r, t, k);
 }
 
-bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[]) {
+bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
     if (entropy->restart_interval) {
         if (entropy->restarts_to_go == 0 && !restart(entropy)) return false;
         entropy->restarts_to_go--;
@@ -433,7 +433,7 @@ bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[]) {
         *last_dc += diff;
         if (*last_dc > 1 << 30 || *last_dc < -(1 << 30)) return false; /* only nonsense gets there, and it ends here */
         blocks[b][0] = (int16_t)*last_dc;
-        if (!decode_ac(&r, entropy->ac[b], blocks[b], entropy->last[b])) return false;
+        if (!decode_ac(&r, entropy->ac[b], blocks[b], whole ? 63 : entropy->last[b])) return false;
     }
     entropy->next = r.next;
     entropy->bits = r.bits;

@@ -42,8 +42,8 @@ bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan);
  */
 void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last);
 
-/* Adds an MCU's coefficients to its blocks (64 zeros each, natural order). false: given up. */
-bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[]);
+/* Adds an MCU's coefficients to its blocks (64 zeros each, natural order); `whole`: all of them. false: given up. */
+bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole);
 
 /* Where libjpeg is to look for the next marker, once all MCUs are decoded. */
 const uint8_t *fi_entropy_position(const fi_entropy *entropy);

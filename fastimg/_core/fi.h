@@ -251,8 +251,11 @@ void fi_batch_cancel(fi_batch *batch);
 /* Once, before anything else: chooses the kernels. plain: the C reference for all of them. */
 void fi_init(bool plain);
 
-/* After fi_init: whether the core's own entropy stage works with the libjpeg that is loaded. If not, use `stock`. */
-bool fi_entropy_agrees(void);
+/*
+ * After fi_init: whether the libjpeg that is loaded is laid out as the core believes. If not, use `stock`; the core's own
+ * inverse DCTs are not used either then.
+ */
+bool fi_layout_known(void);
 
 const char *fi_kernels_name(void); /* "avx2", "neon", "c" */
 const char *fi_libjpeg_version(void); /* of the headers this was built with, "2.1.5" */

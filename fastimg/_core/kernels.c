@@ -189,6 +189,6 @@ const char *fi_kernels_name(void) {
     return active.name;
 }
 
-void fi_init(bool plain) {
+void fi_kernels_init(bool plain) {
     active = fi_kernels_choose(plain ? 0 : fi_cpu_features());
 }

@@ -61,7 +61,9 @@ typedef struct fi_kernels {
 
 extern const fi_kernels fi_kernels_c;
 
-/* Those chosen by fi_init(). */
+void fi_kernels_init(bool plain); /* once, by fi_init() */
+
+/* Those chosen then. */
 const fi_kernels *fi_kernels_active(void);
 
 /* The best versions for these features (cpu.h). */

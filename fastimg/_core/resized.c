@@ -41,14 +41,20 @@ static uint32_t least(uint32_t a, uint32_t b) {
 }
 
 /*
- * A component has samp of every max_samp samples, and dct of every 8 are left of them. When the inverse DCT reduces, the
- * last sample may be made of what the encoder put behind the image's edge: only whole ones count.
+ * A component has samp of every max_samp samples, and dct of every 8 are left of them; the last one may be less than
+ * whole. idct.c keeps what the encoder put behind the image's edge out of it, but not out of a block's mean; there, and if
+ * libjpeg reduces, only whole ones count.
  */
+static bool counts_parts(uint32_t dct) {
+    return dct > 1 && fi_layout_known();
+}
+
 static fi_axis make_axis(const side *s, fi_filter filter, uint32_t reduce, uint32_t samp, uint32_t max_samp,
                          uint32_t dct) {
     const uint32_t full = (uint32_t)(((uint64_t)s->length * samp + max_samp - 1) / max_samp);
-    const uint32_t samples = full * dct / DCTSIZE;
-    const uint32_t grid = s->length / reduce, wide = max_samp * DCTSIZE / reduce, narrow = samp * dct;
+    const uint32_t samples = (full * dct + (counts_parts(dct) ? DCTSIZE - 1 : 0)) / DCTSIZE;
+    const uint32_t grid = (s->length + (counts_parts(DCTSIZE / reduce) ? reduce - 1 : 0)) / reduce;
+    const uint32_t wide = max_samp * DCTSIZE / reduce, narrow = samp * dct;
     /* File pixels to the grid's; to the component's own, where these are no whole number of the grid's. */
     const bool whole = wide % narrow == 0;
     const double scale = whole ? 1.0 / reduce : (double)narrow / (max_samp * DCTSIZE);
@@ -115,6 +121,11 @@ static uint8_t *start(fi_session *session, const fi_request *req, fi_resizer *re
     return planes;
 }
 
+/* Samples of a component before it is reduced. */
+static uint32_t at_scale(uint32_t length, int samp, int max_samp) {
+    return (uint32_t)(((uint64_t)length * (uint32_t)samp + (uint32_t)max_samp - 1) / (uint32_t)max_samp);
+}
+
 static void read_planes(fi_session *session, const fi_request *req) {
     const j_decompress_ptr cinfo = &session->cinfo;
     const bool luma = req->options->mode == FI_MODE_L, ycc = cinfo->jpeg_color_space == JCS_YCbCr;
@@ -140,17 +151,29 @@ static void read_planes(fi_session *session, const fi_request *req) {
     if (!fi_resizer_init(&resizer, planes, used, session->banks)) fi_session_escape(session, FI_E_NOMEM);
     uint8_t *at = start(session, req, &resizer, &store, ycc && !luma, nbytes);
     for (unsigned c = 0; c < (unsigned)cinfo->num_components; c++) {
+        const jpeg_component_info *component = &cinfo->comp_info[c];
         data[c] = at;
         arrays[c] = pointers[c];
-        fi_session_need(session, (int)c, false);
+        fi_session_need(session, (int)c, false, false);
         if (c >= used) continue; /* nothing is ever written to it */
         for (uint32_t i = 0; i < planes[c].batch; i++) pointers[c][i] = at + i * strides[c];
         at += strides[c] * planes[c].batch;
+        session->raw[c] = (fi_raw_plane){
+            .rows = pointers[c],
+            .height = at_scale(cinfo->image_height, component->v_samp_factor, cinfo->max_v_samp_factor),
+            .width = at_scale(cinfo->image_width, component->h_samp_factor, cinfo->max_h_samp_factor),
+        };
+        if (FI_DCT_SIZE(component) < DCTSIZE && fi_layout_known()) fi_session_reduce(session, (int)c);
     }
+    const uint32_t lines = (uint32_t)cinfo->max_v_samp_factor * DCTSIZE / req->plan->reduce;
     do {
         for (unsigned c = 0; c < used; c++) {
             const bool needed = fi_resizer_needs(&resizer, c, planes[c].batch);
-            if (needed != (bool)cinfo->comp_info[c].component_needed) fi_session_need(session, (int)c, needed);
+            const bool at_bottom = cinfo->output_height - cinfo->output_scanline <= lines;
+            if (needed != (bool)cinfo->comp_info[c].component_needed || at_bottom) {
+                fi_session_need(session, (int)c, needed, at_bottom);
+            }
+            session->raw[c].first = resizer.tracks[c].next;
         }
         jpeg_read_raw_data(cinfo, arrays, (JDIMENSION)MOST_ROWS);
         for (unsigned c = 0; c < used; c++) fi_resizer_push(&resizer, c, data[c], strides[c], planes[c].batch);

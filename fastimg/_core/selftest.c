@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Whether this library's private structs are what entropy stage and session take them for: one JPEG, both ways. */
-#include "fi.h"
+#include "idct.h"
+#include "pixels.h"
 
 #include <string.h>
 
@@ -41,7 +42,7 @@ static bool decode(fi_worker *worker, bool stock, uint8_t pixels[3 * HEIGHT * WI
            fi_decode(worker, &options, &whole, false, &out, &failure) == FI_OK;
 }
 
-bool fi_entropy_agrees(void) {
+static bool agree(void) {
     uint8_t ours[3 * HEIGHT * WIDTH], stock[3 * HEIGHT * WIDTH];
     fi_worker *worker = fi_worker_new();
     bool agrees = worker != NULL;
@@ -54,4 +55,17 @@ bool fi_entropy_agrees(void) {
     }
     fi_worker_free(worker);
     return agrees;
+}
+
+/* Written by fi_init() at import, and only read from then on. */
+static bool layout_known;
+
+bool fi_layout_known(void) {
+    return layout_known;
+}
+
+void fi_init(bool plain) {
+    fi_kernels_init(plain);
+    fi_idct_init();
+    layout_known = agree();
 }

@@ -30,6 +30,13 @@
 
 #define MOST_NOTES 8
 
+/* Where libjpeg puts the samples of a component that the inverse DCT reduces. */
+typedef struct fi_raw_plane {
+    JSAMPARRAY rows;        /* of the batch that is being made */
+    uint32_t first;         /* rows[0] is this row of the component */
+    uint32_t height, width; /* of the component before it is reduced */
+} fi_raw_plane;
+
 /*
  * setjmp is called in session.c alone, by functions that hold nothing to clean up and change no local afterwards:
  * whatever is written on the way lives in here, on the heap.
@@ -51,6 +58,8 @@ struct fi_session {
     bool again; /* ours has given up */
     bool multiple_scans;
     uint64_t mcus_to_go;
+    uint32_t columns_to_go; /* MCUs of this row */
+    fi_raw_plane raw[3];
     void (*start_input_pass)(j_decompress_ptr cinfo); /* libjpeg's own */
     void (*start_entropy_pass)(j_decompress_ptr cinfo);
     int note_codes[MOST_NOTES];
@@ -94,9 +103,16 @@ void fi_session_set_messages(fi_session *session);
 void fi_session_set_stage(fi_session *session);
 
 /*
- * After jpeg_start_decompress, and again whenever it changes: whether the blocks of a component that come next have to
- * become samples. Those that do not are skipped as cheaply as can be.
+ * The two below have an effect after jpeg_start_decompress.
+ *
+ * Reduced samples of a component are made by idct.c. session->raw[component] has to say where they go, also later on.
  */
-void fi_session_need(fi_session *session, int component, bool needed);
+void fi_session_reduce(fi_session *session, int component);
+
+/*
+ * Whether the blocks of a component that come next have to become samples, and whether the image ends in them. Those that
+ * need not are skipped as cheaply as can be.
+ */
+void fi_session_need(fi_session *session, int component, bool needed, bool at_bottom);
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Our own entropy stage, put behind libjpeg's method pointers. */
+/* Our own entropy stage and inverse DCTs, put behind libjpeg's method pointers. */
 #include "session_private.h"
 
-/* The front of two structs of libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that is known here of what is private to it. */
+#include "idct.h"
+
+/* The front of structs of libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that is known here of what is private to it. */
 struct jpeg_entropy_decoder {
     void (*start_pass)(j_decompress_ptr cinfo);
     boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
@@ -14,12 +16,21 @@ struct jpeg_input_controller {
     void (*start_input_pass)(j_decompress_ptr cinfo);
 };
 
+/* And of a third, to which libjpeg-turbo 3 only adds at the end. */
+struct jpeg_inverse_dct {
+    void (*start_pass)(j_decompress_ptr cinfo);
+    void (*inverse_DCT[MAX_COMPONENTS])(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block,
+                                        JSAMPARRAY rows, JDIMENSION column);
+};
+
 static boolean decode_mcu(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
     fi_session *session = cinfo->client_data;
     int16_t *coefficients[FI_MCU_MOST_BLOCKS];
 
     for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
-    if (fi_entropy_decode_mcu(session->entropy, coefficients)) {
+    const bool last_of_row = --session->columns_to_go == 0;
+    if (last_of_row) session->columns_to_go = cinfo->MCUs_per_row;
+    if (fi_entropy_decode_mcu(session->entropy, coefficients, last_of_row)) {
         if (--session->mcus_to_go == 0) {
             const uint8_t *position = fi_entropy_position(session->entropy);
             session->source.bytes_in_buffer -= (size_t)(position - session->source.next_input_byte);
@@ -57,6 +68,7 @@ static bool take_over(fi_session *session) {
         scan.ac[b] = (fi_huffman){ac->bits, ac->huffval};
     }
     if (!fi_entropy_start(session->entropy, &scan)) return false;
+    session->columns_to_go = cinfo->MCUs_per_row;
     session->mcus_to_go = (uint64_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan;
     cinfo->entropy->decode_mcu = decode_mcu;
     return true;
@@ -76,16 +88,37 @@ static void start_input_pass(j_decompress_ptr cinfo) {
     cinfo->entropy->start_pass = session->start_entropy_pass;
 }
 
-void fi_session_need(fi_session *session, int component, bool needed) {
+static uint32_t least(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+static void inverse_dct(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows,
+                        JDIMENSION column) {
+    static const uint16_t nothing[DCTSIZE2];
+    const fi_session *session = cinfo->client_data;
+    const fi_raw_plane *plane = &session->raw[component->component_index];
+    const uint32_t size = (uint32_t)FI_DCT_SIZE(component);
+    const uint32_t y = (plane->first + (uint32_t)(rows - plane->rows)) / size * DCTSIZE, x = column / size * DCTSIZE;
+
+    fi_idct_reduced(block, component->quant_table ? component->quant_table->quantval : nothing, size,
+                    least(plane->height - y, DCTSIZE), least(plane->width - x, DCTSIZE), rows, column);
+}
+
+void fi_session_reduce(fi_session *session, int component) {
+    session->cinfo.idct->inverse_DCT[component] = inverse_dct;
+}
+
+void fi_session_need(fi_session *session, int component, bool needed, bool at_bottom) {
     const j_decompress_ptr cinfo = &session->cinfo;
     jpeg_component_info *info = &cinfo->comp_info[component];
+    const unsigned last = !needed                              ? 0
+                          : at_bottom && FI_DCT_SIZE(info) > 1 ? 63
+                                                               : fi_idct_last((unsigned)FI_DCT_SIZE(info));
 
     info->component_needed = needed;
     if (cinfo->entropy->decode_mcu != decode_mcu) return;
-    /* The inverse DCT to a single sample takes the first coefficient. */
     for (int i = 0; i < cinfo->comps_in_scan; i++) {
-        if (cinfo->cur_comp_info[i] != info) continue;
-        fi_entropy_need(session->entropy, (uint8_t)i, needed && FI_DCT_SIZE(info) > 1 ? 63 : 0);
+        if (cinfo->cur_comp_info[i] == info) fi_entropy_need(session->entropy, (uint8_t)i, last);
     }
 }
 
