@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inverse DCTs to fewer samples than a block has coefficients. */
+/* Inverse DCTs to fewer samples than a block has coefficients: size x size of them, 1, 2 or 4. */
 #ifndef FI_IDCT_H
 #define FI_IDCT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-void fi_idct_init(void); /* once, by fi_init() */
+/* A block of 64 coefficients in natural order to samples at rows[0 .. size)[column .. column + size). */
+typedef void fi_idct(const int16_t *coefficients, const uint16_t *quantisation, uint8_t *const *rows, size_t column);
 
-/* Of the zigzag order, the place of the last coefficient that a block of size x size samples is made of; 63 for 8. */
+fi_idct *fi_idct_choose(unsigned size);
+
+/* Of the zigzag order, the place of the last coefficient that it reads; 63 for a size of 8. */
 unsigned fi_idct_last(unsigned size);
 
 /*
- * A block of 64 coefficients, natural order, to size x size samples (1, 2 or 4) at rows[0 .. size)[column ..]. Of the
- * block's 8 x 8 pixels, height x width belong to the image (1 to 8): the others are taken to repeat the last one that does.
- * (A single sample is their mean whatever they are: for it libjpeg's own entropy stage reads no more than that.)
+ * The same from a block's pixels, of which height x width belong to the image (1 to 8): the others are overwritten by the
+ * nearest one that does. size is 2 or 4.
  */
-void fi_idct_reduced(const int16_t *coefficients, const uint16_t *quantisation, unsigned size, unsigned height,
-                     unsigned width, uint8_t *const *rows, size_t column);
+void fi_idct_reduce_pixels(uint8_t pixels[8][8], unsigned size, unsigned height, unsigned width, uint8_t *const *rows,
+                           size_t column);
 
 #endif

@@ -123,6 +123,39 @@ static void ycc_to_rgb_c(const int16_t *const ycc[3], uint8_t *const rgb[3], siz
     }
 }
 
+/* ---- inverse DCT ------------------------------------------------------------------------------------------------ */
+
+/* sqrt(2) cos(pi / 8) and sqrt(2) sin(pi / 8), in 13 bits of fraction: a pass gives sqrt(8) times what idct.c has for it. */
+enum { IDCT_BITS = 13, IDCT_ONE = 1 << IDCT_BITS, IDCT_COS = 10703, IDCT_SIN = 4433 };
+
+/* |x| <= 2^15, so |even| <= 2^29 and |odd| < 2^29. */
+static inline void idct_4_pass(const int32_t x[4], unsigned shift, int32_t out[4]) {
+    const int32_t half = 1 << (shift - 1);
+    const int32_t e0 = (x[0] + x[2]) * IDCT_ONE + half, e1 = (x[0] - x[2]) * IDCT_ONE + half;
+    const int32_t o0 = x[1] * IDCT_COS + x[3] * IDCT_SIN, o1 = x[1] * IDCT_SIN - x[3] * IDCT_COS;
+
+    out[0] = clamp16((e0 + o0) >> shift);
+    out[1] = clamp16((e1 + o1) >> shift);
+    out[2] = clamp16((e1 - o1) >> shift);
+    out[3] = clamp16((e0 - o0) >> shift);
+}
+
+/* Between the passes there are two bits of fraction. */
+static void idct_4_c(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
+    int32_t in[4], work[4][4], out[4];
+
+    for (unsigned c = 0; c < 4; c++) {
+        /* 16 bits, as libjpeg's SIMD transforms have it */
+        for (unsigned r = 0; r < 4; r++) in[r] = (int16_t)((uint32_t)(uint16_t)x[8 * r + c] * q[8 * r + c]);
+        idct_4_pass(in, IDCT_BITS - 2, work[c]);
+    }
+    for (unsigned r = 0; r < 4; r++) {
+        for (unsigned c = 0; c < 4; c++) in[c] = work[c][r];
+        idct_4_pass(in, IDCT_BITS + 5, out);
+        for (unsigned c = 0; c < 4; c++) rows[r][column + c] = clamp8(out[c] + 128);
+    }
+}
+
 const fi_kernels fi_kernels_c = {
     .name = "c",
     .split3 = split3_c,
@@ -136,6 +169,7 @@ const fi_kernels fi_kernels_c = {
     .resample_across = resample_across_c,
     .round_levels = round_levels_c,
     .ycc_to_rgb = ycc_to_rgb_c,
+    .idct_4 = idct_4_c,
 };
 
 #if defined(__x86_64__)
@@ -160,6 +194,7 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.resample_across = resample_across_avx2;
     kernels.round_levels = round_levels_avx2;
     kernels.ycc_to_rgb = ycc_to_rgb_avx2;
+    kernels.idct_4 = idct_4_avx2;
 #elif defined(__aarch64__)
     if (!(cpu_features & FI_CPU_NEON)) return kernels;
     kernels.name = "neon";
@@ -172,6 +207,7 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.resample_across = resample_across_neon;
     kernels.round_levels = round_levels_neon;
     kernels.ycc_to_rgb = ycc_to_rgb_neon;
+    kernels.idct_4 = idct_4_neon;
 #else
     (void)cpu_features;
 #endif

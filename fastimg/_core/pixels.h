@@ -57,6 +57,12 @@ typedef struct fi_kernels {
     void (*round_levels)(const int16_t *src, uint8_t *dst, size_t n);
     /* Levels of Y, Cb and Cr to pixels of R, G and B (kernels.c has the formula). */
     void (*ycc_to_rgb)(const int16_t *const ycc[3], uint8_t *const rgb[3], size_t n);
+
+    /*
+     * A block's lowest 4 x 4 frequencies (idct.h; coefficients and quantisation in natural order, 8 a row) to samples at
+     * rows[0 .. 4)[column .. column + 4).
+     */
+    void (*idct_4)(const int16_t *coefficients, const uint16_t *quantisation, uint8_t *const *rows, size_t column);
 } fi_kernels;
 
 extern const fi_kernels fi_kernels_c;

@@ -154,7 +154,6 @@ static void read_planes(fi_session *session, const fi_request *req) {
         const jpeg_component_info *component = &cinfo->comp_info[c];
         data[c] = at;
         arrays[c] = pointers[c];
-        fi_session_need(session, (int)c, false, false);
         if (c >= used) continue; /* nothing is ever written to it */
         for (uint32_t i = 0; i < planes[c].batch; i++) pointers[c][i] = at + i * strides[c];
         at += strides[c] * planes[c].batch;
@@ -163,8 +162,9 @@ static void read_planes(fi_session *session, const fi_request *req) {
             .height = at_scale(cinfo->image_height, component->v_samp_factor, cinfo->max_v_samp_factor),
             .width = at_scale(cinfo->image_width, component->h_samp_factor, cinfo->max_h_samp_factor),
         };
-        if (FI_DCT_SIZE(component) < DCTSIZE && fi_layout_known()) fi_session_reduce(session, (int)c);
     }
+    if (req->plan->reduce > 1 && fi_layout_known()) fi_session_reduce(session, used);
+    for (unsigned c = 0; c < (unsigned)cinfo->num_components; c++) fi_session_need(session, (int)c, c < used, false);
     const uint32_t lines = (uint32_t)cinfo->max_v_samp_factor * DCTSIZE / req->plan->reduce;
     do {
         for (unsigned c = 0; c < used; c++) {

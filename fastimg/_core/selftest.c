@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Whether this library's private structs are what entropy stage and session take them for: one JPEG, both ways. */
-#include "idct.h"
 #include "pixels.h"
 
 #include <string.h>
@@ -66,6 +65,5 @@ bool fi_layout_known(void) {
 
 void fi_init(bool plain) {
     fi_kernels_init(plain);
-    fi_idct_init();
     layout_known = agree();
 }

@@ -7,6 +7,7 @@
 #define FI_SESSION_PRIVATE_H
 
 #include "entropy.h"
+#include "idct.h"
 #include "session.h"
 #include "weights.h"
 
@@ -30,11 +31,16 @@
 
 #define MOST_NOTES 8
 
-/* Where libjpeg puts the samples of a component that the inverse DCT reduces. */
+/* A component that the inverse DCT reduces. */
 typedef struct fi_raw_plane {
-    JSAMPARRAY rows;        /* of the batch that is being made */
-    uint32_t first;         /* rows[0] is this row of the component */
-    uint32_t height, width; /* of the component before it is reduced */
+    uint32_t height, width; /* before that */
+    uint32_t whole_rows, whole_columns; /* samples made of pixels of the image alone; at size 1, as many as there are */
+    JSAMPARRAY rows; /* where its samples go */
+    uint32_t first; /* rows[0] is this row of them */
+    fi_idct *reduce;
+    const uint16_t *quantisation;
+    void (*all_pixels)(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows,
+                       JDIMENSION column); /* libjpeg's own inverse DCT */
 } fi_raw_plane;
 
 /*
@@ -105,9 +111,10 @@ void fi_session_set_stage(fi_session *session);
 /*
  * The two below have an effect after jpeg_start_decompress.
  *
- * Reduced samples of a component are made by idct.c. session->raw[component] has to say where they go, also later on.
+ * The samples of components 0 to count - 1 that are reduced are made by idct.c. raw[c].height, .width and .rows have to be
+ * set before, and raw[c].first whenever it changes.
  */
-void fi_session_reduce(fi_session *session, int component);
+void fi_session_reduce(fi_session *session, unsigned count);
 
 /*
  * Whether the blocks of a component that come next have to become samples, and whether the image ends in them. Those that

@@ -2,8 +2,6 @@
 /* Our own entropy stage and inverse DCTs, put behind libjpeg's method pointers. */
 #include "session_private.h"
 
-#include "idct.h"
-
 /* The front of structs of libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that is known here of what is private to it. */
 struct jpeg_entropy_decoder {
     void (*start_pass)(j_decompress_ptr cinfo);
@@ -88,24 +86,49 @@ static void start_input_pass(j_decompress_ptr cinfo) {
     cinfo->entropy->start_pass = session->start_entropy_pass;
 }
 
-static uint32_t least(uint32_t a, uint32_t b) {
-    return a < b ? a : b;
-}
-
 static void inverse_dct(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows,
                         JDIMENSION column) {
-    static const uint16_t nothing[DCTSIZE2];
     const fi_session *session = cinfo->client_data;
     const fi_raw_plane *plane = &session->raw[component->component_index];
-    const uint32_t size = (uint32_t)FI_DCT_SIZE(component);
-    const uint32_t y = (plane->first + (uint32_t)(rows - plane->rows)) / size * DCTSIZE, x = column / size * DCTSIZE;
+    const uint32_t row = plane->first + (uint32_t)(rows - plane->rows);
 
-    fi_idct_reduced(block, component->quant_table ? component->quant_table->quantval : nothing, size,
-                    least(plane->height - y, DCTSIZE), least(plane->width - x, DCTSIZE), rows, column);
+    if (row < plane->whole_rows && column < plane->whole_columns) {
+        plane->reduce(block, plane->quantisation, rows, column);
+        return;
+    }
+    const uint32_t size = (uint32_t)FI_DCT_SIZE(component);
+    const uint32_t height = plane->height - row / size * DCTSIZE, width = plane->width - column / size * DCTSIZE;
+    uint8_t pixels[DCTSIZE][DCTSIZE];
+    JSAMPROW pixel_rows[DCTSIZE];
+    for (int y = 0; y < DCTSIZE; y++) pixel_rows[y] = pixels[y];
+    plane->all_pixels(cinfo, component, block, pixel_rows, 0);
+    fi_idct_reduce_pixels(pixels, size, height < DCTSIZE ? height : DCTSIZE, width < DCTSIZE ? width : DCTSIZE, rows,
+                          column);
 }
 
-void fi_session_reduce(fi_session *session, int component) {
-    session->cinfo.idct->inverse_DCT[component] = inverse_dct;
+void fi_session_reduce(fi_session *session, unsigned count) {
+    static const uint16_t nothing[DCTSIZE2];
+    const j_decompress_ptr cinfo = &session->cinfo;
+    int sizes[MAX_COMPONENTS];
+
+    /* libjpeg chooses its methods by the sizes that it finds: let it find whole blocks for once. */
+    for (unsigned c = 0; c < count; c++) {
+        sizes[c] = FI_DCT_SIZE(&cinfo->comp_info[c]);
+        FI_DCT_SIZE(&cinfo->comp_info[c]) = DCTSIZE;
+    }
+    cinfo->idct->start_pass(cinfo);
+    for (unsigned c = 0; c < count; c++) {
+        jpeg_component_info *component = &cinfo->comp_info[c];
+        fi_raw_plane *plane = &session->raw[c];
+        const uint32_t size = (uint32_t)(FI_DCT_SIZE(component) = sizes[c]);
+        if (size == DCTSIZE) continue;
+        plane->whole_rows = size == 1 ? UINT32_MAX : plane->height / DCTSIZE * size;
+        plane->whole_columns = size == 1 ? UINT32_MAX : plane->width / DCTSIZE * size;
+        plane->reduce = fi_idct_choose(size);
+        plane->quantisation = component->quant_table ? component->quant_table->quantval : nothing;
+        plane->all_pixels = cinfo->idct->inverse_DCT[c];
+        cinfo->idct->inverse_DCT[c] = inverse_dct;
+    }
 }
 
 void fi_session_need(fi_session *session, int component, bool needed, bool at_bottom) {

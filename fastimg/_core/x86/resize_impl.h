@@ -166,3 +166,50 @@ FI_AVX2 static void ycc_to_rgb_avx2(const int16_t *const ycc[3], uint8_t *const 
     uint8_t *const to[3] = {rgb[0] + i, rgb[1] + i, rgb[2] + i};
     ycc_to_rgb_c(rest, to, n - i);
 }
+
+/* Both passes of idct_4, on four columns and then on four rows: 32-bit sums of exact products. */
+FI_AVX2 static inline void idct_4_pass_avx2(__m128i x01, __m128i x23, int shift, __m128i *out01, __m128i *out23) {
+    /* weights for pairs (x0, x2) and (x1, x3) */
+    const __m128i even0 = _mm_set1_epi32(IDCT_ONE << 16 | IDCT_ONE),
+                  even1 = _mm_set1_epi32(-IDCT_ONE * 65536 + IDCT_ONE);
+    const __m128i odd0 = _mm_set1_epi32(IDCT_SIN << 16 | IDCT_COS), odd1 = _mm_set1_epi32(-IDCT_COS * 65536 + IDCT_SIN);
+    const __m128i x02 = _mm_unpacklo_epi16(x01, x23), x13 = _mm_unpackhi_epi16(x01, x23);
+    const __m128i half = _mm_set1_epi32(1 << (shift - 1));
+    const __m128i e0 = _mm_add_epi32(_mm_madd_epi16(x02, even0), half);
+    const __m128i e1 = _mm_add_epi32(_mm_madd_epi16(x02, even1), half);
+    const __m128i o0 = _mm_madd_epi16(x13, odd0), o1 = _mm_madd_epi16(x13, odd1);
+
+    *out01 =
+        _mm_packs_epi32(_mm_srai_epi32(_mm_add_epi32(e0, o0), shift), _mm_srai_epi32(_mm_add_epi32(e1, o1), shift));
+    *out23 =
+        _mm_packs_epi32(_mm_srai_epi32(_mm_sub_epi32(e1, o1), shift), _mm_srai_epi32(_mm_sub_epi32(e0, o0), shift));
+}
+
+/* Rows 2 r and 2 r + 1 of four dequantised coefficients each. */
+FI_AVX2 static inline __m128i dequantise_two(const int16_t *x, const uint16_t *q) {
+    const __m128i xs =
+        _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)x), _mm_loadl_epi64((const __m128i *)(x + 8)));
+    const __m128i qs =
+        _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)q), _mm_loadl_epi64((const __m128i *)(q + 8)));
+    return _mm_mullo_epi16(xs, qs);
+}
+
+FI_AVX2 static void idct_4_avx2(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
+    const __m128i turn_bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m128i v01, v23;
+
+    idct_4_pass_avx2(dequantise_two(x, q), dequantise_two(x + 16, q + 16), IDCT_BITS - 2, &v01, &v23);
+    /* v01: 00 01 02 03 10 11 12 13, v23: 20 21 ... 33, to columns 0 and 1, 2 and 3 */
+    const __m128i even = _mm_unpacklo_epi16(v01, v23),
+                  odd = _mm_unpackhi_epi16(v01, v23); /* 00 20 01 21 .., 10 30 .. */
+    v01 = _mm_unpacklo_epi16(even, odd);
+    v23 = _mm_unpackhi_epi16(even, odd);
+    idct_4_pass_avx2(v01, v23, IDCT_BITS + 5, &v01, &v23);
+    const __m128i zero = _mm_set1_epi16(128);
+    __m128i bytes = _mm_packus_epi16(_mm_adds_epi16(v01, zero), _mm_adds_epi16(v23, zero)); /* by columns */
+    bytes = _mm_shuffle_epi8(bytes, turn_bytes);
+    for (int r = 0; r < 4; r++, bytes = _mm_srli_si128(bytes, 4)) {
+        const int32_t four = _mm_cvtsi128_si32(bytes);
+        memcpy(rows[r] + column, &four, 4);
+    }
+}
