@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "entropy.h"
 
+#include "cpu.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,10 +30,11 @@
 
 /*
  * An entry for the next LOOK_BITS bits, from the low end:
- *   bits 0 to 7    how many of them it takes: the code's, and, where it is known, the value's
- *   bits 8 to 15   for AC, by how much the coefficient's index advances (run + 1); END for an end of block
- *   bits 16 to 31  the value; 0: not known (AC) - DC has KNOWN instead of an advance
- * The symbol of a code whose value does not fit is looked up again, as is that of a code longer than LOOK_BITS.
+ *   bits 0 to 7    how many of them it takes: the code's and, unless it is rare, the value's
+ *   bits 8 to 14   by how much the coefficient's index advances: run + 1, or END. The value is then the one of the
+ *                  coefficient before; where there is none, 0 is written over a 0
+ *   bit 15         RARE: the code, or its value, is longer than LOOK_BITS
+ *   bits 16 to 31  the value; of a rare one the symbol, or, if it takes 0 bits, nothing
  */
 typedef struct {
     uint32_t look[1 << LOOK_BITS];
@@ -44,7 +47,7 @@ typedef struct {
     uint16_t skip[1 << SKIP_BITS];
 } table;
 
-enum { END = 64, KNOWN = 1 };
+enum { END = 64, RARE = 1 << 15 };
 
 /*
  * Where values do not matter, an entry of `skip` stands for as many symbols as have their codes in the next SKIP_BITS bits:
@@ -65,6 +68,7 @@ struct fi_entropy {
     unsigned blocks;
     uint8_t component[FI_MCU_MOST_BLOCKS];
     const table *dc[FI_MCU_MOST_BLOCKS], *ac[FI_MCU_MOST_BLOCKS];
+    bool (*decode)(fi_entropy *entropy, int16_t *const blocks[], bool whole);
     uint8_t last[FI_MCU_MOST_BLOCKS]; /* coefficient that is needed, in zigzag order */
     int32_t last_dc[4];
     uint64_t scan;
@@ -74,19 +78,13 @@ struct fi_entropy {
 };
 
 /* Zigzag to natural order (T.81, figure A.6); what lies behind the last coefficient becomes it, as in libjpeg. */
-static const uint8_t natural[64 + 16] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,
-    6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31,
-    39, 46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+static const uint8_t natural[64 + END] = {
+    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
+    13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45,
+    38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
 };
-
-fi_entropy *fi_entropy_new(void) {
-    return calloc(1, sizeof(fi_entropy));
-}
-
-void fi_entropy_free(fi_entropy *entropy) {
-    free(entropy);
-}
 
 /* ---- tables ---------------------------------------------------------------------------------------------------- */
 
@@ -98,14 +96,10 @@ static inline int32_t extend(uint32_t value, unsigned size) {
 static uint32_t make_entry(uint32_t look, unsigned length, unsigned symbol, bool is_dc) {
     const unsigned size = symbol & 15, run = symbol >> 4;
 
-    if (size == 0) {
-        if (is_dc) return length | KNOWN << 8;
-        return length | (run == 15 ? 16u : END) << 8;
-    }
-    const unsigned advance = is_dc ? KNOWN : run + 1;
-    if (length + size > LOOK_BITS) return length | (is_dc ? 0 : advance << 8);
+    if (length + size > LOOK_BITS) return symbol << 16 | RARE | length;
+    const unsigned advance = is_dc ? 0 : size == 0 && run < 15 ? END : run + 1;
     const uint32_t value = look >> (LOOK_BITS - length - size) & ((1u << size) - 1);
-    return (uint32_t)extend(value, size) << 16 | advance << 8 | (length + size);
+    return (size ? (uint32_t)extend(value, size) << 16 : 0) | advance << 8 | (length + size);
 }
 
 /* What libjpeg demands of a table: no code is all ones (T.81, C.2), and a DC symbol is a number of bits. */
@@ -125,7 +119,7 @@ static bool is_sound(const fi_huffman *huffman, bool is_dc) {
 static void build(table *t, const fi_huffman *huffman, bool is_dc) {
     unsigned code = 0, index = 0;
 
-    memset(t->look, 0, sizeof t->look);
+    for (uint32_t look = 0; look < 1 << LOOK_BITS; look++) t->look[look] = RARE;
     memcpy(t->counts, huffman->counts, sizeof t->counts);
     memcpy(t->symbols, huffman->symbols, sizeof t->symbols);
     t->is_dc = is_dc;
@@ -145,36 +139,30 @@ static void build(table *t, const fi_huffman *huffman, bool is_dc) {
     t->max_code[17] = INT32_MAX;
 }
 
-/* The code that these 16 bits begin with: its length, 0 if there is none. */
-static unsigned find_code(const table *t, int32_t look, unsigned *symbol) {
-    unsigned length = 1;
-    while (look >= t->max_code[length]) length++;
-    if (length > 16) return 0;
-    *symbol = t->symbols[(t->offset[length] + (look >> (16 - length))) & 255];
-    return length;
-}
-
-static uint16_t make_skip_entry(const table *t, uint32_t look) {
-    unsigned nbits = 0, advance = 0;
-
-    while (nbits < SKIP_BITS) {
-        unsigned symbol = 0;
-        const unsigned length = find_code(t, (int32_t)(look << (16 - SKIP_BITS + nbits) & 0xFFFF), &symbol);
-        const unsigned size = symbol & 15, run = symbol >> 4;
-        if (length == 0 || length > SKIP_BITS - nbits) break; /* its end is not to be seen */
-        if (size == 0 && run < 15) {
-            if (advance + 1 > 64) break;
-            return (uint16_t)((nbits + length) | (advance + 1) << SKIP_ADVANCE | SKIP_END);
-        }
-        if (advance + run + 1 > 64) break;
-        nbits += length + size;
-        advance += run + 1;
-    }
-    return (uint16_t)(nbits | advance << SKIP_ADVANCE);
-}
-
+/*
+ * Of windows of 0 to SKIP_BITS bits: what stands in one is its first symbol, and what stands in the window behind that. The
+ * windows of n bits lie from 1 << n on.
+ */
 static void build_skip(table *t) {
-    for (uint32_t look = 0; look < 1 << SKIP_BITS; look++) t->skip[look] = make_skip_entry(t, look);
+    uint16_t windows[2 << SKIP_BITS] = {0};
+
+    for (unsigned n = 1; n <= SKIP_BITS; n++) {
+        uint16_t *window = windows + (1 << n);
+        for (unsigned length = 1, index = 0; length <= n; length++) {
+            for (unsigned i = 0; i < t->counts[length]; i++, index++) {
+                const unsigned size = t->symbols[index & 255] & 15, run = t->symbols[index & 255] >> 4;
+                const bool ends = size == 0 && run < 15;
+                const unsigned advance = ends ? 1 : run + 1, left = ends || length + size > n ? 0 : n - length - size;
+                const uint16_t *behind = windows + (1 << left);
+                const uint16_t first = (uint16_t)((length + size) | advance << SKIP_ADVANCE | (ends ? SKIP_END : 0));
+                for (unsigned k = 0; k < 1u << (n - length); k++) {
+                    const uint16_t more = behind[k & ((1u << left) - 1)];
+                    *window++ = advance + (more >> SKIP_ADVANCE & 127) > 64 ? first : (uint16_t)(first + more);
+                }
+            }
+        }
+    }
+    memcpy(t->skip, windows + (1 << SKIP_BITS), sizeof t->skip);
     t->can_skip = true;
 }
 
@@ -315,60 +303,69 @@ static inline uint64_t load_be64(const uint8_t *p) {
     return v;
 }
 
-/* The reader's state while an MCU is decoded: locals, which stay in registers. */
+/* Everything below is inlined into one function, for its state to stay in registers. */
+#define FI_INLINE static inline __attribute__((always_inline))
+
 typedef struct {
     const uint8_t *next;
     uint64_t bits;
-    unsigned count;
+    uint64_t count; /* its low 6 bits count: an entry is subtracted as it is */
 } reader;
 
 /*
  * At least 56 valid bits. The load brings more than are counted; the same bits come again with the next one. Only whole
  * bytes are counted: (63 - count) / 8 of them, after which count has its three low bits as before, and is 56 to 63.
  */
-static inline void refill(reader *r) {
-    r->bits |= load_be64(r->next) >> r->count;
-    r->next += (63 - r->count) >> 3;
+FI_INLINE void refill(reader *r) {
+    r->bits |= load_be64(r->next) >> (r->count & 63);
+    r->next += ~r->count >> 3 & 7;
     r->count |= 56;
 }
 
-static inline void skip(reader *r, unsigned nbits) {
-    r->bits <<= nbits;
+/* Only the low 6 bits of `nbits` count. */
+FI_INLINE void skip(reader *r, uint64_t nbits) {
+    r->bits <<= nbits & 63;
     r->count -= nbits;
 }
 
-/* The symbol of the next code, of any length, which is skipped. -1: there is no such code. */
-static int read_symbol(reader *r, const table *t) {
-    unsigned symbol;
-    const unsigned length = find_code(t, (int32_t)(r->bits >> 48), &symbol);
-    if (length == 0) return -1;
+/* The symbol of a rare entry's code, which is skipped. -1: there is no such code. */
+FI_INLINE int read_symbol(reader *r, const table *t, uint32_t entry) {
+    unsigned length = entry & 63;
+
+    if (length) {
+        skip(r, length);
+        return (int)(entry >> 16);
+    }
+    const int32_t look = (int32_t)(r->bits >> 48);
+    for (length = LOOK_BITS + 1; look >= t->max_code[length]; length++) continue;
+    if (length > 16) return -1;
     skip(r, length);
-    return (int)symbol;
+    return t->symbols[(t->offset[length] + (look >> (16 - length))) & 255];
 }
 
-static inline int32_t read_value(reader *r, unsigned size) {
+FI_INLINE int32_t read_value(reader *r, unsigned size) {
     const int32_t value = extend((uint32_t)(r->bits >> (64 - size)), size);
     skip(r, size);
     return value;
 }
 
-static inline bool decode_dc(reader *r, const table *t, int32_t *diff) {
+FI_INLINE bool decode_dc(reader *r, const table *t, int32_t *diff) {
     refill(r);
     const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
-    if (entry >> 8 & 0xFF) {
-        skip(r, entry & 0xFF);
+    if (!(entry & RARE)) {
+        skip(r, entry);
         *diff = (int32_t)entry >> 16;
         return true;
     }
-    const int symbol = read_symbol(r, t);
+    const int symbol = read_symbol(r, t, entry);
     if (symbol < 0) return false;
-    *diff = symbol ? read_value(r, (unsigned)symbol & 15) : 0;
+    *diff = symbol & 15 ? read_value(r, (unsigned)symbol & 15) : 0;
     return true;
 }
 
-/* What is not in the table whole: its index k before, and behind it; 0: a bad code. */
-static unsigned decode_rare(reader *r, const table *t, unsigned k, int16_t *block) {
-    const int symbol = read_symbol(r, t);
+/* A rare entry of index k; the index behind it, 0: a bad code. */
+FI_INLINE unsigned decode_rare(reader *r, const table *t, uint32_t entry, unsigned k, int16_t *block) {
+    const int symbol = read_symbol(r, t, entry);
     if (symbol < 0) return 0;
     const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
     if (size == 0) return run == 15 ? k + 16 : k + END;
@@ -377,49 +374,51 @@ static unsigned decode_rare(reader *r, const table *t, unsigned k, int16_t *bloc
 }
 
 /* The block from index k on, whose values nobody needs. */
-static inline bool skip_ac(reader *r, const table *t, unsigned k) {
+FI_INLINE bool skip_ac(reader *r, const table *t, unsigned k) {
     int16_t unwanted[64];
 
     while (k < 64) {
         refill(r);
-        const unsigned entry = t->skip[r->bits >> (64 - SKIP_BITS)];
-        const unsigned next = k + (entry >> SKIP_ADVANCE & 127);
-        if (entry && next <= 64) {
-            skip(r, entry & 31);
-            if (entry & SKIP_END) return true;
+        const unsigned several = t->skip[r->bits >> (64 - SKIP_BITS)];
+        const unsigned next = k + (several >> SKIP_ADVANCE & 127);
+        const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
+        if (several && next <= 64) {
+            skip(r, several & 31);
+            if (several & SKIP_END) return true;
             k = next;
-        } else {
-            k = decode_rare(r, t, k, unwanted);
+        } else if (entry & RARE) {
+            k = decode_rare(r, t, entry, k, unwanted);
             if (!k) return false;
+        } else {
+            skip(r, entry);
+            k += entry >> 8 & 127;
         }
     }
     return true;
 }
 
-static inline bool decode_ac(reader *r, const table *t, int16_t *block, unsigned last) {
+/* A refill is enough for two symbols from the table, 10 bits each, and any third, at most 31. */
+FI_INLINE bool decode_ac(reader *r, const table *t, int16_t *block, unsigned last) {
     unsigned k = 1;
 
-    while (k <= last) {
+    do {
         refill(r);
-        const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
-        const int32_t value = (int32_t)entry >> 16;
-        const unsigned advance = entry >> 8 & 0xFF;
-        if (value) {
-            k += advance;
-            skip(r, entry & 0xFF);
-            block[natural[k - 1]] = (int16_t)value;
-        } else if (advance == END) {
-            skip(r, entry & 0xFF);
-            return true;
-        } else {
-            k = decode_rare(r, t, k, block);
-            if (!k) return false;
+        for (int i = 0; i < 3 && k <= last; i++) {
+            const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
+            if (entry & RARE) {
+                k = decode_rare(r, t, entry, k, block);
+                if (!k) return false;
+                break;
+            }
+            skip(r, entry);
+            k += entry >> 8 & 127;
+            block[natural[k - 1]] = (int16_t)(entry >> 16);
         }
-    }
+    } while (k <= last);
     return last == 63 || skip_ac(r, t, k);
 }
 
-bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
+FI_INLINE bool decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
     if (entropy->restart_interval) {
         if (entropy->restarts_to_go == 0 && !restart(entropy)) return false;
         entropy->restarts_to_go--;
@@ -437,7 +436,36 @@ bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool wh
     }
     entropy->next = r.next;
     entropy->bits = r.bits;
-    entropy->count = r.count;
+    entropy->count = r.count & 63;
     /* Bits that are not there have been taken for zeros. */
-    return !entropy->at_end || (entropy->end - r.next) * 8 + (int)r.count >= 0;
+    return !entropy->at_end || (entropy->end - r.next) * 8 + (int)entropy->count >= 0;
+}
+
+static bool decode_mcu_any(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
+    return decode_mcu(entropy, blocks, whole);
+}
+
+#if defined(__x86_64__)
+/* A shift by a number in any register, and in one cycle instead of two: every symbol waits for one. */
+__attribute__((target("bmi2"))) static bool decode_mcu_bmi2(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
+    return decode_mcu(entropy, blocks, whole);
+}
+#endif
+
+fi_entropy *fi_entropy_new(void) {
+    fi_entropy *entropy = calloc(1, sizeof(fi_entropy));
+    if (!entropy) return NULL;
+    entropy->decode = decode_mcu_any;
+#if defined(__x86_64__)
+    if (fi_cpu_used() & FI_CPU_BMI2) entropy->decode = decode_mcu_bmi2;
+#endif
+    return entropy;
+}
+
+void fi_entropy_free(fi_entropy *entropy) {
+    free(entropy);
+}
+
+bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
+    return entropy->decode(entropy, blocks, whole);
 }

@@ -225,6 +225,6 @@ const char *fi_kernels_name(void) {
     return active.name;
 }
 
-void fi_kernels_init(bool plain) {
-    active = fi_kernels_choose(plain ? 0 : fi_cpu_features());
+void fi_kernels_init(void) {
+    active = fi_kernels_choose(fi_cpu_used());
 }

@@ -67,7 +67,7 @@ typedef struct fi_kernels {
 
 extern const fi_kernels fi_kernels_c;
 
-void fi_kernels_init(bool plain); /* once, by fi_init() */
+void fi_kernels_init(void); /* once, by fi_init(), after fi_cpu_init() */
 
 /* Those chosen then. */
 const fi_kernels *fi_kernels_active(void);

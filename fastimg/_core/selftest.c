@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Whether this library's private structs are what entropy stage and session take them for: one JPEG, both ways. */
+#include "cpu.h"
 #include "pixels.h"
 
 #include <string.h>
@@ -64,6 +65,7 @@ bool fi_layout_known(void) {
 }
 
 void fi_init(bool plain) {
-    fi_kernels_init(plain);
+    fi_cpu_init(plain);
+    fi_kernels_init();
     layout_known = agree();
 }
