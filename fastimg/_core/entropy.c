@@ -51,12 +51,13 @@ enum { END = 64, RARE = 1 << 15 };
 
 /*
  * Where values do not matter, an entry of `skip` stands for as many symbols as have their codes in the next SKIP_BITS bits:
- *   bits 0 to 4    how many bits they take, the values' too: at most SKIP_BITS - 1 before the last one's value, and 15
- *   bits 5 to 11   by how much the coefficient's index advances, at most 64; an end of block counts as 1
- *   bit 15         set if they end with an end of block
- * 0: the first code is longer. All of it holds only if the index does not pass 64 on the way.
+ *   bits 0 to 5    how many bits they take, the values' too: at most SKIP_BITS - 1 before the last one's value, and 15
+ *   bits 6 to 14   by how much the coefficient's index advances, at most 64; if they end with an end of block, by SKIP_END
+ *                  more
+ * If it stands for no symbol, as the first code is longer, the index (which is 1 or more) is taken past 64. Whatever goes
+ * past 64 without an end of block is to be read symbol by symbol.
  */
-enum { SKIP_ADVANCE = 5, SKIP_END = 1 << 15 };
+enum { SKIP_ADVANCE = 6, SKIP_END = 128 };
 
 struct fi_entropy {
     const uint8_t *in, *in_end; /* what is still stuffed */
@@ -152,17 +153,21 @@ static void build_skip(table *t) {
             for (unsigned i = 0; i < t->counts[length]; i++, index++) {
                 const unsigned size = t->symbols[index & 255] & 15, run = t->symbols[index & 255] >> 4;
                 const bool ends = size == 0 && run < 15;
-                const unsigned advance = ends ? 1 : run + 1, left = ends || length + size > n ? 0 : n - length - size;
+                const unsigned advance = ends ? SKIP_END : run + 1, nbits = length + size;
+                const unsigned left = ends || nbits > n ? 0 : n - nbits;
                 const uint16_t *behind = windows + (1 << left);
-                const uint16_t first = (uint16_t)((length + size) | advance << SKIP_ADVANCE | (ends ? SKIP_END : 0));
                 for (unsigned k = 0; k < 1u << (n - length); k++) {
-                    const uint16_t more = behind[k & ((1u << left) - 1)];
-                    *window++ = advance + (more >> SKIP_ADVANCE & 127) > 64 ? first : (uint16_t)(first + more);
+                    const unsigned more = behind[k & ((1u << left) - 1)], far = more >> SKIP_ADVANCE & (SKIP_END - 1);
+                    const unsigned first = nbits | advance << SKIP_ADVANCE;
+                    *window++ = (uint16_t)(far + advance > 64 ? first : first + more);
                 }
             }
         }
     }
-    memcpy(t->skip, windows + (1 << SKIP_BITS), sizeof t->skip);
+    for (unsigned look = 0; look < 1 << SKIP_BITS; look++) {
+        const uint16_t entry = windows[(1 << SKIP_BITS) + look];
+        t->skip[look] = entry ? entry : 64 << SKIP_ADVANCE;
+    }
     t->can_skip = true;
 }
 
@@ -373,20 +378,30 @@ FI_INLINE unsigned decode_rare(reader *r, const table *t, uint32_t entry, unsign
     return k + run + 1;
 }
 
-/* The block from index k on, whose values nobody needs. */
+/*
+ * The block from index k on, whose values nobody needs. A refill is enough for two entries, 11 + 15 bits each; or for one
+ * symbol of 31.
+ */
 FI_INLINE bool skip_ac(reader *r, const table *t, unsigned k) {
     int16_t unwanted[64];
 
     while (k < 64) {
         refill(r);
-        const unsigned several = t->skip[r->bits >> (64 - SKIP_BITS)];
-        const unsigned next = k + (several >> SKIP_ADVANCE & 127);
-        const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
-        if (several && next <= 64) {
-            skip(r, several & 31);
-            if (several & SKIP_END) return true;
+        unsigned several = t->skip[r->bits >> (64 - SKIP_BITS)], next = k + (several >> SKIP_ADVANCE);
+        if (next < 64) {
+            skip(r, several);
             k = next;
-        } else if (entry & RARE) {
+            several = t->skip[r->bits >> (64 - SKIP_BITS)];
+            next = k + (several >> SKIP_ADVANCE);
+        }
+        if (next <= 64 || (next >= SKIP_END && next < SKIP_END + 64)) {
+            skip(r, several);
+            k = next;
+            continue;
+        }
+        refill(r);
+        const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
+        if (entry & RARE) {
             k = decode_rare(r, t, entry, k, unwanted);
             if (!k) return false;
         } else {
@@ -401,7 +416,7 @@ FI_INLINE bool skip_ac(reader *r, const table *t, unsigned k) {
 FI_INLINE bool decode_ac(reader *r, const table *t, int16_t *block, unsigned last) {
     unsigned k = 1;
 
-    do {
+    while (k <= last) {
         refill(r);
         for (int i = 0; i < 3 && k <= last; i++) {
             const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
@@ -414,7 +429,7 @@ FI_INLINE bool decode_ac(reader *r, const table *t, int16_t *block, unsigned las
             k += entry >> 8 & 127;
             block[natural[k - 1]] = (int16_t)(entry >> 16);
         }
-    } while (k <= last);
+    }
     return last == 63 || skip_ac(r, t, k);
 }
 

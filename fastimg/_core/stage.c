@@ -86,24 +86,31 @@ static void start_input_pass(j_decompress_ptr cinfo) {
     cinfo->entropy->start_pass = session->start_entropy_pass;
 }
 
-static void inverse_dct(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows,
-                        JDIMENSION column) {
-    const fi_session *session = cinfo->client_data;
-    const fi_raw_plane *plane = &session->raw[component->component_index];
-    const uint32_t row = plane->first + (uint32_t)(rows - plane->rows);
-
-    if (row < plane->whole_rows && column < plane->whole_columns) {
-        plane->reduce(block, plane->quantisation, rows, column);
-        return;
-    }
-    const uint32_t size = (uint32_t)FI_DCT_SIZE(component);
+/* A block that sticks out over the image's right or bottom edge. */
+static __attribute__((noinline)) void reduce_edge(j_decompress_ptr cinfo, jpeg_component_info *component,
+                                                  JCOEFPTR block, const fi_raw_plane *plane, JSAMPARRAY rows,
+                                                  JDIMENSION column) {
+    const uint32_t size = (uint32_t)FI_DCT_SIZE(component), row = plane->first + (uint32_t)(rows - plane->rows);
     const uint32_t height = plane->height - row / size * DCTSIZE, width = plane->width - column / size * DCTSIZE;
     uint8_t pixels[DCTSIZE][DCTSIZE];
     JSAMPROW pixel_rows[DCTSIZE];
+
     for (int y = 0; y < DCTSIZE; y++) pixel_rows[y] = pixels[y];
     plane->all_pixels(cinfo, component, block, pixel_rows, 0);
     fi_idct_reduce_pixels(pixels, size, height < DCTSIZE ? height : DCTSIZE, width < DCTSIZE ? width : DCTSIZE, rows,
                           column);
+}
+
+static void inverse_dct(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows,
+                        JDIMENSION column) {
+    const fi_session *session = cinfo->client_data;
+    const fi_raw_plane *plane = &session->raw[component->component_index];
+
+    if (plane->first + (uint32_t)(rows - plane->rows) < plane->whole_rows && column < plane->whole_columns) {
+        plane->reduce(block, plane->quantisation, rows, column);
+    } else {
+        reduce_edge(cinfo, component, block, plane, rows, column);
+    }
 }
 
 void fi_session_reduce(fi_session *session, unsigned count) {
