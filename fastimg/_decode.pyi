@@ -25,6 +25,8 @@ class Options:
         strict: bool,
         max_pixels: int,
         max_scans: int,
+        mean: bytes,
+        std: bytes,
         table: bytes,
         numpy_dtype: np.dtype[Any],
     ) -> Options: ...

@@ -90,7 +90,7 @@ cdef class Options:
     cdef readonly bint planar
 
     def __cinit__(self, int mode, int layout, int dtype, int fit, int resample, tuple size, double reducing_gap,
-                  bytes pad, bint orient, bint strict, max_pixels, max_scans, bytes table, numpy_dtype):
+                  bytes pad, bint orient, bint strict, max_pixels, max_scans, bytes mean, bytes std, bytes table, numpy_dtype):
         memset(&self.core, 0, sizeof(self.core))
         self.core.mode = <fi_mode>mode
         self.core.layout = <fi_layout>layout
@@ -105,6 +105,8 @@ cdef class Options:
         self.core.stock = STOCK
         self.core.max_pixels = max_pixels
         self.core.max_scans = max_scans
+        memcpy(self.core.mean, PyBytes_AsString(mean), min(PyBytes_Size(mean), <Py_ssize_t>sizeof(self.core.mean)))
+        memcpy(self.core.std, PyBytes_AsString(std), min(PyBytes_Size(std), <Py_ssize_t>sizeof(self.core.std)))
         memcpy(&self.core.table, PyBytes_AsString(table), PyBytes_Size(table))
         self.dtype = numpy_dtype
         self.size = size if self.core.height else None

@@ -64,6 +64,8 @@ cdef extern from "_core/fi.h" nogil:
         bint stock
         uint32_t max_scans
         uint64_t max_pixels
+        float[3] mean
+        float[3] std
         char table  # only its address is used
 
     ctypedef struct fi_crop:

@@ -159,7 +159,7 @@ def _read_all(sources: Iterable[Source], num_threads: int | None) -> _decode.Bat
     items: Any = sources if isinstance(sources, (list, tuple)) else list(sources)
     # Options that refuse no image for its size, which is why make_options does not make them.
     options = _decode.Options(
-        0, 0, 0, 0, 0, (0, 0), 0.0, bytes(3), True, True, 0, MAX_SCANS, b"", np.dtype(np.uint8)
+        0, 0, 0, 0, 0, (0, 0), 0.0, bytes(3), True, True, 0, MAX_SCANS, b"", b"", b"", np.dtype(np.uint8)
     )
     batch = _decode.Batch(SourceList(items), None, options, None, False, True)
     if len(batch):

@@ -78,24 +78,24 @@ def _statistic(name: str, value: Any, channels: int) -> np.ndarray[Any, np.dtype
     return np.broadcast_to(array, (channels,))
 
 
-def _table(dtype: int, mean: Any, std: Any, channels: int) -> bytes:
-    """What each pixel value becomes, a row of 256 a channel.
+def _normalization(dtype: int, mean: Any, std: Any, channels: int) -> tuple[bytes, bytes, bytes]:
+    """Mean and std a channel; and what each pixel value becomes, a row of 256 a channel.
 
     The arithmetic is NumPy's in float32, a rounding a step, so that the result equals
     ``((x.astype("float32") / 255 - mean) / std)`` bit for bit, which is also torchvision's ToTensor and Normalize.
     """
     mean, std = _statistic("mean", mean, channels), _statistic("std", std, channels)
+    statistics = mean.tobytes(), std.tobytes()
     if (std == 0).any():
         raise ValueError(f"std must not be 0, found {std.tolist()}")
     if DTYPES[dtype] == "uint8":
         if mean.any() or (std != 1).any():
             raise ValueError("mean and std need a floating-point dtype, found dtype 'uint8'")
-        return b""
+        return *statistics, b""
     values = np.arange(256, dtype=np.float32) / np.float32(255)
     with np.errstate(over="ignore"):
         table = (values - mean[:, None]) / std[:, None]
-        encoded: bytes = table.astype(DTYPES[dtype]).tobytes()
-        return encoded
+        return *statistics, table.astype(DTYPES[dtype]).tobytes()
 
 
 def _is_many(value: Any) -> bool:
@@ -198,7 +198,7 @@ def _make(
         parse_flag("strict", strict),
         operator.index(max_pixels),
         MAX_SCANS,
-        _table(dtype_code, mean, std, channels),
+        *_normalization(dtype_code, mean, std, channels),
         np.dtype(DTYPES[dtype_code]),
     )
 

@@ -26,7 +26,7 @@ PLAIN_ENV = {name: value for name, value in os.environ.items() if name != "LD_PR
 # What each of the programs tests: kernels (of which some have a version for every processor), and formulas.
 PROGRAMS = {
     "test_kernels": (
-        ("split3", "merge3", "reverse", "transpose", "map32", "map16"),
+        ("split3", "merge3", "reverse", "transpose", "normalize32", "map16"),
         ("cmyk", "luma", "jfif"),
     ),
     "test_resize_kernels": (

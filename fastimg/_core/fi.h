@@ -127,7 +127,11 @@ typedef struct fi_options {
     bool stock; /* only libjpeg's own entropy stage; the pixels are the same */
     uint32_t max_scans;
     uint64_t max_pixels;
-    /* Floats are looked up: table[c][v] is what value v of output channel c becomes. Two or four bytes an entry. */
+    /*
+     * With floats, value v of output channel c becomes (v / 255 - mean[c]) / std[c], in 32 bits with a rounding a step, and
+     * then of the dtype: that is table[c][v]. Two or four bytes an entry.
+     */
+    float mean[3], std[3];
     union {
         float f32[3][256];
         uint16_t f16[3][256];

@@ -32,9 +32,11 @@ static void transpose_c(const uint8_t *src, size_t src_stride, uint8_t *dst, siz
     }
 }
 
-static void map32_c(const uint8_t *src, const float *table, void *dst, size_t n) {
-    /* memcpy: dst may lie at any address */
-    for (size_t i = 0; i < n; i++) memcpy((uint8_t *)dst + 4 * i, table + src[i], 4);
+static void normalize32_c(const uint8_t *src, float mean, float std, void *dst, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const float scaled = (float)src[i] / 255.0f, centred = scaled - mean, value = centred / std;
+        memcpy((uint8_t *)dst + 4 * i, &value, 4); /* dst may lie at any address */
+    }
 }
 
 static void map16_c(const uint8_t *src, const uint16_t *table, void *dst, size_t n) {
@@ -162,7 +164,7 @@ const fi_kernels fi_kernels_c = {
     .merge3 = merge3_c,
     .reverse = reverse_c,
     .transpose = transpose_c,
-    .map32 = map32_c,
+    .normalize32 = normalize32_c,
     .map16 = map16_c,
     .resample_rows = resample_rows_c,
     .resample_near = resample_near_c,
@@ -189,6 +191,7 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.merge3 = merge3_avx2;
     kernels.reverse = reverse_avx2;
     kernels.transpose = transpose_avx2;
+    kernels.normalize32 = normalize32_avx2;
     kernels.resample_rows = resample_rows_avx2;
     kernels.resample_near = resample_near_avx2;
     kernels.resample_across = resample_across_avx2;
@@ -202,6 +205,7 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.merge3 = merge3_neon;
     kernels.reverse = reverse_neon;
     kernels.transpose = transpose_neon;
+    kernels.normalize32 = normalize32_neon;
     kernels.resample_rows = resample_rows_neon;
     kernels.resample_near = resample_near_neon;
     kernels.resample_across = resample_across_neon;

@@ -87,7 +87,7 @@ static void write_plane(const fi_store *store, unsigned channel, const uint8_t *
             memcpy(dst, src, n);
             break;
         case FI_FLOAT32:
-            store->kernels->map32(src, options->table.f32[channel], dst, n);
+            store->kernels->normalize32(src, options->mean[channel], options->std[channel], dst, n);
             break;
         case FI_FLOAT16:
             store->kernels->map16(src, options->table.f16[channel], dst, n);

@@ -30,8 +30,9 @@ typedef struct fi_kernels {
     void (*reverse)(const uint8_t *src, uint8_t *dst, size_t n);
     /* dst (cols, rows) = transpose of src (rows, cols); strides in bytes */
     void (*transpose)(const uint8_t *src, size_t src_stride, uint8_t *dst, size_t dst_stride, size_t rows, size_t cols);
+    /* dst[i] = (src[i] / 255 - mean) / std in floats, a rounding a step; dst need not be aligned */
+    void (*normalize32)(const uint8_t *src, float mean, float std, void *dst, size_t n);
     /* dst[i] = table[src[i]]; dst need not be aligned */
-    void (*map32)(const uint8_t *src, const float *table, void *dst, size_t n);
     void (*map16)(const uint8_t *src, const uint16_t *table, void *dst, size_t n);
 
     /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * NEON versions of the pixel kernels. Each does whole vectors, then the rest with the C version: nothing is read or
- * written outside of the n pixels. Table look-ups (map32, map16) stay in C: NEON has no gather.
+ * written outside of the n pixels. Table look-ups (map16) stay in C: NEON has no gather.
  */
 #include <arm_neon.h>
 
@@ -65,4 +65,18 @@ static void transpose_neon(const uint8_t *src, size_t src_stride, uint8_t *dst, 
     }
     transpose_c(src + rows16 * src_stride, src_stride, dst + rows16, dst_stride, rows - rows16, cols16);
     transpose_c(src + cols16, src_stride, dst + cols16 * dst_stride, dst_stride, rows, cols - cols16);
+}
+
+static void normalize32_neon(const uint8_t *src, float mean, float std, void *dst, size_t n) {
+    const float32x4_t most = vdupq_n_f32(255), means = vdupq_n_f32(mean), stds = vdupq_n_f32(std);
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        const uint16x8_t pixels = vmovl_u8(vld1_u8(src + i));
+        const float32x4_t lo = vdivq_f32(vcvtq_f32_u32(vmovl_u16(vget_low_u16(pixels))), most);
+        const float32x4_t hi = vdivq_f32(vcvtq_f32_u32(vmovl_high_u16(pixels)), most);
+        vst1q_u8((uint8_t *)dst + 4 * i, vreinterpretq_u8_f32(vdivq_f32(vsubq_f32(lo, means), stds)));
+        vst1q_u8((uint8_t *)dst + 4 * i + 16, vreinterpretq_u8_f32(vdivq_f32(vsubq_f32(hi, means), stds)));
+    }
+    normalize32_c(src + i, mean, std, (uint8_t *)dst + 4 * i, n - i);
 }

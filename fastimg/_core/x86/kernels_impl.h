@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * AVX2 versions of the pixel kernels. Each does whole vectors, then the rest with the C version: nothing is read or
- * written outside of the n pixels. Table look-ups (map32, map16) stay in C: a gather is slower wherever microcode guards
+ * written outside of the n pixels. Table look-ups (map16) stay in C: a gather is slower wherever microcode guards
  * it.
  */
 #include <immintrin.h>
@@ -138,4 +138,16 @@ FI_AVX2 static void transpose_avx2(const uint8_t *src, size_t src_stride, uint8_
     }
     transpose_c(src + rows16 * src_stride, src_stride, dst + rows16, dst_stride, rows - rows16, cols16);
     transpose_c(src + cols16, src_stride, dst + cols16 * dst_stride, dst_stride, rows, cols - cols16);
+}
+
+FI_AVX2 static void normalize32_avx2(const uint8_t *src, float mean, float std, void *dst, size_t n) {
+    const __m256 most = _mm256_set1_ps(255), means = _mm256_set1_ps(mean), stds = _mm256_set1_ps(std);
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        const __m256i pixels = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(src + i)));
+        const __m256 scaled = _mm256_div_ps(_mm256_cvtepi32_ps(pixels), most);
+        _mm256_storeu_ps((void *)((uint8_t *)dst + 4 * i), _mm256_div_ps(_mm256_sub_ps(scaled, means), stds));
+    }
+    normalize32_c(src + i, mean, std, (uint8_t *)dst + 4 * i, n - i);
 }
