@@ -90,7 +90,8 @@ cdef class Options:
     cdef readonly bint planar
 
     def __cinit__(self, int mode, int layout, int dtype, int fit, int resample, tuple size, double reducing_gap,
-                  bytes pad, bint orient, bint strict, max_pixels, max_scans, bytes mean, bytes std, bytes table, numpy_dtype):
+                  bytes pad, bint orient, bint strict, max_pixels, max_scans, bytes mean, bytes std, bytes table,
+                  numpy_dtype):
         memset(&self.core, 0, sizeof(self.core))
         self.core.mode = <fi_mode>mode
         self.core.layout = <fi_layout>layout

@@ -25,13 +25,13 @@ static void idct_1(const int16_t *x, const uint16_t *q, uint8_t *const *rows, si
 }
 
 static void idct_2(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
-    const int32_t dc = dequantise(x, q, 0) + 4, h = dequantise(x, q, 1), v = dequantise(x, q, 8);
-    const int32_t d = dequantise(x, q, 9);
+    const int32_t dc = dequantise(x, q, 0) + (128 << 3) + 4, h = dequantise(x, q, 1);
+    const int32_t v = dequantise(x, q, 8), d = dequantise(x, q, 9);
+    const int32_t out[4] = {(dc + v + (h + d)) >> 3, (dc + v - (h + d)) >> 3, (dc - v + (h - d)) >> 3,
+                            (dc - v - (h - d)) >> 3};
+    const bool inside = (out[0] | out[1] | out[2] | out[3]) >> 8 == 0;
 
-    rows[0][column] = clamp8(((dc + h + v + d) >> 3) + 128);
-    rows[0][column + 1] = clamp8(((dc - h + v - d) >> 3) + 128);
-    rows[1][column] = clamp8(((dc + h - v - d) >> 3) + 128);
-    rows[1][column + 1] = clamp8(((dc - h - v + d) >> 3) + 128);
+    for (unsigned i = 0; i < 4; i++) rows[i / 2][column + i % 2] = inside ? (uint8_t)out[i] : clamp8(out[i]);
 }
 
 /* ---- blocks at the edge ---------------------------------------------------------------------------------------- */
