@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whether this library's private structs are what entropy stage and session take them for: one JPEG, both ways. */
+/* Whether this library's private structs are what stage.c takes them for: one JPEG, both ways. */
 #include "cpu.h"
 #include "pixels.h"
 
@@ -31,30 +31,26 @@ static const uint8_t jpeg[] = {
     0x32, 0xBA, 0x9A, 0x03, 0x35, 0x4B, 0x3A, 0x99, 0xF4, 0xA2, 0x99, 0x33, 0xA3, 0xFF, 0xD9,
 };
 
-static bool decode(fi_worker *worker, bool stock, uint8_t pixels[3 * HEIGHT * WIDTH]) {
+static bool decode(fi_worker *worker, const fi_options *options, uint8_t *pixels) {
     const fi_source source = {.data = jpeg, .size = sizeof jpeg};
-    const fi_options options = {.strict = true, .stock = stock, .max_scans = 1, .max_pixels = HEIGHT * WIDTH};
-    const fi_output out = {pixels, HEIGHT * WIDTH, WIDTH, HEIGHT, WIDTH};
     const fi_crop whole = {0};
     fi_failure failure = {0};
+    fi_plan plan;
 
-    return fi_open(worker, &source, options.max_pixels, &failure) == FI_OK &&
-           fi_decode(worker, &options, &whole, false, &out, &failure) == FI_OK;
+    if (fi_open(worker, &source, options->max_pixels, &failure) != FI_OK) return false;
+    if (fi_plan_make(&plan, fi_worker_header(worker), options, &whole, false, &failure) != FI_OK) return false;
+    const ptrdiff_t row = plan.out_width;
+    const fi_output out = {pixels, row * plan.out_height, row, plan.out_height, plan.out_width};
+    return fi_decode(worker, options, &whole, false, &out, &failure) == FI_OK;
 }
 
-static bool agree(void) {
-    uint8_t ours[3 * HEIGHT * WIDTH], stock[3 * HEIGHT * WIDTH];
-    fi_worker *worker = fi_worker_new();
-    bool agrees = worker != NULL;
+static bool stages_agree(fi_worker *worker) {
+    fi_options options = {.strict = true, .max_scans = 1, .max_pixels = HEIGHT * WIDTH};
+    uint8_t ours[3 * HEIGHT * WIDTH] = {0}, stock[3 * HEIGHT * WIDTH] = {1};
 
-    /* Twice: the tables of so small an image are only built when they come again. */
-    for (int i = 0; i < 2 && agrees; i++) {
-        memset(ours, 0, sizeof ours);
-        memset(stock, 1, sizeof stock);
-        agrees = decode(worker, false, ours) && decode(worker, true, stock) && memcmp(ours, stock, sizeof ours) == 0;
-    }
-    fi_worker_free(worker);
-    return agrees;
+    if (!decode(worker, &options, ours)) return false;
+    options.stock = true;
+    return decode(worker, &options, stock) && memcmp(ours, stock, sizeof ours) == 0;
 }
 
 /* Written by fi_init() at import, and only read from then on. */
@@ -64,8 +60,33 @@ bool fi_layout_known(void) {
     return layout_known;
 }
 
+/* Means of the luma's blocks, which are the same numbers whoever makes them. */
+static bool inverse_dcts_agree(fi_worker *worker) {
+    const fi_options options = {
+        .mode = FI_MODE_L,
+        .height = HEIGHT / 8,
+        .width = WIDTH / 8,
+        .reducing_gap = 1,
+        .strict = true,
+        .stock = true,
+        .max_scans = 1,
+        .max_pixels = HEIGHT * WIDTH,
+    };
+    uint8_t ours[HEIGHT / 8 * WIDTH / 8] = {0}, stock[HEIGHT / 8 * WIDTH / 8] = {1};
+
+    layout_known = true;
+    if (!decode(worker, &options, ours)) return false;
+    layout_known = false;
+    return decode(worker, &options, stock) && memcmp(ours, stock, sizeof ours) == 0;
+}
+
 void fi_init(bool plain) {
+    fi_worker *worker;
+
     fi_cpu_init(plain);
     fi_kernels_init();
-    layout_known = agree();
+    worker = fi_worker_new();
+    /* The stages twice: the tables of so small an image are only built when they come again. */
+    layout_known = worker && stages_agree(worker) && stages_agree(worker) && inverse_dcts_agree(worker);
+    fi_worker_free(worker);
 }
