@@ -25,12 +25,20 @@ ZIGZAG = sorted(
 ZIGZAG = np.array([8 * u + v for u, v in ZIGZAG])
 
 
+# Quantisation. The second one is another if rows and columns are exchanged.
+ONES, UNEVEN = np.ones((8, 8), int), 2 + k + 2 * x
+
+
 class Crafted(NamedTuple):
-    """A file, and what is in it: samples of each component, uint8 (rows, columns), without padding."""
+    """A file, and what is in it: samples of each component, uint8 (rows, columns), without padding.
+
+    And its coefficients, dequantised (block rows, block columns, 8, 8): those of the padding too.
+    """
 
     data: bytes
     planes: list
     factors: list
+    coefficients: list
 
 
 def ceil_div(a, b):
@@ -57,9 +65,15 @@ def to_blocks(plane):
     return plane.reshape(rows // 8, 8, columns // 8, 8).transpose(0, 2, 1, 3)
 
 
-def forward(samples):
-    """Coefficients of (..., 8, 8) samples, rounded: those of a quantisation table of ones."""
-    coefficients = DCT @ (samples.astype(np.float64) - 128) @ DCT.T
+def from_blocks(blocks):
+    """The inverse of to_blocks, for blocks of any size."""
+    rows, columns, height, width = blocks.shape
+    return blocks.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+
+
+def forward(samples, quantisation=1):
+    """Coefficients of (..., 8, 8) samples, quantised and rounded."""
+    coefficients = DCT @ (samples.astype(np.float64) - 128) @ DCT.T / quantisation
     return np.clip(np.rint(coefficients), -1023, 1023).astype(np.int64)
 
 
@@ -120,10 +134,11 @@ def _scan(blocks, factors):
     return b"".join(out).replace(b"\xff", b"\xff\x00")
 
 
-def write(coefficients, height, width, factors, ids=None, extra=b""):
+def write(coefficients, height, width, factors, ids=None, extra=b"", quantisation=ONES):
     """A file of these coefficients: for each component (block rows, block columns, 8, 8) integers."""
     ids = ids or range(1, 1 + len(factors))
-    data = b"\xff\xd8" + extra + jpegs.segment(0xDB, b"\x00" + b"\x01" * 64)
+    table = bytes(quantisation.ravel()[ZIGZAG].tolist())
+    data = b"\xff\xd8" + extra + jpegs.segment(0xDB, b"\x00" + table)
     payload = struct.pack(">BHHB", 8, height, width, len(factors))
     for i, (h, v) in zip(ids, factors, strict=True):
         payload += bytes([i, h << 4 | v, 0])
@@ -136,17 +151,18 @@ def write(coefficients, height, width, factors, ids=None, extra=b""):
     return data + jpegs.segment(jpegs.SOS, header) + _scan(blocks, factors) + b"\xff\xd9"
 
 
-def craft(coded, height, width, factors, **options):
+def craft(coded, height, width, factors, quantisation=ONES, **options):
     """A file of these samples, uint8 arrays of `coded_size`; the planes are as libjpeg decodes them."""
-    coefficients = [forward(to_blocks(plane)) for plane in coded]
-    data = write(coefficients, height, width, factors, **options)
+    coefficients = [forward(to_blocks(plane), quantisation) for plane in coded]
+    data = write(coefficients, height, width, factors, quantisation=quantisation, **options)
     planes = []
     for i, component in enumerate(coefficients):
         rows, columns = coded_size(height, width, factors, i)
-        whole = jpegs.grey_turbo(write([component], rows, columns, [(1, 1)]))[:, :, 0]
+        whole = jpegs.grey_turbo(write([component], rows, columns, [(1, 1)], quantisation=quantisation))
+        whole = whole[:, :, 0]
         rows, columns = component_size(height, width, factors, i)
         planes.append(whole[:rows, :columns])
-    return Crafted(data, planes, list(factors))
+    return Crafted(data, planes, list(factors), [c * quantisation for c in coefficients])
 
 
 def padding(height, width, factors, i):

@@ -77,12 +77,15 @@ def weights(source, target, name, start=0.0, end=None):
     return matrix / matrix.sum(1, keepdims=True)
 
 
-def resample(image, size, name, box=None):
-    """(height, width, channels) to `size`; `box` is (top, left, bottom, right), fractions allowed."""
+def resample(image, size, name, box=None, function=np.positive):
+    """(height, width, channels) to `size`; `box` is (top, left, bottom, right), fractions allowed.
+
+    The weights are what `function` makes of them: by their magnitudes, errors are resampled.
+    """
     height, width = image.shape[:2]
     top, left, bottom, right = box or (0, 0, height, width)
-    rows = weights(height, size[0], name, top, bottom)
-    columns = weights(width, size[1], name, left, right)
+    rows = function(weights(height, size[0], name, top, bottom))
+    columns = function(weights(width, size[1], name, left, right))
     return np.stack([rows @ image[:, :, c] @ columns.T for c in range(image.shape[2])], 2)
 
 
@@ -139,9 +142,102 @@ def to_rgb(image):
     return np.stack([y + 1.402 * cr, green, y + 1.772 * cb], 2)
 
 
+def to_rgb_most(errors):
+    """How large errors can become by to_rgb()."""
+    if errors.shape[2] == 1:
+        return errors.repeat(3, 2)
+    y, cb, cr = errors[:, :, 0], errors[:, :, 1], errors[:, :, 2]
+    return np.stack([y + 1.402 * cr, y + 0.344137 * cb + 0.714137 * cr, y + 1.772 * cb], 2)
+
+
 def to_pixels(image):
     """The one rounding."""
     return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)
+
+
+# ---- fewer samples a block ---------------------------------------------------------------------
+
+# How far an inverse DCT to 4 x 4 may be from its definition, before both are rounded. Between its passes numbers are
+# rounded to quarters, an eighth away at most; four of them count 1, 1.31, 1 and 0.54 times in 8 times a sample: 0.06.
+# The rest is for cosines of 13 bits. Other sizes, and blocks at the edges, are nearer.
+INEXACT = 1 / 16
+
+# The most between a result and the reference, if no sample is in doubt: half a level by rounding the result, and before
+# that resampling rounds to 64ths twice, half of one each time; which colours can make 2.8 times as much of, and a 64th.
+AWAY_MOST = 0.5 + (2.8 + 1.2) / 64
+
+
+class Reduced(NamedTuple):
+    """A file at 1 / divisor of its size: rounded samples, and by how much each of them may be off."""
+
+    image: np.ndarray
+    doubt: np.ndarray
+    divisor: int
+
+
+def low_pass(count):
+    """float64 (count, 8): from 8 samples in a row to the `count` that the lowest frequencies alone give."""
+    k, x = np.mgrid[:count, :count]
+    scale = np.where(k == 0, np.sqrt(1 / count), np.sqrt(2 / count))
+    dct = scale * np.cos((2 * x + 1) * k * np.pi / (2 * count))
+    return np.sqrt(count / 8) * dct.T @ jpeg_blocks.DCT[:count]
+
+
+def samples_per_block(factors, i, divisor):
+    """Of component i, in each direction: libjpeg keeps more of them where that saves upsampling."""
+    count, most = 8 // divisor, np.max(factors, 0)
+    while count < 8 and not (most * (8 // divisor) % (np.array(factors[i]) * count * 2)).any():
+        count *= 2
+    return count
+
+
+def reduce_plane(plane, coefficients, count):
+    """A component in `count` x `count` samples a block, not rounded; the parts of one count, but not of a mean.
+
+    The coefficients say what blocks inside of the image are, neither rounded nor clamped. Of the others, the
+    samples in the image are known, and the nearest of them takes the place of each one outside.
+    """
+    if count == 8:
+        return plane.astype(float)
+    rows, columns = plane.shape
+    whole = (slice(rows // 8), slice(columns // 8))
+    blocks = jpeg_blocks.to_blocks(np.pad(plane, ((0, -rows % 8), (0, -columns % 8)), "edge")).astype(float)
+    blocks[whole] = jpeg_blocks.DCT.T @ coefficients[whole] @ jpeg_blocks.DCT + 128
+    samples = jpeg_blocks.from_blocks(low_pass(count) @ blocks @ low_pass(count).T)
+    part = 7 if count > 1 else 0
+    samples = samples[: (rows * count + part) // 8, : (columns * count + part) // 8]
+    return samples.round(9)  # ties are ties
+
+
+def reduced(crafted, height, width, divisor):
+    """The components of a jpeg_blocks.Crafted side by side."""
+    factors = crafted.factors
+    part = divisor - 1 if divisor < 8 else 0
+    height, width = (height + part) // divisor, (width + part) // divisor
+    images, doubts = [], []
+    for i, (h, v) in enumerate(factors):
+        count = samples_per_block(factors, i, divisor)
+        samples = reduce_plane(crafted.planes[i], crafted.coefficients[i], count)
+        ratio = tuple((np.max(factors, 0) * 8 // (np.array((h, v)) * count * divisor)).tolist())
+        from_tie = np.abs(samples % 1 - 0.5)
+        doubtful = (from_tie > 0) & (from_tie < INEXACT)  # might be rounded the other way, too
+        for values, to in ((to_pixels(samples), images), (doubtful, doubts)):
+            spread = upsample(values, ratio, height, width)
+            to.append(np.pad(spread, ((0, height - spread.shape[0]), (0, width - spread.shape[1])), "edge"))
+    return Reduced(np.stack(images, 2), np.stack(doubts, 2), divisor)
+
+
+def resize_reduced(source, shape, size, *, resample_name="bilinear", fit="stretch", crop=None):
+    """(RGB that is not rounded, by how much it may be off), of a file of this shape."""
+    top, left, height, width = crop or (0, 0, *shape)
+    box = cover_box(height, width, size) if fit == "cover" else (0, 0, height, width)
+    d = source.divisor
+    low = top // d, left // d
+    high = jpeg_blocks.ceil_div(top + height, d), jpeg_blocks.ceil_div(left + width, d)
+    seen = slice(low[0], high[0]), slice(low[1], high[1])
+    box = [(edge + add) / d - less for edge, add, less in zip(box, (top, left) * 2, low * 2, strict=True)]
+    image = to_rgb(resample(source.image[seen], size, resample_name, box))
+    return image, to_rgb_most(resample(source.doubt[seen], size, resample_name, box, np.abs))
 
 
 # ---- geometry ----------------------------------------------------------------------------------
@@ -215,11 +311,16 @@ def rgb_sample(data):
     return Sample(data, jpegs.rgb_pillow(data).astype(float), "RGB")
 
 
-def crafted_sample(height, width, factors, seed=0):
-    """A file of any sampling factors."""
+def craft(height, width, factors, seed=0, **options):
+    """A jpeg_blocks.Crafted of any sampling factors, whose pattern goes on beyond the edges."""
     sizes = [jpeg_blocks.coded_size(height, width, factors, i) for i in range(len(factors))]
     coded = [jpegs.pixels(*size, 1, seed=seed + 7 * i)[:, :, 0] for i, size in enumerate(sizes)]
-    crafted = jpeg_blocks.craft(coded, height, width, factors)
+    return jpeg_blocks.craft(coded, height, width, factors, **options)
+
+
+def crafted_sample(height, width, factors, seed=0):
+    """A file of any sampling factors."""
+    crafted = craft(height, width, factors, seed)
     image = assemble(crafted.planes, factors, height, width)
     return Sample(crafted.data, image, "YCbCr")
 
@@ -256,6 +357,14 @@ def expected(
 def psnr(actual, expected):
     error = np.mean((np.asarray(actual, float) - np.asarray(expected, float)) ** 2)
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+
+
+def assert_closer(actual, expected, doubt, about=""):
+    """No more from a reference that is not rounded than a result has to be, given how far off samples may be."""
+    away = np.abs(actual - np.clip(expected, 0, 255)) - doubt
+    assert away.max() <= AWAY_MOST, (
+        f"{about}: {away.max()} away at {np.unravel_index(away.argmax(), away.shape)}"
+    )
 
 
 def assert_close(actual, expected, about=""):
