@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "fastimg" / "_core"
 FOLDER = ROOT / "tests" / "kernels"
-SOURCES = [CORE / name for name in ("kernels.c", "cpu.c", "pixels.c")]
+SOURCES = [CORE / name for name in ("kernels.c", "cpu.c", "pixels.c", "idct.c")]
 COMPILER = shlex.split(os.environ.get("CC", "")) or ["cc"]
 SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 
@@ -33,6 +33,7 @@ PROGRAMS = {
         ("resample_rows", "resample_near", "resample_across", "round_levels", "ycc_to_rgb"),
         (),
     ),
+    "test_idct_kernels": (("idct_4",), ("low_pass", "edges")),
 }
 ORIENTATIONS = range(1, 9)
 
@@ -72,7 +73,8 @@ def check_kernels(folder, name, kernels, *flags, compiler=COMPILER, launcher=())
         assert verdicts.pop((each, "c")) == "equals its definition"
     if kernels != "c":
         # Some must have been tried, or the table is not what it says it is.
-        assert [verdicts.pop((each, kernels)) for each in tested].count("equals c") >= 4
+        found = [verdicts.pop((each, kernels)) for each in tested]
+        assert found.count("equals c") >= min(4, len(tested))
     assert not verdicts
 
 
