@@ -259,18 +259,14 @@ def grey_turbo(data):
     return _turbo_decode(data, turbojpeg.TJPF_GRAY, 1)
 
 
-def turbo_planes(data, divisor=1):
-    """The samples of Y, Cb and Cr, each uint8 (rows, columns), with some padding; DCT-scaled by 1 / divisor."""
-    return _turbo.decode_to_yuv_planes(data, scaling_factor=(1, divisor))
+def turbo_planes(data):
+    """The samples of Y, Cb and Cr, each uint8 (rows, columns), with some padding."""
+    return _turbo.decode_to_yuv_planes(data)
 
 
 def rgb_turbo_scaled(data, divisor):
     """DCT-scaled by 1 / divisor; a rest of pixels at the edge counts as a whole one."""
     return _turbo.decode(data, turbojpeg.TJPF_RGB, scaling_factor=(1, divisor))
-
-
-def grey_turbo_scaled(data, divisor):
-    return _turbo.decode(data, turbojpeg.TJPF_GRAY, scaling_factor=(1, divisor))
 
 
 def orientation_of(data):

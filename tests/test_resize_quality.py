@@ -113,10 +113,10 @@ def test_reducing_is_no_worse_than_pillows_draft(photos, name):
             ).all()
             assert ours.pop() >= 40 and theirs.pop()
         assert np.abs(alignment(actual, reference)).max() < 0.02
-    assert np.mean(ours) >= np.mean(theirs)
-    assert min(ours) >= min(theirs)
-    # The photos one by one: a decibel worse is something that is wrong, not a different rounding.
-    assert np.min(np.subtract(ours, theirs)) > -1
+    assert np.mean(ours) >= max(50, np.mean(theirs))
+    assert min(ours) >= max(45, min(theirs))
+    # The photos one by one: half a decibel worse is something that is wrong, not a different rounding.
+    assert np.min(np.subtract(ours, theirs)) > -0.5
 
 
 def test_reducing_is_the_default(photos):
