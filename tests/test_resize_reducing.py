@@ -279,6 +279,15 @@ def test_padding_never_leaks_through_scaling(kind, shape):
                         assert_same(*[resized(data, target, gap, **options) for data in turned])
 
 
+@pytest.mark.parametrize("kind", GARBAGE_FACTORS)
+def test_padding_never_leaks_into_the_only_sample(kind):
+    # At a divisor of 8, none of some components' samples is whole.
+    for shape in ((9, 12), (12, 9), (26, 9), (9, 31), (20, 20)):
+        pair = garbage_pair(shape, GARBAGE_FACTORS[kind])
+        for target in ((1, 1), (1, 2), (2, 1), (2, 2)):
+            assert_same(*[resized(data, target, 1.0) for data in pair])
+
+
 @pytest.mark.parametrize(
     "factors", [FACTORS["4:2:0"], FACTORS["4:2:2"], FACTORS["4:1:1"], FACTORS["4:4:4"]], ids=str
 )
