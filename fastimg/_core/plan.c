@@ -47,13 +47,32 @@ static bool is_whole(double v) {
     return v == floor(v);
 }
 
-/* How far the inverse DCT may reduce: by 8, 4, 2 or not at all; not where pixels are needed before they are resampled. */
+/* Whether every component has a block that is all of the image. */
+static bool has_whole_blocks(const fi_header *header) {
+    uint32_t max_h = 1, max_v = 1;
+
+    for (unsigned c = 0; c < header->components; c++) {
+        if (header->h_samp[c] > max_h) max_h = header->h_samp[c];
+        if (header->v_samp[c] > max_v) max_v = header->v_samp[c];
+    }
+    for (unsigned c = 0; c < header->components; c++) {
+        /* At least eight samples, the last of which may stand for fewer pixels. */
+        if ((uint64_t)header->width * header->h_samp[c] <= (uint64_t)7 * max_h) return false;
+        if ((uint64_t)header->height * header->v_samp[c] <= (uint64_t)7 * max_v) return false;
+    }
+    return true;
+}
+
+/*
+ * How far the inverse DCT may reduce: by 8, 4, 2 or not at all. Not where pixels are needed before they are resampled; and
+ * not by 8 where a component's only samples would be means that take in the encoder's padding.
+ */
 static uint32_t choose_reduction(const fi_plan *plan, const fi_header *header, const fi_options *options,
                                  const rectangle *box) {
     const bool planes = header->color == FI_GRAYSCALE || header->color == FI_YCBCR ||
                         (header->color == FI_RGB && options->mode != FI_MODE_L);
     const double gap = options->reducing_gap;
-    uint32_t reduce = planes && gap > 0 ? 8 : 1;
+    uint32_t reduce = !planes || gap == 0 ? 1 : has_whole_blocks(header) ? 8 : 4;
     while (reduce > 1 &&
            (box->height < gap * plan->place_height * reduce || box->width < gap * plan->place_width * reduce)) {
         reduce /= 2;

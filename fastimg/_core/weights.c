@@ -126,7 +126,7 @@ static double weigh(const fi_axis *axis, const sight *s, double scale, double *s
         const uint32_t owner = v / axis->ratio, k = owner <= s->first ? 0 : owner - s->first;
         const uint32_t near = k < most ? k : most;
         total += w;
-        if (!axis->smooth) {
+        if (!axis->smooth || k > most) { /* behind the last sample there is none to interpolate with */
             sums[near] += w;
             continue;
         }
