@@ -273,7 +273,8 @@ int main(int argc, char **argv) {
     quantisation = guarded_new((READ + VECTOR) * sizeof(uint16_t));
     new_dests(MOST_COLUMN + SIDE + VECTOR);
     catch_faults();
-    fi_kernels_init(true);
+    fi_cpu_init(true);
+    fi_kernels_init();
     fill_tables();
 
     for_all_versions(try_version);
