@@ -22,6 +22,7 @@ from jpegs import assert_same
 
 import fastimg
 from fastimg import FileRange, archive_members
+from fastimg.archives import open_regular
 
 IMAGES = {f"train/{kind}/{i}.jpg": jpegs.jpeg(24, 31, seed=i) for i, kind in enumerate(("cat", "dog", "cat"))}
 EXPECTED = np.stack([jpegs.reference(data) for data in IMAGES.values()])
@@ -97,7 +98,9 @@ def test_hidden_members_are_left_out_as_by_find_images(tmp_path, kind):
     path = make_archive(tmp_path / f"a.{kind}", dict.fromkeys(names, b"data"))
     members = [member.name for member in archive_members(path)]
     assert members == ["a.jpg", "./f.jpg", "c/g.jpg"]
-    shutil.unpack_archive(path, tmp_path / "out")
+    for name in names:
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).touch()
     found = [os.path.relpath(image, tmp_path / "out") for image in fastimg.find_images(tmp_path / "out")]
     assert sorted(found) == sorted(os.path.normpath(name) for name in members)
 
@@ -453,6 +456,13 @@ def test_missing_and_special_files(tmp_path):
         with pytest.raises(OSError, match="expected a regular file, found a FIFO") as caught:
             call(tmp_path / "fifo")  # and it does not wait for a writer
         assert (caught.value.errno, caught.value.filename) == (errno.EINVAL, str(tmp_path / "fifo"))
+
+
+def test_a_disk_that_fails_meanwhile(archive):
+    with pytest.raises(OSError) as caught, open_regular(archive):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, archive)
+    assert archive in str(caught.value)
 
 
 @pytest.mark.parametrize("bad", [None, 5, b"a.tar", ["a.tar"]], ids=repr)
