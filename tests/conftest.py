@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import sys
+import threading
 from typing import NamedTuple
 
 import hypothesis
@@ -86,6 +87,14 @@ def sigint():
     old = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, old)
+
+
+@pytest.fixture
+def threads():
+    """The test begins and ends with the same threads."""
+    before = set(threading.enumerate())
+    yield before
+    assert set(threading.enumerate()) == before
 
 
 @pytest.fixture
