@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures that several test files share; the files themselves are made by `jpegs`."""
 
+import gc
 import os
 import pathlib
 import signal
@@ -92,6 +93,7 @@ def sigint():
 @pytest.fixture
 def threads():
     """The test begins and ends with the same threads."""
+    gc.collect()  # what a failed test left behind is not this one's
     before = set(threading.enumerate())
     yield before
     assert set(threading.enumerate()) == before

@@ -158,6 +158,15 @@ def test_a_sampler_that_counts_from_the_end(batch, prefetch):
         assert_same(x, np.stack([batch.images[i] for i in expected]))
 
 
+@pytest.mark.parametrize("reuse_buffers", [False, True])
+def test_masked_arrays_keep_their_masks(reuse_buffers):
+    array = np.ma.array(np.arange(6), mask=[1, 0, 0, 1, 0, 1])
+    for start, (part,) in enumerate(ArrayDataSource([array]).batch_iterator(2, reuse_buffers=reuse_buffers)):
+        expected = array[2 * start : 2 * start + 2]
+        assert type(part) is type(expected)
+        assert part.tolist() == expected.tolist()
+
+
 def test_lists_are_fresh(mixed, prefetch):
     source = ArrayDataSource([fastimg.NonUniformImageFileAccessor(mixed.paths)], repeats=2)
     kept = [images for (images,) in source.batch_iterator(4, prefetch=prefetch, reuse_buffers=True)]

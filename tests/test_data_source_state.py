@@ -292,6 +292,27 @@ def test_states_with_something_wrong(shuffle, wrong):
             list(load({**state, key: wrong}, KINDS[shuffle]()))
 
 
+@pytest.mark.parametrize("wrong", ["x", -1, [], {}, 1.5, "missing"])
+@pytest.mark.parametrize("shuffle", KINDS)
+def test_orders_with_something_wrong(shuffle, wrong):
+    state = saved(KINDS[shuffle]())
+    for key, value in state.items():
+        for inner in value if isinstance(value, dict) else ():
+            if value[inner] is None and wrong != "missing":
+                continue
+            broken = {**value, inner: wrong}
+            if wrong == "missing":
+                del broken[inner]
+            with pytest.raises((ValueError, TypeError)):
+                list(load({**state, key: broken}, KINDS[shuffle]()))
+
+
+def test_more_batches_than_there_are():
+    state = saved()
+    with pytest.raises(ValueError, match=r"batches.*5"):
+        load({**state, "batches": 5})
+
+
 def test_another_version():
     state = saved()
     with pytest.raises(ValueError, match=r"version.*99"):
