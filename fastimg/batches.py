@@ -24,8 +24,8 @@ EXIT_SECONDS = 1.0
 class Slot:
     """One batch, from its indices to what the caller gets."""
 
-    def __init__(self, indices: Indices) -> None:
-        self.indices = indices
+    def __init__(self) -> None:
+        self.indices: Indices | None = None
         self.buffers: Any = None
         self.result: Any = None
         self.error: BaseException | None = None
@@ -75,6 +75,7 @@ class Maker:
         """The first half, on all threads."""
         if self.new_buffers:
             slot.buffers = self._buffers.popleft()
+        assert slot.indices is not None
         slot.result = self.read(slot.indices, slot.buffers, self.num_threads, self.cancellation)
 
     def map(self, slot: Slot) -> None:
@@ -187,6 +188,7 @@ class BatchIterator(Iterator[Any]):
         self._maker: Maker | None = None
         self._crew: Crew | None = None
         self._slots: deque[Slot] = deque()
+        self._drawn = False  # whether there are no more indices
         self._held: Slot | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -219,12 +221,12 @@ class BatchIterator(Iterator[Any]):
         if not self._slots:
             raise StopIteration
         slot = self._slots.popleft()
-        if self._crew:
-            if not self._crew.wait(slot):
-                raise StopIteration  # closed by another thread
-        else:
-            self._maker.decode(slot)
-            self._maker.map(slot)
+        if slot.error is None and not self._wait(slot):
+            raise StopIteration  # closed by another thread
+        if isinstance(slot.error, StopIteration):
+            raise RuntimeError(
+                "what makes a batch raised StopIteration"
+            ) from slot.error  # as a generator does
         if slot.error is not None:
             raise slot.error
         result, slot.result = slot.result, None
@@ -236,14 +238,28 @@ class BatchIterator(Iterator[Any]):
         self._epoch.given += 1
         return result
 
+    def _wait(self, slot: Slot) -> bool:
+        if self._crew:
+            return self._crew.wait(slot)
+        assert self._maker is not None
+        try:
+            self._maker.decode(slot)
+            self._maker.map(slot)
+        except Exception as error:
+            slot.error = error
+        return True
+
     def _fill(self, count: int) -> None:
-        while len(self._slots) < count:
-            indices = self._epoch.next_indices()
-            if indices is None:
-                return
-            slot = Slot(indices)
-            self._slots.append(slot)
-            if self._crew:
+        while len(self._slots) < count and not self._drawn:
+            slot = Slot()
+            try:
+                slot.indices = self._epoch.next_indices()
+            except Exception as error:
+                slot.error = error
+            self._drawn = slot.indices is None
+            if slot.indices is not None or slot.error is not None:
+                self._slots.append(slot)
+            if self._crew and slot.error is None and slot.indices is not None:
                 self._crew.submit(slot)
 
     def __len__(self) -> int:
@@ -270,8 +286,10 @@ class BatchIterator(Iterator[Any]):
 
     def close(self) -> None:
         """Ends the threads: a decode under way is cancelled, a function of the caller's is waited for."""
+        if self._pid != os.getpid():
+            return  # the threads stayed behind, and with them, perhaps, the lock
         crew = self._crew
-        if crew and self._pid == os.getpid():
+        if crew:
             crew.stop()  # first, as `next` may be waiting in another thread
         with self._lock:
             self._close()

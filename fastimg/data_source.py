@@ -82,7 +82,7 @@ class ArrayDataSource:
         if indices is not None:
             self._samples = resolve_many(np.asarray(indices), self._length)
         self._repeats = _repeats(repeats)
-        self._sampler = sampler
+        self._sampler = _check_sampler(sampler)
         if sampler is not None and (indices is not None or repeats != 1):
             raise ValueError("a sampler draws the indices: give neither indices nor repeats with it")
         self._include_indices = bool(include_indices)
@@ -116,9 +116,12 @@ class ArrayDataSource:
         return count
 
     def num_samples(self, **_: Any) -> int | float:
-        """The number of samples in an epoch: an int, or infinity. Arguments are ignored, as BatchUp passes some."""
+        """The number of samples in an epoch: an int, or infinity, also if a sampler does not say.
+
+        Arguments are ignored: BatchUp passes some.
+        """
         if self._sampler is not None:
-            count = self._sampler.num_indices_generated()
+            count = getattr(self._sampler, "num_indices_generated", lambda: None)()
             return math.inf if count is None or count == math.inf else int(count)
         return math.inf if self._repeats < 0 else len(self._samples) * self._repeats
 
@@ -227,6 +230,7 @@ class ArrayDataSource:
         epoch = _Epoch(self, batch_size, shuffle, bool(drop_last), self._next_epoch)
         if loaded is not None:
             epoch.load(loaded)
+            self._seed = loaded["seed"]
         self._next_epoch = epoch.number + 1
         self._last = epoch
 
@@ -322,7 +326,7 @@ class _Epoch:
     def _draw(self) -> Iterator[Indices]:
         source, rng = self._source, self._order.rng
         if source._sampler is not None:
-            return sampled_batches(source._sampler, self._batch_size, rng, self._drop_last)
+            return sampled_batches(source._sampler, self._batch_size, rng, self._drop_last, source._length)
         return index_batches(source._samples, source._repeats, self._batch_size, rng, self._drop_last)
 
     def batches_left(self) -> int:
@@ -351,6 +355,9 @@ class _Epoch:
             return
         if state["batch_size"] != self._batch_size:
             raise ValueError(f"the state is of batch_size={state['batch_size']}, found {self._batch_size}")
+        left = self.batches_left() if _count(self._source) is not None else math.inf
+        if state["batches"] > left:
+            raise ValueError(f"the state's batches must be at most {left}, found {state['batches']}")
         self._order.restore(state["shuffle"])
         self.given = self._skip = state["batches"]
 
@@ -368,7 +375,7 @@ class _Read:
     ) -> tuple[Any, ...]:
         outs = buffers or (None,) * len(self.arrays)
         batch = [
-            self._one(array, indices, None if out is None else out[: len(indices)], cancellation)
+            self._one(array, indices, _part(out, len(indices)), cancellation)
             for array, out in zip(self.arrays, outs, strict=True)
         ]
         return (indices, *batch) if self.include_indices else tuple(batch)
@@ -379,6 +386,11 @@ class _Read:
         if out is None:
             return array[indices]
         return np.take(array, indices, axis=0, out=out, mode="clip")  # "raise" would need a buffer
+
+
+def _part(out: Any, count: int) -> Any:
+    """As much of a buffer as a batch needs; None if a sampler gave more than it was asked for."""
+    return None if out is None or len(out) < count else out[:count]
 
 
 class _Buffers:
@@ -393,7 +405,7 @@ class _Buffers:
 
     def _one(self, array: Any) -> Any:
         ours = hasattr(array, "_read") and array.ndim > 1
-        if not ours and not isinstance(array, np.ndarray):
+        if not ours and type(array) not in (np.ndarray, np.memmap):
             return None
         return np.empty((self.batch_size, *array.shape[1:]), array.dtype)
 
@@ -419,6 +431,13 @@ def _integer(name: str, value: Any, least: int) -> int:
     if value < least:
         raise ValueError(f"{name} must be at least {least}, found {value}")
     return int(value)
+
+
+def _check_sampler(sampler: Any) -> Any:
+    for name in ("in_order_indices_batch_iterator", "shuffled_indices_batch_iterator"):
+        if sampler is not None and not callable(getattr(sampler, name, None)):
+            raise TypeError(f"sampler must have a method {name}, found {type(sampler).__name__}")
+    return sampler
 
 
 def _repeats(value: Any) -> int:
@@ -448,5 +467,11 @@ def _check_state(state: Any, source: ArrayDataSource) -> None:
     missing = {"epoch", "seed", "samples", "batch_size", "batches", "shuffle"} - state.keys()
     if missing:
         raise ValueError(f"the state has no {', '.join(sorted(missing))}")
+    for name in ("epoch", "seed", "batches"):
+        _integer(f"the state's {name}", state[name], 0)
+    if state["batch_size"] is not None:
+        _integer("the state's batch_size", state["batch_size"], 1)
+    elif state["batches"] or state["shuffle"] is not None:
+        raise ValueError("the state's batch_size must be an integer once an epoch has begun, found None")
     if state["samples"] != _count(source):
         raise ValueError(f"the state is of {state['samples']} samples, found {_count(source)}")

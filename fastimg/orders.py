@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastimg.indexing import Indices
+from fastimg.indexing import Indices, resolve_many
 
 Rng: TypeAlias = "np.random.RandomState | np.random.Generator"
 Shuffle: TypeAlias = "bool | int | np.random.RandomState | np.random.Generator | None"
@@ -63,20 +63,22 @@ class Order:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Sets a random number generator of the caller's to the state that it had."""
+        if not isinstance(state, dict) or not {"kind", "seed", "rng"} <= state.keys():
+            raise ValueError(f"the state's shuffle must be a dict with kind, seed and rng, found {state!r}")
         if state["kind"] != self.kind:
             raise ValueError(f"the state is of shuffle={state['kind']}, found shuffle={self.kind}")
         if state["seed"] != self.seed:
             raise ValueError(f"the state is of shuffle={state['seed']}, found shuffle={self.seed}")
-        if state["rng"] is None:
+        if self.rng is None or self.seed is not None:
             return
-        name = state["rng"].get("bit_generator")
-        found = self.rng.bit_generator if isinstance(self.rng, np.random.Generator) else None
-        if found is not None and type(found).__name__ != name:
-            raise ValueError(f"the state is of a {name}, found a {type(found).__name__}")
-        if found is not None:
-            found.state = _arrays(state["rng"])
-        elif isinstance(self.rng, np.random.RandomState):
-            self.rng.set_state(_arrays(state["rng"]))
+        try:
+            if isinstance(self.rng, np.random.Generator):
+                self.rng.bit_generator.state = _arrays(state["rng"])
+            else:
+                self.rng.set_state(_arrays(state["rng"]))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            name = state["rng"].get("bit_generator") if isinstance(state["rng"], dict) else state["rng"]
+            raise ValueError(f"the state's rng, {name!r}, is none that shuffle can take: {error}") from None
 
 
 def _plain(value: Any) -> Any:
@@ -110,8 +112,10 @@ def index_batches(
         yield rest
 
 
-def sampled_batches(sampler: Any, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:
-    """Batches as a sampler of BatchUp's kind draws them."""
+def sampled_batches(
+    sampler: Any, batch_size: int, rng: Rng | None, drop_last: bool, length: int
+) -> Iterator[Indices]:
+    """Batches as a sampler of BatchUp's kind draws them from `length` samples."""
     batches: Iterator[npt.NDArray[Any]] = (
         sampler.in_order_indices_batch_iterator(batch_size)
         if rng is None
@@ -119,4 +123,4 @@ def sampled_batches(sampler: Any, batch_size: int, rng: Rng | None, drop_last: b
     )
     for indices in batches:
         if len(indices) == batch_size or not drop_last:
-            yield np.asarray(indices, np.int64)
+            yield resolve_many(np.asarray(indices), length)
