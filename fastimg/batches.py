@@ -97,15 +97,22 @@ class Crew:
         self.stopped = False
         self.decoding = threading.Semaphore(min(count, 1 + maker.num_threads // CPUS_PER_BATCH))
         self.pid = os.getpid()
-        self.locks = [threading.Lock() for _ in range(count)]
-        self.threads = [
-            threading.Thread(target=self._work, args=(lock,), name="fastimg-batches", daemon=True)
-            for lock in self.locks
-        ]
+        self.threads: list[tuple[threading.Thread, threading.Lock]] = []
         _crews.add(self)
-        for lock, thread in zip(self.locks, self.threads, strict=True):
-            lock.acquire()
+        for _ in range(count):
+            self._start()
+
+    def _start(self) -> None:
+        lock = threading.Lock()
+        lock.acquire()
+        thread = threading.Thread(target=self._work, args=(lock,), name="fastimg-batches", daemon=True)
+        try:
             thread.start()
+        except RuntimeError:
+            if not self.threads:
+                raise  # else those will do that the system gives
+        else:
+            self.threads.append((thread, lock))
 
     def submit(self, slot: Slot) -> None:
         """Puts a slot behind the others."""
@@ -127,9 +134,9 @@ class Crew:
             self.stopped = True
             self.waiting.clear()
             self.changed.notify_all()
-        if threading.current_thread() in self.threads:
+        if any(thread is threading.current_thread() for thread, _ in self.threads):
             return  # the garbage collector struck in one of them
-        for lock, thread in zip(self.locks, self.threads, strict=True):
+        for thread, lock in self.threads:
             if lock.acquire(timeout=seconds):  # a signal does no harm to it, as it may to join
                 lock.release()
                 thread.join()
