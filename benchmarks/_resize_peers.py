@@ -2,7 +2,8 @@
 """The contestants that decode and shrink, each on the best route that its API offers to a (3, H, W) array.
 
 What the routes have in common is in ``_peers``. Here ``read_into(path, out)`` fills `out`, one image's rows
-of the caller's array, with the whole image at `out`'s height and width, and ``load`` does so for many.
+of the caller's array, with the whole image at `out`'s height and width, and ``load`` does so for many. Where there
+is ``crop_into(path, box, out)`` it fills `out` with the part (top, left, height, width) of the image.
 """
 
 from __future__ import annotations
@@ -52,7 +53,6 @@ class OpenCVArea(Resizing, OpenCV):
         bgr_into(self._cv2, self.bgr(path, out), out, self._scratch(out), self._interpolation)
 
     def crop_into(self, path: str, box: np.ndarray, out: np.ndarray) -> None:
-        """Fill `out` with the part (top, left, height, width) of the image."""
         top, left, height, width = box
         image = self._cv2.imread(path)[top : top + height, left : left + width]
         bgr_into(self._cv2, image, out, self._scratch(out), self._interpolation)
@@ -105,17 +105,39 @@ class SimpleJpegArea(Resizing, SimpleJpeg):
     def read_into(self, path: str, out: np.ndarray) -> None:
         with open(path, "rb") as file:
             data = file.read()
-        bgr_into(self._cv2, self._bgr(data, out), out, self._scratch(out), self._cv2.INTER_AREA)
+        bgr_into(self._cv2, self._bgr(data, out.shape[1:]), out, self._scratch(out), self._cv2.INTER_AREA)
 
-    def _bgr(self, data: bytes, out: np.ndarray) -> np.ndarray:
-        """Return the image at the smallest size that is enough, in memory of this thread that is reused."""
-        size = {"min_height": out.shape[1], "min_width": out.shape[2]}
+    def crop_into(self, path: str, box: np.ndarray, out: np.ndarray) -> None:
+        with open(path, "rb") as file:
+            data = file.read()
+        top, left, height, width = box.tolist()
+        full_height, full_width, *_ = self._header(data)
+        # The whole image as large as it takes for the box to be no smaller than `out`.
+        wanted = (-(-full_height * out.shape[1] // height), -(-full_width * out.shape[2] // width))
+        small = self._bgr(data, wanted if wanted < (full_height, full_width) else (0, 0))
+        y, x = small.shape[0] / full_height, small.shape[1] / full_width
+        rows = slice(round(top * y), round((top + height) * y))
+        columns = slice(round(left * x), round((left + width) * x))
+        bgr_into(self._cv2, small[rows, columns], out, self._scratch(out), self._cv2.INTER_AREA)
+
+    def _bgr(self, data: bytes, least: tuple[int, int]) -> np.ndarray:
+        """Return the image at the smallest size that is enough, in memory of this thread that is reused.
+
+        `least` is its least height and width; 0 stands for the full one.
+        """
+        size = {"min_height": least[0], "min_width": least[1]}
         try:
             return self._decode(data, colorspace="BGR", buffer=self._local.room, **size)
         except (AttributeError, ValueError):  # no room yet, or too little; seldom, so it costs nothing
             height, width, *_ = self._header(data, **size)
             self._local.room = np.zeros(height * width * 3, np.uint8)
             return self._decode(data, colorspace="BGR", buffer=self._local.room, **size)
+
+
+def corners(box: np.ndarray) -> tuple[float, float, float, float]:
+    """Return (top, left, height, width) as Pillow has it: (left, top, right, bottom)."""
+    top, left, height, width = box.tolist()
+    return left, top, left + width, top + height
 
 
 class PillowFull(Resizing, Pillow):
@@ -133,6 +155,11 @@ class PillowFull(Resizing, Pillow):
         with self._open(path) as image:
             self._store(image.resize((width, height), self._filter), out)
 
+    def crop_into(self, path: str, box: np.ndarray, out: np.ndarray) -> None:
+        _, height, width = out.shape
+        with self._open(path) as image:
+            self._store(image.resize((width, height), self._filter, box=corners(box)), out)
+
     def _store(self, image: Any, out: np.ndarray) -> None:
         np.copyto(out, np.asarray(image if image.mode == "RGB" else image.convert("RGB")).transpose(2, 0, 1))
 
@@ -149,6 +176,17 @@ class PillowDraft(PillowFull):
             small = image.resize((width, height), self._filter, box=box, reducing_gap=2.0)
             self._store(small, out)
 
+    def crop_into(self, path: str, box: np.ndarray, out: np.ndarray) -> None:
+        _, height, width = out.shape
+        with self._open(path) as image:
+            full = image.size
+            # The size of the whole image at which the box has twice the size of `out`.
+            image.draft(None, (2 * full[0] * width // int(box[3]), 2 * full[1] * height // int(box[2])))
+            x, y = image.width / full[0], image.height / full[1]
+            left, top, right, bottom = corners(box)
+            part = (left * x, top * y, right * x, bottom * y)
+            self._store(image.resize((width, height), self._filter, box=part, reducing_gap=2.0), out)
+
 
 class TorchvisionResize(Resizing, Torchvision):
     name = "torchvision"
@@ -156,12 +194,19 @@ class TorchvisionResize(Resizing, Torchvision):
 
     def __init__(self) -> None:
         super().__init__()
-        self._resize = importlib.import_module("torchvision.transforms.v2.functional").resize
+        functional = importlib.import_module("torchvision.transforms.v2.functional")
+        self._resize, self._resized_crop = functional.resize, functional.resized_crop
 
     def read_into(self, path: str, out: np.ndarray) -> None:
+        self._torch.from_numpy(out).copy_(self.shrunk(path, out.shape[1:]))
+
+    def shrunk(self, path: str, size: Sequence[int], box: np.ndarray | None = None) -> Any:
+        """Return the image, or its part (top, left, height, width), as a fresh tensor (3, height, width)."""
         with open(path, "rb") as file:
             image = self._tensor(file.read())
-        self._torch.from_numpy(out).copy_(self._resize(image, list(out.shape[1:]), antialias=True))
+        if box is None:
+            return self._resize(image, list(size), antialias=True)
+        return self._resized_crop(image, *box.tolist(), list(size), antialias=True)
 
 
 class Spdl(Resizing):
