@@ -5,6 +5,7 @@
 >>> data = fastimg.load(fastimg.find_images("photos"), size=256)
 """
 
+from fastimg import data_source
 from fastimg.accessors import ImageFileAccessor, NonUniformImageFileAccessor
 from fastimg.build import build_info
 from fastimg.crops import random_crops
@@ -33,6 +34,7 @@ __all__ = [
     "TruncatedJpegError",
     "UnsupportedJpegError",
     "build_info",
+    "data_source",
     "decode",
     "find_images",
     "load",

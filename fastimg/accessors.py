@@ -16,7 +16,7 @@ from fastimg.indexing import Index, Indices, resolve
 from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, make_options
 from fastimg.sources import Source, SourceList
 from fastimg.task import OnError, Task, check_on_error
-from fastimg.threads import check_num_threads
+from fastimg.threads import Cancellation, check_num_threads
 
 
 class _Accessor:
@@ -75,7 +75,7 @@ class _Accessor:
         if isinstance(chosen, int):
             image = self._load_one(chosen)
             return image[rest] if rest else image
-        images = self._load_many(chosen)
+        images = self._read(chosen)
         return self._index_rest(images, rest) if rest else images
 
     def __getitems__(self, indices: Any) -> Any:
@@ -118,15 +118,24 @@ class _Accessor:
     def dtype(self) -> np.dtype[Any]:
         raise NotImplementedError
 
-    def _task(self, indices: Indices) -> Task:
+    def _task(
+        self, indices: Indices, num_threads: int | None = None, cancellation: Cancellation | None = None
+    ) -> Task:
         return Task(
-            self._sources, indices, self._options, self._crop, self._flip, self._num_threads, self._on_error
-        )
+            self._sources, indices, self._options, self._crop, self._flip, num_threads or self._num_threads,
+            self._on_error, cancellation=cancellation,
+        )  # fmt: skip
 
     def _load_one(self, index: int) -> Any:
-        return self._load_many(np.array([index], np.int64))[0]
+        return self._read(np.array([index], np.int64))[0]
 
-    def _load_many(self, indices: Indices) -> Any:
+    def _read(
+        self,
+        indices: Indices,
+        out: Any = None,
+        num_threads: int | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Any:
         raise NotImplementedError
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
@@ -205,8 +214,14 @@ class ImageFileAccessor(_Accessor):
         except (JpegError, OSError):
             return None  # the first image is nobody's concern who asks for others
 
-    def _load_many(self, indices: Indices) -> Any:
-        return self._task(indices).load(size=self._size_if_known())
+    def _read(
+        self,
+        indices: Indices,
+        out: Any = None,
+        num_threads: int | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Any:
+        return self._task(indices, num_threads, cancellation).load(out, self._size_if_known())
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         return images[(slice(None), *rest)]
@@ -234,7 +249,7 @@ class ImageFileAccessor(_Accessor):
         chosen = resolve(indices, len(self))
         if isinstance(chosen, int):
             raise TypeError("indices must choose a batch, found an int; use a list of one")
-        return self._task(chosen).load(out, self._size_if_known())
+        return self._read(chosen, out)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """All images, decoded. `copy=False` is a ValueError: there is no array yet that could be shared."""
@@ -281,8 +296,14 @@ class NonUniformImageFileAccessor(_Accessor):
         """dtype('O'): an entry is an array."""
         return np.dtype(object)
 
-    def _load_many(self, indices: Indices) -> Any:
-        return self._task(indices).load_list()
+    def _read(
+        self,
+        indices: Indices,
+        out: Any = None,
+        num_threads: int | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Any:
+        return self._task(indices, num_threads, cancellation).load_list(out)
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         return [image[rest] for image in images]
@@ -310,7 +331,8 @@ class NonUniformImageFileAccessor(_Accessor):
         chosen = resolve(indices, len(self))
         if isinstance(chosen, int):
             raise TypeError("indices must choose a batch, found an int; use a list of one")
-        return self._task(chosen).load_list(out)
+        images: list[Any] = self._read(chosen, out)
+        return images
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """A 1-D object array of all images, decoded. `copy=False` is a ValueError."""

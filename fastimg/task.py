@@ -14,7 +14,7 @@ from fastimg import _decode
 from fastimg.crops import Boxes, Crop
 from fastimg.errors import Failure, describe, make_error, portable
 from fastimg.sources import SourceList
-from fastimg.threads import Progress, run_batch
+from fastimg.threads import Cancellation, Progress, run_batch
 
 OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
 
@@ -46,6 +46,8 @@ class Task:
         Checked already, as is all before.
     originals : sequence, optional
         The sources as the caller gave them, for errors to carry.
+    cancellation : Cancellation, optional
+        Of another thread's. What is decoded after it is unspecified.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Task:
         on_error: OnError,
         progress: Progress = False,
         originals: Sequence[Any] | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
         self.indices = indices
         self.options = options
@@ -66,6 +69,7 @@ class Task:
         self.num_threads = num_threads
         self.on_error = on_error
         self.progress = progress
+        self.cancellation = cancellation or Cancellation()
         self.originals: Any = sources if originals is None else originals
         self.batch = _decode.Batch(sources, indices, options, crop, flip, on_error == "raise")
 
@@ -95,7 +99,7 @@ class Task:
         elif self.crop is not None and self.on_error == "raise":
             sizes[:] = np.asarray(self.crop)[..., 2:]
         elif len(sizes):
-            run_batch(self.batch, self.num_threads)
+            self._run()
             failures = self.batch.failures()
             if failures and self.on_error == "raise":
                 self._raise_lowest(failures[0])
@@ -142,10 +146,17 @@ class Task:
         batch = self.batch
         batch.set_output(out, shape)
         if len(batch):
-            run_batch(batch, self.num_threads, self.progress)
+            self._run(self.progress)
         elif callable(self.progress):
             self.progress(0, 0)
         self._settle(batch.failures())
+
+    def _run(self, progress: Progress = False) -> None:
+        self.cancellation.add(self.batch)
+        try:
+            run_batch(self.batch, self.num_threads, progress)
+        finally:
+            self.cancellation.discard(self.batch)
 
     def _index(self, position: int) -> int:
         return position if self.indices is None else int(self.indices[position])
@@ -160,7 +171,7 @@ class Task:
         """Raises what a loop over the images would raise first: an image before this one may be damaged."""
         self.batch.set_output(None, failure.position)
         if failure.position:
-            run_batch(self.batch, self.num_threads)
+            self._run()
         self._raise_first([*self.batch.failures(), failure])
 
     def _raise_first(self, failures: list[Failure]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -83,6 +84,34 @@ def check_progress(progress: Any) -> None:
     """Refuses what is neither a bool nor callable."""
     if not isinstance(progress, bool) and not callable(progress):
         raise TypeError(f"progress must be True, False or a callable (done, total), found {progress!r}")
+
+
+class Cancellation:
+    """Lets one thread end what others decode, from now on and for good."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+        self._batches: set[_decode.Batch] = set()
+        self._lock = threading.Lock()
+
+    def add(self, batch: _decode.Batch) -> None:
+        """Before `batch` runs, and again whenever it begins anew."""
+        with self._lock:
+            self._batches.add(batch)
+            if self.cancelled:
+                batch.cancel()
+
+    def discard(self, batch: _decode.Batch) -> None:
+        """`batch` will not run again."""
+        with self._lock:
+            self._batches.discard(batch)
+
+    def cancel(self) -> None:
+        """No further image is begun; those under way are finished."""
+        with self._lock:
+            self.cancelled = True
+            for batch in self._batches:
+                batch.cancel()
 
 
 def _run(batch: _decode.Batch, num_threads: int | None, report: Callable[[], None]) -> None:

@@ -162,7 +162,7 @@ def test_crops_of_different_sizes_need_a_size(motley):
     crops = [(0, 0, 8, 9)] * 5 + [(0, 0, 10, 11), (0, 0, 12, 13)]
     with pytest.raises(ValueError) as caught:
         fastimg.load(motley[:7], crop=crops)
-    text = str(caught.value)
+    text = str(caught.value).replace(str(motley[5]), "")  # its folder may have any number
     assert {"0", "5", "8", "9", "10", "11"} <= set(re.findall(r"\d+", text)) and "12" not in text
     assert not isinstance(caught.value, fastimg.JpegError)
     fastimg.load(motley[:7], crop=crops, size=4)

@@ -1,0 +1,459 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Batches for training, from any mix of accessors and arrays."""
+
+from __future__ import annotations
+
+import copy
+import math
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastimg.batches import BatchIterator, Maker
+from fastimg.indexing import Index, Indices, resolve
+from fastimg.orders import Order, Shuffle, index_batches, sampled_batches
+from fastimg.threads import Cancellation, check_num_threads, default_num_threads
+
+__all__ = ["ArrayDataSource", "BatchIterator"]
+
+STATE_VERSION = 1
+
+
+class ArrayDataSource:
+    """Draws batches of samples from array-likes of one length, in order or shuffled, ahead of the code that uses them.
+
+    Parameters
+    ----------
+    arrays : list or tuple of array-like
+        Accessors, NumPy arrays, memmaps, or whatever has a length and takes a 1-D int64 array in its brackets.
+    indices : (n,) integer array, optional
+        Draw these samples alone.
+    repeats : int
+        How often all samples are drawn in an epoch, each time shuffled anew; -1: without end. Batches reach over the
+        seams.
+    sampler : object, optional
+        With methods ``in_order_indices_batch_iterator(batch_size)`` and
+        ``shuffled_indices_batch_iterator(batch_size, rng)``, as BatchUp's samplers have them: what draws the indices.
+    include_indices : bool
+        Whether batches begin with the indices of their samples, int64.
+    seed : int, optional
+        For ``shuffle=True``. None: another one for each data source.
+
+    Raises
+    ------
+    ValueError
+        If there is no array, lengths differ, or options contradict each other.
+    IndexError
+        If an index is out of range.
+    TypeError
+        If an argument has the wrong type.
+
+    Notes
+    -----
+    The interface is that of BatchUp's class of this name, for the same random state with the same batches in the same
+    order. Every call of `batch_iterator` is an epoch of the source: 0, 1, and so on. Arrays that have a method
+    ``with_epoch``, as `RandomResizedCrop` has, are asked for that epoch.
+
+    Examples
+    --------
+    >>> source = fastimg.data_source.ArrayDataSource([train_X, train_y])
+    >>> for batch_X, batch_y in source.batch_iterator(64, shuffle=np.random.RandomState(12345)):
+    ...     train(batch_X, batch_y)
+    """
+
+    def __init__(
+        self,
+        arrays: list[Any] | tuple[Any, ...],
+        *,
+        indices: npt.ArrayLike | None = None,
+        repeats: int = 1,
+        sampler: Any = None,
+        include_indices: bool = False,
+        seed: int | None = None,
+    ) -> None:
+        if not isinstance(arrays, list | tuple):
+            raise TypeError(f"arrays must be a list or tuple of array-likes, found {type(arrays).__name__}")
+        self._arrays = tuple(arrays)
+        self._length = _common_length(self._arrays)
+        self._samples = np.arange(self._length, dtype=np.int64)
+        if indices is not None:
+            self._samples = _resolve_many(np.asarray(indices), self._length)
+        self._repeats = _repeats(repeats)
+        self._sampler = sampler
+        if sampler is not None and (indices is not None or repeats != 1):
+            raise ValueError("a sampler draws the indices: give neither indices nor repeats with it")
+        self._include_indices = bool(include_indices)
+        self._seed = _seed(seed)
+        self._functions: tuple[Callable[..., Any], ...] = ()
+        self._begin()
+
+    def _begin(self) -> None:
+        """No epoch has begun yet."""
+        self._next_epoch = 0
+        self._last: _Epoch | None = None
+        self._loaded: dict[str, Any] | None = None
+
+    def _but(self, **changes: Any) -> ArrayDataSource:
+        """Another data source, that differs in these, and has its own epochs."""
+        other = copy.copy(self)
+        other.__dict__.update(changes)
+        other._begin()
+        return other
+
+    def __repr__(self) -> str:
+        return (
+            f"<fastimg.data_source.ArrayDataSource: {len(self._arrays)} arrays, {self.num_samples()} samples>"
+        )
+
+    def __len__(self) -> int:
+        """The number of samples in an epoch. TypeError if it has no end."""
+        count = self.num_samples()
+        if not isinstance(count, int):
+            raise TypeError("a data source without an end has no len()")
+        return count
+
+    def num_samples(self, **_: Any) -> int | float:
+        """The number of samples in an epoch: an int, or infinity. Arguments are ignored, as BatchUp passes some."""
+        if self._sampler is not None:
+            count = self._sampler.num_indices_generated()
+            return math.inf if count is None or count == math.inf else int(count)
+        return math.inf if self._repeats < 0 else len(self._samples) * self._repeats
+
+    def map(self, fn: Callable[..., Any]) -> ArrayDataSource:
+        """A data source whose batches are ``fn(*batch)``.
+
+        Parameters
+        ----------
+        fn : callable
+            Gets a batch's arrays as arguments; what it returns is the batch, or goes to the next function. It is called
+            in the threads that make batches ahead, possibly for several batches at once.
+
+        Returns
+        -------
+        ArrayDataSource
+        """
+        if not callable(fn):
+            raise TypeError(f"fn must be callable, found {type(fn).__name__}")
+        return self._but(_functions=(*self._functions, fn))
+
+    def subset(self, indices: Index) -> ArrayDataSource:
+        """A data source of some of the samples.
+
+        Parameters
+        ----------
+        indices : slice, list of int, 1-D integer array or boolean mask
+            They count among the samples of this source, from 0.
+
+        Returns
+        -------
+        ArrayDataSource
+        """
+        if self._sampler is not None:
+            raise ValueError("a data source with a sampler has no subset: its sampler draws from all samples")
+        return self._but(_samples=self._samples[_resolve_many(indices, len(self._samples))])
+
+    def shard(self, rank: int, world: int) -> ArrayDataSource:
+        """The samples of one of `world` processes: `rank`, `rank` + `world`, and so on. Each belongs to one shard.
+
+        Parameters
+        ----------
+        rank : int
+            From 0 to `world` - 1.
+        world : int
+            The number of shards.
+
+        Returns
+        -------
+        ArrayDataSource
+        """
+        rank, world = _integer("rank", rank, 0), _integer("world", world, 1)
+        if rank >= world:
+            raise ValueError(f"rank must be less than world, found {rank} and {world}")
+        return self.subset(slice(rank, None, world))
+
+    def batch_iterator(
+        self,
+        batch_size: int,
+        shuffle: Shuffle = None,
+        *,
+        prefetch: int = 2,
+        num_threads: int | None = None,
+        drop_last: bool = False,
+        reuse_buffers: bool = False,
+    ) -> BatchIterator:
+        """Begins an epoch.
+
+        Parameters
+        ----------
+        batch_size : int
+            Samples in a batch; the last one may have fewer.
+        shuffle : None, bool, int, numpy.random.RandomState or numpy.random.Generator
+            None, False: in order. True: an order that depends on the source's seed and the epoch's number alone, the
+            same on every machine. An int: as for a RandomState of that seed. Else its ``permutation``, drawn when the
+            first batch is asked for.
+        prefetch : int
+            How many batches are made ahead, by as many threads; 0: each when it is asked for, in the calling thread. At
+            most ``prefetch + 2`` batches exist at once, the one that the caller has included.
+        num_threads : int, optional
+            For decoding, as for `load`; None: the accessor's.
+        drop_last : bool
+            Whether to leave out a last batch that has fewer samples.
+        reuse_buffers : bool
+            Whether arrays are used again: those of a batch are then valid until the next one has come. Otherwise every
+            batch is of fresh arrays.
+
+        Returns
+        -------
+        BatchIterator
+            Of tuples, an entry an array; or of what the functions given to `map` return.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is out of range or of the wrong type, or does not fit to a state that was loaded.
+
+        Notes
+        -----
+        What goes wrong in a batch is raised in its place, after all batches before it. Errors about images have `index`
+        and `source`.
+        """
+        batch_size = _integer("batch_size", batch_size, 1)
+        prefetch = _integer("prefetch", prefetch, 0)
+        check_num_threads(num_threads)
+        loaded, self._loaded = self._loaded, None
+        epoch = _Epoch(self, batch_size, shuffle, bool(drop_last), self._next_epoch)
+        if loaded is not None:
+            epoch.load(loaded)
+        self._next_epoch = epoch.number + 1
+        self._last = epoch
+
+        def make() -> Maker:
+            arrays = epoch.arrays()
+            new_buffers = _Buffers(arrays, batch_size) if reuse_buffers else None
+            read = _Read(arrays, self._include_indices, num_threads)
+            return Maker(read, self._finish, new_buffers, num_threads or default_num_threads())
+
+        return BatchIterator(epoch, make, prefetch)
+
+    def _finish(self, batch: Any) -> Any:
+        for fn in self._functions:
+            batch = fn(*batch)
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the last epoch stands, in plain types that JSON can hold.
+
+        Returns
+        -------
+        dict
+            What `load_state_dict` takes. Batches count as given when the caller has got them, not when they are made.
+        """
+        if self._last is not None and self._loaded is None:
+            return self._last.state()
+        return self._loaded or _Epoch(self, 1, None, False, self._next_epoch).state(begun=False)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on with an epoch, of this or of another process.
+
+        The next call of `batch_iterator` gives the batches that were left; its batch size and kind of shuffle must be
+        what they were. A random number generator that is given to it is set to the state that the other had.
+
+        Parameters
+        ----------
+        state : dict
+            What `state_dict` returned, of a source of the same samples.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `state` is something else.
+        """
+        _check_state(state, self)
+        self._loaded = copy.deepcopy(state)
+
+
+class _Epoch:
+    """Indices of one epoch's batches, and how far the caller has come.
+
+    Attributes
+    ----------
+    number : int
+    given : int
+        How many batches the caller has got.
+    """
+
+    def __init__(
+        self, source: ArrayDataSource, batch_size: int, shuffle: Any, drop_last: bool, number: int
+    ) -> None:
+        self._source = source
+        self._batch_size = batch_size
+        self._shuffle = shuffle
+        self._drop_last = drop_last
+        self._begin(number, source._seed)
+
+    def _begin(self, number: int, seed: int) -> None:
+        self.number = number
+        self.given = 0
+        self._skip = 0
+        self._order = Order(self._shuffle, seed, number)
+        self._seed = seed
+        self._batches: Iterator[Indices] | None = None
+        self._before: dict[str, Any] | None = None  # the order's state before it was drawn
+
+    def arrays(self) -> tuple[Any, ...]:
+        """The arrays as they are in this epoch."""
+        return tuple(
+            array.with_epoch(self.number) if hasattr(array, "with_epoch") else array
+            for array in self._source._arrays
+        )
+
+    def next_indices(self) -> Indices | None:
+        """Of the next batch to be made; None: there is none."""
+        if self._batches is None:
+            self._before = self._order.state()
+            self._batches = self._draw()
+            for _ in range(self._skip):
+                next(self._batches, None)
+        return next(self._batches, None)
+
+    def _draw(self) -> Iterator[Indices]:
+        source, rng = self._source, self._order.rng
+        if source._sampler is not None:
+            return sampled_batches(source._sampler, self._batch_size, rng, self._drop_last)
+        return index_batches(source._samples, source._repeats, self._batch_size, rng, self._drop_last)
+
+    def batches_left(self) -> int:
+        """The number of batches that the caller has yet to get."""
+        count = len(self._source)
+        batches = count // self._batch_size if self._drop_last else -(-count // self._batch_size)
+        return batches - self.given
+
+    def state(self, begun: bool = True) -> dict[str, Any]:
+        """Plain types alone."""
+        return {
+            "version": STATE_VERSION,
+            "epoch": self.number,
+            "seed": self._seed,
+            "samples": _count(self._source),
+            "batch_size": self._batch_size if begun else None,
+            "batches": self.given,
+            "shuffle": (self._before or self._order.state()) if begun else None,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Goes on where the epoch of `state` stood."""
+        _check_state(state, self._source)
+        self._begin(state["epoch"], state["seed"])
+        if state["batch_size"] is None:
+            return
+        if state["batch_size"] != self._batch_size:
+            raise ValueError(f"the state is of batch_size={state['batch_size']}, found {self._batch_size}")
+        self._order.restore(state["shuffle"])
+        self.given = self._skip = state["batches"]
+
+
+class _Read:
+    """One batch out of all arrays."""
+
+    def __init__(self, arrays: tuple[Any, ...], include_indices: bool, num_threads: int | None) -> None:
+        self.arrays = arrays
+        self.include_indices = include_indices
+        self.num_threads = num_threads
+
+    def __call__(
+        self, indices: Indices, buffers: tuple[Any, ...] | None, _: int, cancellation: Cancellation
+    ) -> tuple[Any, ...]:
+        outs = buffers or (None,) * len(self.arrays)
+        batch = [
+            self._one(array, indices, None if out is None else out[: len(indices)], cancellation)
+            for array, out in zip(self.arrays, outs, strict=True)
+        ]
+        return (indices, *batch) if self.include_indices else tuple(batch)
+
+    def _one(self, array: Any, indices: Indices, out: Any, cancellation: Cancellation) -> Any:
+        if hasattr(array, "_read"):
+            return array._read(indices, out, self.num_threads, cancellation)
+        if out is None:
+            return array[indices]
+        return np.take(array, indices, axis=0, out=out, mode="clip")  # "raise" would need a buffer
+
+
+class _Buffers:
+    """Makes a set of arrays for a batch; None where an array gives lists, or is none of ours or NumPy's."""
+
+    def __init__(self, arrays: tuple[Any, ...], batch_size: int) -> None:
+        self.arrays = arrays
+        self.batch_size = batch_size
+
+    def __call__(self) -> tuple[Any, ...]:
+        return tuple(self._one(array) for array in self.arrays)
+
+    def _one(self, array: Any) -> Any:
+        ours = hasattr(array, "_read") and array.ndim > 1
+        if not ours and not isinstance(array, np.ndarray):
+            return None
+        return np.empty((self.batch_size, *array.shape[1:]), array.dtype)
+
+
+def _common_length(arrays: tuple[Any, ...]) -> int:
+    for array in arrays:
+        if not hasattr(array, "__len__") or not hasattr(array, "__getitem__"):
+            raise TypeError(
+                f"arrays must hold array-likes, with a length and an index, found {type(array).__name__}"
+            )
+    lengths = [len(array) for array in arrays]
+    if not lengths:
+        raise ValueError("arrays must hold at least one array-like, found none")
+    if len(set(lengths)) > 1:
+        raise ValueError(f"arrays must have one length, found {', '.join(map(str, lengths))}")
+    return lengths[0]
+
+
+def _resolve_many(indices: Any, length: int) -> Indices:
+    chosen = resolve(indices, length)
+    if isinstance(chosen, int):
+        raise TypeError("indices must choose many samples, found an int; use a list of one")
+    return chosen
+
+
+def _integer(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, found {value!r}")
+    value = operator.index(value)
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, found {value}")
+    return int(value)
+
+
+def _repeats(value: Any) -> int:
+    repeats = _integer("repeats", value, -1)
+    if repeats == 0:
+        raise ValueError("repeats must be at least 1, or -1 for ever, found 0")
+    return repeats
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    return _integer("seed", seed, 0)
+
+
+def _count(source: ArrayDataSource) -> int | None:
+    """Of samples, None: without end. In a state infinity would be no JSON."""
+    count = source.num_samples()
+    return count if isinstance(count, int) else None
+
+
+def _check_state(state: Any, source: ArrayDataSource) -> None:
+    if not isinstance(state, dict):
+        raise TypeError(f"a state must be a dict, found {type(state).__name__}")
+    if state.get("version") != STATE_VERSION:
+        raise ValueError(f"a state must be of version {STATE_VERSION}, found {state.get('version')!r}")
+    missing = {"epoch", "seed", "samples", "batch_size", "batches", "shuffle"} - state.keys()
+    if missing:
+        raise ValueError(f"the state has no {', '.join(sorted(missing))}")
+    if state["samples"] != _count(source):
+        raise ValueError(f"the state is of {state['samples']} samples, found {_count(source)}")

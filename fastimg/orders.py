@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""In which order an epoch's samples come, and how to come back to it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastimg.indexing import Indices
+
+Rng: TypeAlias = "np.random.RandomState | np.random.Generator"
+Shuffle: TypeAlias = "bool | int | np.random.RandomState | np.random.Generator | None"
+
+
+class Order:
+    """What `shuffle` says of one epoch.
+
+    Parameters
+    ----------
+    shuffle : None, bool, int, RandomState or Generator
+    seed, epoch : int
+        For ``shuffle=True``: the order depends on both and on nothing else.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shuffle` is nothing of these, or no seed of a RandomState.
+    """
+
+    def __init__(self, shuffle: Any, seed: int, epoch: int) -> None:
+        self.seed: int | None = None
+        self.rng: Rng | None = None
+        if shuffle is None or shuffle is False:
+            self.kind = "none"
+        elif shuffle is True:
+            self.kind, self.seed = "True", seed
+            # Streams that NumPy keeps as they are for ever, as it does not those of a Generator's methods.
+            self.rng = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, epoch])))
+        elif isinstance(shuffle, int | np.integer):
+            if not 0 <= shuffle < 2**32:
+                raise ValueError(f"shuffle must be a seed from 0 to 2**32 - 1, found {shuffle}")
+            self.kind, self.seed = "int", int(shuffle)
+            self.rng = np.random.RandomState(self.seed)
+        elif isinstance(shuffle, np.random.RandomState | np.random.Generator):
+            self.kind, self.rng = type(shuffle).__name__, shuffle
+        else:
+            raise TypeError(
+                f"shuffle must be None, a bool, an integer seed, a RandomState or a Generator, found {shuffle!r}"
+            )
+
+    def state(self) -> dict[str, Any]:
+        """What brings this order back, in plain types; to be asked before it is drawn."""
+        state: dict[str, Any] = {"kind": self.kind, "seed": self.seed, "rng": None}
+        if isinstance(self.rng, np.random.Generator):
+            state["rng"] = _plain(self.rng.bit_generator.state)
+        elif self.rng is not None and self.seed is None:
+            state["rng"] = _plain(self.rng.get_state(legacy=False))
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Sets a random number generator of the caller's to the state that it had."""
+        if state["kind"] != self.kind:
+            raise ValueError(f"the state is of shuffle={state['kind']}, found shuffle={self.kind}")
+        if state["seed"] != self.seed:
+            raise ValueError(f"the state is of shuffle={state['seed']}, found shuffle={self.seed}")
+        if state["rng"] is None:
+            return
+        name = state["rng"].get("bit_generator")
+        found = self.rng.bit_generator if isinstance(self.rng, np.random.Generator) else None
+        if found is not None and type(found).__name__ != name:
+            raise ValueError(f"the state is of a {name}, found a {type(found).__name__}")
+        if found is not None:
+            found.state = _arrays(state["rng"])
+        elif isinstance(self.rng, np.random.RandomState):
+            self.rng.set_state(_arrays(state["rng"]))
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists, so that JSON can hold it."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _arrays(value: Any) -> Any:
+    """The inverse: a list holds words of a generator's state."""
+    if isinstance(value, dict):
+        return {key: _arrays(entry) for key, entry in value.items()}
+    return np.array(value, np.uint64) if isinstance(value, list) else value
+
+
+def index_batches(
+    samples: Indices, repeats: int, batch_size: int, rng: Rng | None, drop_last: bool
+) -> Iterator[Indices]:
+    """Batches of `samples`, over and over (-1: for ever), each time shuffled anew by `rng`."""
+    rest = samples[:0]
+    for _ in itertools.count() if repeats < 0 else range(repeats):
+        order = samples if rng is None else rng.permutation(samples)
+        rest = np.concatenate([rest, order]) if len(rest) else order
+        while len(rest) >= batch_size:
+            yield rest[:batch_size]
+            rest = rest[batch_size:]
+        if not len(samples):
+            return
+    if len(rest) and not drop_last:
+        yield rest
+
+
+def sampled_batches(sampler: Any, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:
+    """Batches as a sampler of BatchUp's kind draws them."""
+    batches: Iterator[npt.NDArray[Any]] = (
+        sampler.in_order_indices_batch_iterator(batch_size)
+        if rng is None
+        else sampler.shuffled_indices_batch_iterator(batch_size, rng)
+    )
+    for indices in batches:
+        if len(indices) == batch_size or not drop_last:
+            yield np.asarray(indices, np.int64)
