@@ -5,7 +5,6 @@ A page is one program, run in a process of its own: ``python test_docs.py PAGE R
 which is not installed is skipped, and so are those that use what it would have defined.
 """
 
-import ast
 import doctest
 import importlib.util
 import json
@@ -15,6 +14,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import symtable
 import sys
 import tarfile
 import traceback
@@ -87,7 +87,7 @@ class Program:
             return self._run_command(block.code)
         try:
             code = _code(block)
-            names = _names(code, ast.Load) - self.namespace.keys()
+            names = _used(symtable.symtable(code, "page", "exec")) - self.namespace.keys()
             for name in sorted(names & self.missing.keys()):
                 raise ModuleNotFoundError(name=self.missing[name])
             self._execute(block)
@@ -95,7 +95,9 @@ class Program:
             package = str(error.name).partition(".")[0]
             if package not in OPTIONAL or importlib.util.find_spec(package):
                 return "failed", traceback.format_exc()
-            self.missing |= dict.fromkeys(_names(code, ast.Store), package)
+            for name in _defined(code):
+                self.missing[name] = package
+                self.namespace.pop(name, None)  # an older one is not what is meant from here on
             return "skipped", f"{package} is not installed"
         except BaseException:
             return "failed", traceback.format_exc()
@@ -128,17 +130,18 @@ def _code(block):
     return block.code
 
 
-def _names(code, context):
-    """The names that code uses (ast.Load) or defines (ast.Store)."""
-    names = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, context):
-            names.add(node.id)
-        elif context is ast.Store and isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif context is ast.Store and isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    return names
+def _defined(code):
+    """The names that code leaves behind."""
+    table = symtable.symtable(code, "page", "exec")
+    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
+
+
+def _used(table):
+    """The names that code, or a function in it, may find in its page."""
+    top = table.get_type() == "module"
+    symbols = table.get_symbols()
+    names = {s.get_name() for s in symbols if s.is_global() or (top and s.is_referenced())}
+    return names.union(*map(_used, table.get_children()))
 
 
 def main(page, report):
@@ -207,17 +210,24 @@ def run_page(page, folder, env):
     programs.mkdir()
     furnish(there)
     env = {**env, "PATH": command(programs) + os.pathsep + env["PATH"]}
-    done = subprocess.run(
-        [sys.executable, __file__, str(page), str(report)],
-        cwd=there,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
+    said = folder / "said"
+    with open(said, "w") as output:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(page), str(report)],
+            cwd=there,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            process.wait(240)
+        except subprocess.TimeoutExpired:
+            pass  # the blocks that have not been run fail
+        finally:
+            process.kill()
+            process.wait()
     lines = report.read_text("utf-8").splitlines() if report.exists() else []
-    return [json.loads(line) for line in lines], done.stdout
+    return [json.loads(line) for line in lines], said.read_text("utf-8", "replace")
 
 
 @pytest.fixture(scope="session")
@@ -253,8 +263,9 @@ def test_what_is_wrong_is_seen(tmp_path, child_env):
         ("python", "b = a + 1\nassert b == 3"),
         ("python", ">>> a + b\n3"),
         ("python", ">>> a + b\n4"),
-        ("python", "import never_installed.part\nmodel = 1"),
-        ("python", "def later():\n    return model\n"),
+        ("python", "import never_installed.part\nb = model = 1"),
+        ("python", "def later():\n    return b\n"),
+        ("python", "def other(b):\n    return b\n"),
         ("python", "import never_instaled"),
         ("python", "raise SystemExit"),
         ("sh", "fastimg info cat.jpg --json\nfastimg check photos/"),
@@ -267,11 +278,11 @@ def test_what_is_wrong_is_seen(tmp_path, child_env):
     page.write_text("".join(f"Text.\n\n```{language}\n{code}\n```\n" for language, code in pieces))
     outcomes, output = run_page(page, tmp_path, child_env)
     seen = " ".join(outcome for outcome, _ in outcomes)
-    assert seen == "passed failed passed failed skipped skipped failed failed passed failed failed"
+    assert seen == "passed failed passed failed skipped skipped passed failed failed passed failed failed"
     assert "said" in output
     assert "page.md" in outcomes[1][1] and "assert b == 3" in outcomes[1][1]
     assert "Expected:\n    4" in outcomes[3][1] and outcomes[5][1] == "never_installed is not installed"
-    assert "no.jpg" in outcomes[9][1]
+    assert "no.jpg" in outcomes[10][1]
 
 
 # ---- links -------------------------------------------------------------------------------------
