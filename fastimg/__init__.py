@@ -7,6 +7,7 @@
 
 from fastimg import data_source
 from fastimg.accessors import ImageFileAccessor, NonUniformImageFileAccessor
+from fastimg.augment import RandomResizedCrop
 from fastimg.build import build_info
 from fastimg.crops import random_crops
 from fastimg.errors import (
@@ -31,6 +32,7 @@ __all__ = [
     "ImageTooLargeError",
     "JpegError",
     "NonUniformImageFileAccessor",
+    "RandomResizedCrop",
     "TruncatedJpegError",
     "UnsupportedJpegError",
     "build_info",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,14 @@ import numpy.typing as npt
 from fastimg import _decode
 from fastimg.crops import Crop, parse_crop, parse_flip
 from fastimg.errors import JpegError
-from fastimg.indexing import Index, Indices, resolve
+from fastimg.indexing import Index, Indices, resolve, resolve_many
 from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, make_options
 from fastimg.sources import Source, SourceList
 from fastimg.task import OnError, Task, check_on_error
 from fastimg.threads import Cancellation, check_num_threads
+
+if TYPE_CHECKING:
+    from fastimg.augment import KnownSizes, RandomResizedCrop
 
 
 class _Accessor:
@@ -94,7 +97,10 @@ class _Accessor:
         return f"<fastimg.{type(self).__name__}: {', '.join(words)}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_options"}
+        # What is left out can be made, or read, again.
+        return {
+            name: value for name, value in self.__dict__.items() if name not in ("_options", "_known_sizes")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -173,6 +179,7 @@ class ImageFileAccessor(_Accessor):
     """
 
     _size: tuple[int, int] | None = None
+    _known_sizes: KnownSizes | None = None  # for random_resized_crop
     ndim = 4
 
     @property
@@ -246,10 +253,50 @@ class ImageFileAccessor(_Accessor):
         IndexError, ValueError, TypeError, JpegError, OSError
             As for indexing and for `load`.
         """
-        chosen = resolve(indices, len(self))
-        if isinstance(chosen, int):
-            raise TypeError("indices must choose a batch, found an int; use a list of one")
-        return self._read(chosen, out)
+        return self._read(resolve_many(indices, len(self)), out)
+
+    def random_resized_crop(
+        self,
+        size: Size,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip: float = 0.5,
+        seed: int = 0,
+    ) -> RandomResizedCrop:
+        """The same images, each by a random box and perhaps mirrored, anew in every epoch.
+
+        Parameters
+        ----------
+        size : int or (height, width)
+            Of the results, instead of the accessor's; its other options stay.
+        scale, ratio : (float, float)
+            As for `random_crops`.
+        flip : float
+            The probability, 0 to 1, that an image is mirrored left-right.
+        seed : int
+            At least 0, of any size.
+
+        Returns
+        -------
+        RandomResizedCrop
+            An accessor of these images, in epoch 0.
+
+        Raises
+        ------
+        ValueError
+            If the accessor has a `crop` or `flip` of its own, or a value is out of its range.
+        TypeError
+            If an argument has the wrong type.
+
+        Examples
+        --------
+        >>> augmented = train_X.random_resized_crop(224)
+        >>> for epoch in range(90):
+        ...     images = augmented.with_epoch(epoch)[np.array([5, 2, 9])]
+        """
+        from fastimg.augment import RandomResizedCrop  # an accessor itself: that module needs this one
+
+        return RandomResizedCrop(self, size, scale, ratio, flip, seed)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """All images, decoded. `copy=False` is a ValueError: there is no array yet that could be shared."""
@@ -328,10 +375,7 @@ class NonUniformImageFileAccessor(_Accessor):
         IndexError, ValueError, TypeError, JpegError, OSError
             As for indexing and for `load`.
         """
-        chosen = resolve(indices, len(self))
-        if isinstance(chosen, int):
-            raise TypeError("indices must choose a batch, found an int; use a list of one")
-        images: list[Any] = self._read(chosen, out)
+        images: list[Any] = self._read(resolve_many(indices, len(self)), out)
         return images
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:

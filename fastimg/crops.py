@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import operator
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -149,15 +149,42 @@ def random_crops(
     >>> boxes = fastimg.random_crops(paths, rng)
     >>> batch = fastimg.load(paths, crop=boxes, flip=rng.random(len(paths)) < 0.5, size=224)
     """
-    (low, high), (narrow, wide) = _interval("scale", scale), _interval("ratio", ratio)
+    scale, ratio = parse_interval("scale", scale), parse_interval("ratio", ratio)
     generator = _generator(rng)
     sizes = _sizes(sizes_or_sources)
+    return draw_boxes(sizes, scale, ratio, lambda _, pending: generator.random((4, len(pending))))
+
+
+def draw_boxes(
+    sizes: npt.NDArray[np.int64],
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+    draw: Callable[[int, npt.NDArray[np.int64]], npt.NDArray[np.float64]],
+) -> Boxes:
+    """The boxes of `random_crops`, by numbers from anywhere.
+
+    Parameters
+    ----------
+    sizes : int64 ndarray, (N, 2)
+        Heights and widths, at least 1.
+    scale, ratio : (float, float)
+        Checked already.
+    draw : callable (attempt, pending) -> float64 ndarray, (4, n)
+        Uniform numbers from [0, 1) for area, ratio, top and left of the n images that no box has fitted yet; `pending`
+        says which.
+
+    Returns
+    -------
+    int64 ndarray, (N, 4)
+        (top, left, height, width).
+    """
+    (low, high), (narrow, wide) = scale, ratio
     boxes = _central(sizes, narrow, wide)
     pending = np.arange(len(sizes))
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         if not len(pending):
             break
-        draws = generator.random((4, len(pending)))
+        draws = draw(attempt, pending)
         height, width = sizes[pending].T
         with np.errstate(over="ignore", under="ignore"):
             area = height * (width * (low + (high - low) * draws[0]))
@@ -183,7 +210,8 @@ def _central(sizes: npt.NDArray[np.int64], narrow: float, wide: float) -> Boxes:
     return np.stack([(height - h) // 2, (width - w) // 2, h, w], axis=1)
 
 
-def _interval(name: str, value: Any) -> tuple[float, float]:
+def parse_interval(name: str, value: Any) -> tuple[float, float]:
+    """Checks that it is 0 < least <= largest."""
     if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
         raise TypeError(f"{name} must be two numbers (least, largest), found {value!r}")
     if any(isinstance(v, bool) or not isinstance(v, Real) for v in value):

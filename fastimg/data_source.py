@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.batches import BatchIterator, Maker
-from fastimg.indexing import Index, Indices, resolve
+from fastimg.indexing import Index, Indices, resolve_many
 from fastimg.orders import Order, Shuffle, index_batches, sampled_batches
 from fastimg.threads import Cancellation, check_num_threads, default_num_threads
 
@@ -80,7 +80,7 @@ class ArrayDataSource:
         self._length = _common_length(self._arrays)
         self._samples = np.arange(self._length, dtype=np.int64)
         if indices is not None:
-            self._samples = _resolve_many(np.asarray(indices), self._length)
+            self._samples = resolve_many(np.asarray(indices), self._length)
         self._repeats = _repeats(repeats)
         self._sampler = sampler
         if sampler is not None and (indices is not None or repeats != 1):
@@ -153,7 +153,7 @@ class ArrayDataSource:
         """
         if self._sampler is not None:
             raise ValueError("a data source with a sampler has no subset: its sampler draws from all samples")
-        return self._but(_samples=self._samples[_resolve_many(indices, len(self._samples))])
+        return self._but(_samples=self._samples[resolve_many(indices, len(self._samples))])
 
     def shard(self, rank: int, world: int) -> ArrayDataSource:
         """The samples of one of `world` processes: `rank`, `rank` + `world`, and so on. Each belongs to one shard.
@@ -410,13 +410,6 @@ def _common_length(arrays: tuple[Any, ...]) -> int:
     if len(set(lengths)) > 1:
         raise ValueError(f"arrays must have one length, found {', '.join(map(str, lengths))}")
     return lengths[0]
-
-
-def _resolve_many(indices: Any, length: int) -> Indices:
-    chosen = resolve(indices, length)
-    if isinstance(chosen, int):
-        raise TypeError("indices must choose many samples, found an int; use a list of one")
-    return chosen
 
 
 def _integer(name: str, value: Any, least: int) -> int:

@@ -72,3 +72,11 @@ def resolve(index: Any, length: int) -> int | Indices:
         "an index is an int, a slice, a list of int, a 1-D integer array or a boolean mask, "
         f"found {type(index).__name__}"
     )
+
+
+def resolve_many(indices: Any, length: int) -> Indices:
+    """Positions, all from 0 to length - 1, where a batch must be meant; the errors are those of `resolve`."""
+    chosen = resolve(indices, length)
+    if isinstance(chosen, int):
+        raise TypeError("indices must choose a batch, found an int; use a list of one")
+    return chosen

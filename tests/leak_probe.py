@@ -7,6 +7,7 @@ FOLDER holds good.jpg, truncated.jpg, text.jpg and large.jpg.
 """
 
 import gc
+import itertools
 import json
 import os
 import sys
@@ -37,6 +38,7 @@ def outcomes(folder):
     wrong_shape, wrong_dtype = np.empty((3, 8, 9), np.uint8), np.empty((3, 8, 8), np.int16)
     four = [good] * 4
     accessor = fastimg.ImageFileAccessor(four)
+    augmented, epochs = accessor.random_resized_crop(4), itertools.count()
     return {
         "good": (lambda: fastimg.decode(good), None),
         "good, out": (lambda: fastimg.decode(good, out), None),
@@ -54,6 +56,7 @@ def outcomes(folder):
         "load": (lambda: fastimg.load(four, num_threads=2), None),
         "load, error": (lambda: fastimg.load([*four, missing], num_threads=2), FileNotFoundError),
         "accessor": (lambda: accessor[[3, 1]], None),
+        "random resized crop": (lambda: augmented.with_epoch(next(epochs))[[3, 1]], None),
     }
 
 

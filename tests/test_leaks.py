@@ -32,6 +32,7 @@ OUTCOMES = {
     "load": 3_000,
     "load, error": 3_000,
     "accessor": 5_000,
+    "random resized crop": 5_000,
 }
 
 

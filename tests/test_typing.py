@@ -59,6 +59,10 @@ def use() -> None:
     print(count, dimensions, kind, images.read_into([0, 1], out), np.asarray(images), images.__getitems__([0]))
     for each in images:
         print(each.shape)
+    augmented: fastimg.RandomResizedCrop = images.random_resized_crop(8, ratio=(1, 1), flip=0, seed=1)
+    epoch: int = augmented.with_epoch(3).epoch
+    crops, flips = augmented.boxes([0])
+    fastimg.load(paths[:1], crop=crops, flip=flips, size=epoch)
     lists = fastimg.NonUniformImageFileAccessor(map(pathlib.Path, paths), layout="HWC")
     print(lists[0], lists[1:], len(lists), lists.shape)
 
@@ -94,6 +98,9 @@ fastimg.read_header("a.jpg").size
 fastimg.ImageFileAccessor(["a.jpg"], on_error=5)
 fastimg.ImageFileAccessor(["a.jpg"])["a"]
 fastimg.NonUniformImageFileAccessor(5)
+fastimg.ImageFileAccessor(["a.jpg"]).random_resized_crop()
+fastimg.ImageFileAccessor(["a.jpg"]).random_resized_crop(8).with_epoch("1")
+fastimg.NonUniformImageFileAccessor(["a.jpg"]).random_resized_crop(8)
 fastimg.FileRange("a.tar", "0", 5)
 fastimg.find_images(5)
 fastimg.resize("a.jpg")
