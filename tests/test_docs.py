@@ -87,7 +87,7 @@ class Program:
             return self._run_command(block.code)
         try:
             code = _code(block)
-            names = _used(symtable.symtable(code, "page", "exec")) - self.namespace.keys()
+            names = _used(symtable.symtable(code, "page", "exec")) - _defined(code) - self.namespace.keys()
             for name in sorted(names & self.missing.keys()):
                 raise ModuleNotFoundError(name=self.missing[name])
             self._execute(block)
@@ -133,7 +133,9 @@ def _code(block):
 def _defined(code):
     """The names that code leaves behind."""
     table = symtable.symtable(code, "page", "exec")
-    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
+    return {
+        symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()
+    }
 
 
 def _used(table):
@@ -263,9 +265,11 @@ def test_what_is_wrong_is_seen(tmp_path, child_env):
         ("python", "b = a + 1\nassert b == 3"),
         ("python", ">>> a + b\n3"),
         ("python", ">>> a + b\n4"),
-        ("python", "import never_installed.part\nb = model = 1"),
+        ("python", "import never_installed.part as part\nb = 1"),
         ("python", "def later():\n    return b\n"),
-        ("python", "def other(b):\n    return b\n"),
+        ("python", "def later():\n    return part\n"),
+        ("python", "def other(b):\n    for part in b:\n        return part\n"),
+        ("python", "for part in 'ab':\n    print(part)\n"),
         ("python", "import never_instaled"),
         ("python", "raise SystemExit"),
         ("sh", "fastimg info cat.jpg --json\nfastimg check photos/"),
@@ -278,11 +282,14 @@ def test_what_is_wrong_is_seen(tmp_path, child_env):
     page.write_text("".join(f"Text.\n\n```{language}\n{code}\n```\n" for language, code in pieces))
     outcomes, output = run_page(page, tmp_path, child_env)
     seen = " ".join(outcome for outcome, _ in outcomes)
-    assert seen == "passed failed passed failed skipped skipped passed failed failed passed failed failed"
+    assert (
+        seen
+        == "passed failed passed failed skipped skipped skipped passed passed failed failed passed failed failed"
+    )
     assert "said" in output
     assert "page.md" in outcomes[1][1] and "assert b == 3" in outcomes[1][1]
     assert "Expected:\n    4" in outcomes[3][1] and outcomes[5][1] == "never_installed is not installed"
-    assert "no.jpg" in outcomes[10][1]
+    assert "no.jpg" in outcomes[12][1]
 
 
 # ---- links -------------------------------------------------------------------------------------
