@@ -7,6 +7,7 @@
 
 from fastimg import data_source
 from fastimg.accessors import ImageFileAccessor, NonUniformImageFileAccessor
+from fastimg.archives import archive_members
 from fastimg.augment import RandomResizedCrop
 from fastimg.build import build_info
 from fastimg.crops import random_crops
@@ -17,9 +18,10 @@ from fastimg.errors import (
     TruncatedJpegError,
     UnsupportedJpegError,
 )
-from fastimg.find import find_images
+from fastimg.find import ImageFolder, find_images, image_folder
 from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
+from fastimg.shards import Shard, read_shard
 from fastimg.sources import FileRange
 
 __version__ = "0.1.0"
@@ -29,18 +31,23 @@ __all__ = [
     "FileRange",
     "Header",
     "ImageFileAccessor",
+    "ImageFolder",
     "ImageTooLargeError",
     "JpegError",
     "NonUniformImageFileAccessor",
     "RandomResizedCrop",
+    "Shard",
     "TruncatedJpegError",
     "UnsupportedJpegError",
+    "archive_members",
     "build_info",
     "data_source",
     "decode",
     "find_images",
+    "image_folder",
     "load",
     "random_crops",
     "read_header",
     "read_headers",
+    "read_shard",
 ]

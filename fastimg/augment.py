@@ -201,7 +201,14 @@ class RandomResizedCrop(ImageFileAccessor):
         threads = num_threads or self._num_threads
         crops, flips = self._draw(indices, threads)
         return Task(
-            self._sources, indices, self._options, crops, flips, threads, self._on_error, cancellation=cancellation
+            self._sources,
+            indices,
+            self._options,
+            crops,
+            flips,
+            threads,
+            self._on_error,
+            cancellation=cancellation,
         )
 
 

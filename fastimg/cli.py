@@ -19,8 +19,10 @@ from tqdm import tqdm
 
 import fastimg
 from fastimg import _decode, find, npy_file
+from fastimg.archives import archive_members, is_archive_name
 from fastimg.arguments import add_decode_options, decode_options
 from fastimg.options import make_options
+from fastimg.sources import FileRange
 from fastimg.threads import check_num_threads, default_num_threads
 
 Row = dict[str, str]  # what `check` says of one file: path, kind, reason
@@ -81,9 +83,9 @@ def _load(args: argparse.Namespace) -> int:
     options = {**decode_options(args), "num_threads": args.num_threads}
     fastimg.load([], **options)  # refuses a bad option before anything is touched
 
-    paths, roots = _images(args.inputs)
-    labels, class_names = find.class_labels(paths, roots) if args.labels else ([], [])
-    shape = (len(paths), *npy_file.row_shape(paths, options, args.on_error))
+    sources, roots = _images(args.inputs)
+    labels, class_names = find.class_labels(sources, roots) if args.labels else ([], [])
+    shape = (len(sources), *npy_file.row_shape(sources, options, args.on_error))
     failures: list[Any] = []
     options["on_error"] = failures.append if args.on_error == "fill" else "raise"
     options["progress"] = _wants_bar(args)
@@ -91,11 +93,11 @@ def _load(args: argparse.Namespace) -> int:
     with npy_file.FileSet() as files:
         array = npy_file.create_array(files.create(npy), shape, np.dtype(args.dtype), npy)
         start = time.perf_counter()
-        fastimg.load(paths, array, **options)
+        fastimg.load(sources, array, **options)
         seconds = time.perf_counter() - start
         array.flush()
         errors: dict[int, str] = {error.index: str(error) for error in failures}
-        npy_file.write_table(files.create(table), paths, labels, errors)
+        npy_file.write_table(files.create(table), sources, labels, errors)
         if args.labels:
             np.save(files.create(labels_npy), np.array(labels, np.int64))
         files.publish()
@@ -106,8 +108,8 @@ def _load(args: argparse.Namespace) -> int:
         _complain(f"{len(errors) - 10} more failures: see {table}")
     if not args.labels and os.path.lexists(labels_npy):
         _complain(f"warning: {labels_npy} is from an earlier run; its labels may be of other rows")
-    nbytes = sum(_file_size(path) for row, path in enumerate(paths) if row not in errors)
-    count = len(paths) - len(errors)
+    nbytes = sum(_file_size(source) for row, source in enumerate(sources) if row not in errors)
+    count = len(sources) - len(errors)
     _say(f"{npy}: shape {shape}, dtype {array.dtype}, {array.nbytes:,} bytes")
     _say(
         f"{count} images in {seconds:.2f} s: {count / seconds:.1f} images/s, "
@@ -133,26 +135,38 @@ def _outputs(npy: str) -> tuple[str, str, str]:
     return outputs
 
 
-def _images(inputs: Sequence[str]) -> tuple[list[str], list[str | None]]:
+def _images(inputs: Sequence[str]) -> tuple[list[str | FileRange], list[str | None]]:
     """Give the images that the arguments name, and for each the folder among them that it was found in."""
-    paths: list[str] = []
+    sources: list[str | FileRange] = []
     roots: list[str | None] = []
     for name in inputs:
-        if os.path.isdir(name) or name.endswith(os.sep):
-            found = find.find_images(name)
-            paths += found
-            roots += [name] * len(found)
+        if _is_folder(name):
+            sources += find.find_images(name)
+            roots += [name] * (len(sources) - len(roots))
         else:
-            paths.append(name)
-            roots.append(None)
-    if not paths:
+            sources += _files_of(name)
+            roots += [None] * (len(sources) - len(roots))
+    if not sources:
         raise ValueError(f"no {', '.join(find.SUFFIXES)} file below {', '.join(inputs)}")
-    return paths, roots
+    return sources, roots
 
 
-def _file_size(path: str) -> int:
+def _is_folder(name: str) -> bool:
+    return os.path.isdir(name) or name.endswith(os.sep)
+
+
+def _files_of(name: str) -> list[str | FileRange]:
+    """Give the images of an archive, or else the file itself."""
+    if is_archive_name(name) and not _is_folder(name):
+        return list(archive_members(name))
+    return [name]
+
+
+def _file_size(source: str | FileRange) -> int:
+    if isinstance(source, FileRange):
+        return source.size
     try:
-        return os.stat(path).st_size
+        return os.stat(source).st_size
     except OSError:
         return 0
 
@@ -162,11 +176,18 @@ def _file_size(path: str) -> int:
 
 def _info(args: argparse.Namespace) -> int:
     records: list[dict[str, Any]] = []
-    for path in args.inputs:
+    for name in args.inputs:
         try:
-            records.append({"path": path, **dataclasses.asdict(fastimg.read_header(path))})
-        except (fastimg.JpegError, OSError) as error:
-            records.append({"path": path, "error": _reason(error, path)})
+            sources = _files_of(name)
+        except (ValueError, OSError) as error:
+            records.append({"path": name, "error": _reason(error, name)})
+            continue
+        for source in sources:
+            path = str(source)
+            try:
+                records.append({"path": path, **dataclasses.asdict(fastimg.read_header(source))})
+            except (fastimg.JpegError, OSError) as error:
+                records.append({"path": path, "error": _reason(error, path)})
     if args.json:
         _say_json(records)
     else:
@@ -193,16 +214,19 @@ def _cell(value: object) -> str:
 def _check(args: argparse.Namespace) -> int:
     check_num_threads(args.num_threads)
     rows: list[Row] = []
-    paths: list[str] = []
+    sources: list[str | FileRange] = []
     for name in args.inputs:
-        if os.path.isdir(name) or name.endswith(os.sep):
-            paths += find.find_files(name, on_error=lambda error: rows.append(_unreadable(error)))
-        else:
-            paths.append(name)
-    folders = len(rows)
+        if _is_folder(name):
+            sources += find.find_files(name, on_error=lambda error: rows.append(_unreadable(error)))
+            continue
+        try:
+            sources += _files_of(name)
+        except (ValueError, OSError) as error:
+            rows.append({"path": name, "kind": "unreadable", "reason": _reason(error, name)})
+    unreadable = len(rows)  # folders and archives: none of the files
     num_threads = args.num_threads or default_num_threads()
-    examined = _examined(paths, num_threads)
-    for row in tqdm(examined, total=len(paths), disable=not _wants_bar(args), unit="file"):
+    examined = _examined(sources, num_threads)
+    for row in tqdm(examined, total=len(sources), disable=not _wants_bar(args), unit="file"):
         if row is not None:
             rows.append(row)
     if args.json:
@@ -210,29 +234,30 @@ def _check(args: argparse.Namespace) -> int:
     else:
         _say_table([[row["kind"], row["path"], row["reason"]] for row in rows])
         counts = Counter(row["kind"] for row in rows)
-        fine = len(paths) + folders - len(rows)
-        _say(f"{len(paths)} files: {fine} fine" + "".join(f", {counts[kind]} {kind}" for kind in counts))
+        fine = len(sources) + unreadable - len(rows)
+        _say(f"{len(sources)} files: {fine} fine" + "".join(f", {counts[kind]} {kind}" for kind in counts))
     return 1 if rows else 0
 
 
-def _examined(paths: Sequence[str], num_threads: int) -> Iterator[Row | None]:
+def _examined(sources: Sequence[str | FileRange], num_threads: int) -> Iterator[Row | None]:
     """Examine files in threads; the answers come in the files' order."""
     pool = ThreadPoolExecutor(num_threads)
     pending: deque[Future[Row | None]] = deque()
     try:
-        for path in paths:
+        for source in sources:
             if len(pending) == 16 * num_threads:  # a million files need not wait in memory as a million tasks
                 yield pending.popleft().result()
-            pending.append(pool.submit(_examine, path))
+            pending.append(pool.submit(_examine, source))
         while pending:
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _examine(path: str) -> Row | None:
+def _examine(source: str | FileRange) -> Row | None:
+    path = str(source)
     try:
-        notes = _decode.verify(path, STRICT)
+        notes = _decode.verify(source, STRICT)
     except OSError as error:
         kind, reason = "unreadable", _reason(error, path)
     except fastimg.JpegError as error:
@@ -240,7 +265,7 @@ def _examine(path: str) -> Row | None:
         if isinstance(error, fastimg.ImageTooLargeError):
             kind = "too large"
         elif isinstance(error, fastimg.UnsupportedJpegError):
-            kind = "unsupported" if _starts_as_jpeg(path) else "not JPEG"
+            kind = "unsupported" if _starts_as_jpeg(source) else "not JPEG"
     else:
         if not notes:
             return None
@@ -248,8 +273,10 @@ def _examine(path: str) -> Row | None:
     return {"path": path, "kind": kind, "reason": reason}
 
 
-def _starts_as_jpeg(path: str) -> bool:
+def _starts_as_jpeg(source: str | FileRange) -> bool:
+    path, offset = (source.path, source.offset) if isinstance(source, FileRange) else (source, 0)
     with contextlib.suppress(OSError), open(path, "rb") as file:
+        file.seek(offset)
         return file.read(2) == b"\xff\xd8"
     return False
 
@@ -335,7 +362,12 @@ def _parser() -> argparse.ArgumentParser:
 
     load = commands.add_parser("load", help="load images into one .npy file that NumPy can memory-map")
     load.set_defaults(run=_load)
-    load.add_argument("inputs", nargs="+", metavar="FOLDER_OR_FILE", help="folders of JPEG files, or files")
+    load.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="folders of JPEG files, .tar or .zip archives of them, or files",
+    )
     load.add_argument("-o", "--output", required=True, metavar="NAME.npy", help="also writes NAME.files.csv")
     load.add_argument(
         "--labels", action="store_true", help="take classes from folder names into NAME.labels.npy"
@@ -347,11 +379,13 @@ def _parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser("info", help="print what the headers of files say")
     info.set_defaults(run=_info)
-    info.add_argument("inputs", nargs="+", metavar="FILE")
+    info.add_argument(
+        "inputs", nargs="+", metavar="FILE", help="JPEG files, or .tar or .zip archives of them"
+    )
 
     check = commands.add_parser("check", help="decode every file, list what is broken, odd or not JPEG")
     check.set_defaults(run=_check)
-    check.add_argument("inputs", nargs="+", metavar="FOLDER_OR_FILE")
+    check.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, .tar or .zip archives")
 
     for command in (info, check):
         command.add_argument("--json", action="store_true", help="print a list of objects")

@@ -97,7 +97,7 @@ _SIGNATURES = (
 )
 
 
-def _file_kind(mode: int) -> str:
+def file_kind(mode: int) -> str:
     return next((name for test, name in _FILE_KINDS if test(mode)), "a special file")
 
 
@@ -209,7 +209,7 @@ def make_error(failure: Failure, source: object, index: int | None) -> Exception
         code, words = failure.os_errno, os.strerror(failure.os_errno)
         if failure.status == "NOT_FILE":
             code = errno.EINVAL
-            words = f"expected a regular file, found {_file_kind(failure.detail[0])}"
+            words = f"expected a regular file, found {file_kind(failure.detail[0])}"
         error = OSError(code, where + words, describe(getattr(source, "path", source)))
     else:
         error = MemoryError(prefix + "no memory left")

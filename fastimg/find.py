@@ -1,11 +1,36 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Folders: which images lie below one, and the class that a file's folder stands for."""
 
+import errno
 import heapq
 import os
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastimg.sources import FileRange
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+
+
+class ImageFolder(NamedTuple):
+    """The images of a folder with one folder for each class.
+
+    Attributes
+    ----------
+    paths : list of str
+        Sorted by class, then by folder, then by name.
+    labels : int64 ndarray, (n,)
+        The class of each path, an index into `classes`.
+    classes : list of str
+        The names of the class folders, sorted.
+    """
+
+    paths: list[str]
+    labels: npt.NDArray[np.int64]
+    classes: list[str]
 
 
 def find_images(root: str | os.PathLike[str]) -> list[str]:
@@ -69,9 +94,7 @@ def find_files(
     TypeError
         `root` is not a str or a path of str.
     """
-    top = os.fspath(root)
-    if not isinstance(top, str):
-        raise TypeError(f"root: expected str or a path of str, found {type(root).__name__}")
+    top = _check_root(root)
     found: list[tuple[str, ...]] = []
     seen: set[tuple[int, int]] = set()
     # Links wait until no real folder is left: what lies below a class folder keeps that class, whoever links to it.
@@ -81,10 +104,10 @@ def find_files(
         parts = folders.pop() if folders else heapq.heappop(links)
         folder = os.path.join(top, *parts)
         try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:
+            identity = _identity(folder)
+            if identity in seen:
                 continue
-            seen.add((status.st_dev, status.st_ino))
+            seen.add(identity)
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
@@ -104,36 +127,124 @@ def find_files(
     return [os.path.join(top, *parts) for parts in sorted(found)]
 
 
-def class_labels(paths: Sequence[str], roots: Sequence[str | None]) -> tuple[list[int], list[str]]:
+def image_folder(root: str | os.PathLike[str]) -> ImageFolder:
+    """List the JPEG files of a folder with one folder for each class, in the order of torchvision's ``ImageFolder``.
+
+    Names that end in ``.jpg``, ``.jpeg``, ``.jpe`` or ``.jfif``, in any case, count; files are not opened.
+    Unlike in `find_images`, hidden files and folders count, and links are followed wherever they stand, for that is the
+    order that indices of ``ImageFolder`` refer to. It is the same as far as there are no images of other formats.
+
+    Parameters
+    ----------
+    root : str or os.PathLike
+        The folder. Each folder in it is a class; files in `root` itself belong to none.
+
+    Returns
+    -------
+    ImageFolder
+        paths, which start with `root`, labels and classes.
+
+    Raises
+    ------
+    FileNotFoundError
+        `root` does not exist, has no folder in it, or a class has no image; the text names the classes.
+    NotADirectoryError
+        `root` is a file.
+    OSError
+        A folder cannot be listed, or (ELOOP) is a link to one that it lies in.
+    TypeError
+        `root` is not a str or a path of str.
+
+    Examples
+    --------
+    >>> paths, labels, classes = fastimg.image_folder("train")
+    >>> train_X = fastimg.ImageFileAccessor(paths, size=256)
+    """
+    top = _check_root(root)
+    with os.scandir(top) as entries:
+        classes = sorted(entry.name for entry in entries if _is_folder(entry))
+    if not classes:
+        raise FileNotFoundError(errno.ENOENT, "expected a folder for each class, found none", top)
+    above = (_identity(top),)
+    images = [_images_of_class(os.path.join(top, name), above) for name in classes]
+    empty = [name for name, found in zip(classes, images, strict=True) if not found]
+    if empty:
+        text = f"expected {', '.join(SUFFIXES)} files in every class, found none in {', '.join(empty)}"
+        raise FileNotFoundError(errno.ENOENT, text, top)
+    labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(found) for found in images])
+    return ImageFolder([path for found in images for path in found], labels, classes)
+
+
+def _images_of_class(folder: str, above: tuple[tuple[int, int], ...]) -> list[str]:
+    """The images below a folder: folders sorted by their whole paths as text, names within each."""
+    found: list[tuple[str, list[str]]] = []
+    folders = [(folder, above)]
+    while folders:
+        folder, above = folders.pop()
+        identity = _identity(folder)
+        if identity in above:
+            raise OSError(errno.ELOOP, "a link to a folder that it lies in", folder)
+        names = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _is_folder(entry):
+                    folders.append((os.path.join(folder, entry.name), (*above, identity)))
+                elif entry.name.lower().endswith(SUFFIXES):
+                    names.append(entry.name)
+        found.append((folder, sorted(names)))
+    return [os.path.join(folder, name) for folder, names in sorted(found) for name in names]
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _check_root(root: str | os.PathLike[str]) -> str:
+    top = os.fspath(root)
+    if not isinstance(top, str):
+        raise TypeError(f"root: expected str or a path of str, found {type(root).__name__}")
+    return top
+
+
+def class_labels(
+    sources: Sequence[str | FileRange], roots: Sequence[str | None]
+) -> tuple[list[int], list[str]]:
     """Take each file's class from the folder it lies in.
 
     Parameters
     ----------
-    paths : sequence of str
-        The files.
+    sources : sequence of str or FileRange
+        The files, and members of archives.
     roots : sequence of str or None
-        One for each path: the folder that `find_images` found it in, or None for a file given by name.
-        The class is the first folder below the root; for a file given by name, the folder that holds it.
+        One for each source: the folder that `find_images` found it in, or None for a file given by name.
+        The class is the first folder below the root; for a file given by name, or a member of an archive, the folder
+        that holds it, as archives often have one folder around all others.
 
     Returns
     -------
     labels : list of int
-        One for each path, an index into `class_names`.
+        One for each source, an index into `class_names`.
     class_names : list of str
         Sorted, without repeats: the order of torchvision's ``ImageFolder``.
 
     Raises
     ------
     ValueError
-        There is no folder between a file and its root; the text names the file.
+        There is no folder between a file and its root, or its archive; the text names the file.
     """
-    names = [_class_name(path, root) for path, root in zip(paths, roots, strict=True)]
+    names = [_class_name(source, root) for source, root in zip(sources, roots, strict=True)]
     class_names = sorted(set(names))
     number = {name: label for label, name in enumerate(class_names)}
     return [number[name] for name in names], class_names
 
 
-def _class_name(path: str, root: str | None) -> str:
+def _class_name(path: str | FileRange, root: str | None) -> str:
+    if isinstance(path, FileRange):
+        name = os.path.basename(os.path.dirname(path.name))
+        if name in ("", ".", ".."):
+            raise ValueError(f"{path}: no class: the member lies in no folder of its archive")
+        return name
     if root is None:
         name = os.path.basename(os.path.dirname(os.path.abspath(path)))
         if not name:

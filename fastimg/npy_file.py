@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 import fastimg
+from fastimg.sources import FileRange
 
 _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
@@ -88,12 +89,14 @@ class FileSet:
                 file.close()
 
 
-def row_shape(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -> tuple[int, ...]:
+def row_shape(
+    sources: Sequence[str | FileRange], options: Mapping[str, Any], on_error: str
+) -> tuple[int, ...]:
     """Give the shape of one image as `fastimg.load` will store it, from the size, the crop or the first usable header.
 
     Parameters
     ----------
-    paths : sequence of str
+    sources : sequence of str or FileRange
         The images.
     options : mapping
         The options that `fastimg.load` shares with its accessors.
@@ -111,15 +114,15 @@ def row_shape(paths: Sequence[str], options: Mapping[str, Any], on_error: str) -
         A header cannot be used (it also may ask for too many pixels); with "fill", none can.
     """
     first: Exception | None = None
-    for path in paths:
+    for source in sources:
         try:
-            shape = fastimg.ImageFileAccessor([path], **options).shape
+            shape = fastimg.ImageFileAccessor([source], **options).shape
             return shape[1:]
         except (fastimg.JpegError, OSError) as error:
             if on_error == "raise":
                 raise
             first = first or error
-    raise fastimg.JpegError(f"none of {len(paths)} images can be loaded; the first: {first}")
+    raise fastimg.JpegError(f"none of {len(sources)} images can be loaded; the first: {first}")
 
 
 def create_array(
@@ -197,7 +200,7 @@ def reserve(file: BinaryIO, nbytes: int) -> None:
 
 
 def write_table(
-    file: BinaryIO, paths: Sequence[str], labels: Sequence[int], errors: Mapping[int, str]
+    file: BinaryIO, sources: Sequence[str | FileRange], labels: Sequence[int], errors: Mapping[int, str]
 ) -> None:
     """Write the CSV table that says what each row of the array is.
 
@@ -205,8 +208,8 @@ def write_table(
     ----------
     file : binary file
         Open for writing. Paths are written as the bytes that the system knows them by.
-    paths : sequence of str
-        The file of each row.
+    sources : sequence of str or FileRange
+        The file of each row, or the member of an archive, whose name follows the archive's path.
     labels : sequence of int
         Its label; empty if there are none.
     errors : mapping of int to str
@@ -220,8 +223,8 @@ def write_table(
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("row", "path", "label", "error"))
-    for row, path in enumerate(paths):
-        table.writerow((row, path, labels[row] if labels else "", errors.get(row, "")))
+    for row, source in enumerate(sources):
+        table.writerow((row, str(source), labels[row] if labels else "", errors.get(row, "")))
     text.detach()  # flushes; the file stays open
 
 

@@ -33,18 +33,21 @@ class FileRange:
         Where the JPEG begins, in bytes.
     size : int
         How many bytes it has.
+    name : str
+        What it is called in that file, if anything; errors then say ``shard.tar/cat.jpg`` for ``shard.tar[512:900]``.
 
     Raises
     ------
     TypeError
-        If `path` is not a path, or `offset` or `size` not an integer.
+        If `path` is not a path, `offset` or `size` not an integer, or `name` not a str.
     ValueError
-        If `offset` or `size` is negative.
+        If `offset` or `size` is negative, or `name` contains a null character.
     """
 
     path: str | os.PathLike[str]
     offset: int
     size: int
+    name: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | os.PathLike):
@@ -54,8 +57,14 @@ class FileRange:
             if not 0 <= value < 2**63:
                 raise ValueError(f"{name} must be from 0 to 2**63 - 1, found {value}")
             object.__setattr__(self, name, value)
+        if not isinstance(self.name, str):
+            raise TypeError(f"name must be a str, found {type(self.name).__name__}")
+        if "\0" in self.name:
+            raise ValueError(f"name cannot contain a null character, found {self.name!r}")
 
     def __str__(self) -> str:
+        if self.name:
+            return f"{os.fsdecode(self.path)}/{self.name}"
         return f"{os.fsdecode(self.path)}[{self.offset}:{self.offset + self.size}]"
 
 
@@ -84,6 +93,9 @@ class SourceList:
         Where in `blob` a source's path begins; IN_MEMORY for a bytes-like object.
     ranges : ndarray of uint64, (N, 2), or None
         Offset and size of a `FileRange`; 0 and WHOLE_FILE for a whole file. None: all are whole.
+    names : bytes
+        The name of every source's `FileRange`, each ended by a null byte, for errors to show wherever an accessor was
+        sent to; empty if none has one. Where they begin is found when the first is asked for.
     buffers : dict of int to object
         The bytes-like objects.
 
@@ -95,13 +107,14 @@ class SourceList:
         If a path contains a null byte.
     """
 
-    __slots__ = ("blob", "buffers", "ranges", "starts")
+    __slots__ = ("_name_starts", "blob", "buffers", "names", "ranges", "starts")
 
     def __init__(self, sources: Iterable[Source]) -> None:
         check_many(sources)
         parts: list[bytes] = []
         starts: list[int] = []
         ranges: dict[int, tuple[int, int]] = {}
+        names: dict[int, bytes] = {}
         self.buffers: dict[int, Any] = {}
         end, last, last_start = 0, None, 0
         for i, source in enumerate(sources):
@@ -109,6 +122,8 @@ class SourceList:
             if isinstance(source, FileRange):
                 path = source.path
                 ranges[i] = (source.offset, source.size)
+                if source.name:
+                    names[i] = source.name.encode("utf-8", "surrogatepass")
             elif not isinstance(source, str | os.PathLike):
                 check_buffer(source)
                 self.buffers[i] = source
@@ -126,6 +141,8 @@ class SourceList:
         if ranges:
             self.ranges = np.tile(np.array([0, WHOLE_FILE], np.uint64), (len(starts), 1))
             self.ranges[list(ranges)] = list(ranges.values())
+        self.names = b"".join(names.get(i, b"") + b"\0" for i in range(len(starts))) if names else b""
+        self._name_starts: npt.NDArray[np.uint64] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -137,26 +154,40 @@ class SourceList:
             return self.buffers[index]
         path = os.fsdecode(self.blob[start : self.blob.index(b"\0", start)])
         if self.ranges is not None and int(self.ranges[index, 1]) != WHOLE_FILE:
-            return FileRange(path, int(self.ranges[index, 0]), int(self.ranges[index, 1]))
+            return FileRange(path, int(self.ranges[index, 0]), int(self.ranges[index, 1]), self._name(index))
         return path
+
+    def _name(self, index: int) -> str:
+        if not self.names:
+            return ""
+        if self._name_starts is None:
+            self._name_starts = _starts(self.names)
+        start = int(self._name_starts[index])
+        return self.names[start : self.names.index(b"\0", start)].decode("utf-8", "surrogatepass")
 
     def __getstate__(self) -> tuple[Any, ...]:
         # Where plain paths begin can be seen in the blob.
         plain = self.ranges is None and not self.buffers
-        return self.blob, None if plain else self.starts, self.ranges, self.buffers
+        return self.blob, None if plain else self.starts, self.ranges, self.buffers, self.names
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.blob, starts, self.ranges, self.buffers = state
-        if starts is None:
-            ends = np.flatnonzero(np.frombuffer(self.blob, np.uint8) == 0).astype(np.uint64)
-            starts = np.zeros_like(ends)
-            starts[1:] = ends[:-1] + np.uint64(1)
-        self.starts = starts
+        self.blob, starts, self.ranges, self.buffers, self.names = state
+        self.starts = _starts(self.blob) if starts is None else starts
+        self._name_starts = None
 
     def token(self) -> tuple[Any, ...]:
         """What tells these sources from others, as plain values."""
         ranges = None if self.ranges is None else self.ranges.tobytes()
-        return self.blob, self.starts.tobytes(), ranges, {i: bytes(b) for i, b in self.buffers.items()}
+        buffers = {i: bytes(b) for i, b in self.buffers.items()}
+        return self.blob, self.starts.tobytes(), ranges, buffers, self.names
+
+
+def _starts(blob: bytes) -> npt.NDArray[np.uint64]:
+    """Where the entries of a blob begin, each of which ends with a null byte."""
+    ends = np.flatnonzero(np.frombuffer(blob, np.uint8) == 0).astype(np.uint64)
+    starts = np.zeros_like(ends)
+    starts[1:] = ends[:-1] + np.uint64(1)
+    return starts
 
 
 ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, FileRange)

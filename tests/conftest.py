@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures that several test files share; the files themselves are made by `jpegs`."""
 
+import gc
 import os
 import pathlib
 import signal
 import sys
+import threading
 from typing import NamedTuple
 
 import hypothesis
@@ -86,6 +88,15 @@ def sigint():
     old = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, old)
+
+
+@pytest.fixture
+def threads():
+    """The test begins and ends with the same threads."""
+    gc.collect()  # what a failed test left behind is not this one's
+    before = set(threading.enumerate())
+    yield before
+    assert set(threading.enumerate()) == before
 
 
 @pytest.fixture

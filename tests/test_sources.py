@@ -17,6 +17,7 @@ import pytest
 from jpegs import assert_same
 
 import fastimg
+from fastimg.sources import SourceList
 
 DATA = jpegs.jpeg(24, 31)
 EXPECTED = jpegs.reference(DATA)
@@ -334,6 +335,53 @@ def test_members_of_archives(tmp_path, path):
     # Behind the member's local header: 30 bytes and its name.
     start = archive.getinfo("image.jpg").header_offset + 30 + len("image.jpg")
     read_all_ways(fastimg.FileRange(str(tmp_path / "a.zip"), start, len(DATA)))
+
+
+def test_name_of_a_range(archive):
+    path, places, _ = archive
+    named = fastimg.FileRange(path, *places[0], "cat/1.jpg")
+    assert named.name == "cat/1.jpg" and fastimg.FileRange(path, *places[0]).name == ""
+    assert str(named) == str(fastimg.FileRange(pathlib.Path(path), *places[0], name="cat/1.jpg"))
+    assert str(named) == f"{path}/cat/1.jpg"
+    assert str(fastimg.FileRange("a.tar", 512, 100)) == "a.tar[512:612]"
+    assert_same(fastimg.decode(named), fastimg.decode(fastimg.FileRange(path, *places[0])))
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"), [(None, TypeError), (5, TypeError), (b"a", TypeError), ("a\0", ValueError)]
+)
+def test_name_that_is_none(bad, error):
+    with pytest.raises(error, match="name"):
+        fastimg.FileRange("a.tar", 0, 1, bad)
+
+
+def test_names_in_a_packed_list(path):
+    # Of all kinds of sources, in any order, also names that are no valid Unicode.
+    given = [
+        fastimg.FileRange("a.tar", 0, 1, "one"),
+        DATA,
+        fastimg.FileRange("a.tar", 1, 2),
+        str(path),
+        fastimg.FileRange("a.tar", 3, 4, "\ud800/é.jpg"),
+        fastimg.FileRange("b.tar", 0, 1, "one"),
+    ]
+    packed = SourceList(given)
+    for each in (packed, pickle.loads(pickle.dumps(packed))):
+        assert [each[i] for i in (4, 0, 5, 1, 2, 3)] == [given[i] for i in (4, 0, 5, 1, 2, 3)]
+        assert each.token() == packed.token() == SourceList(given).token()
+    others = [fastimg.FileRange("a.tar", 0, 1, "another"), *given[1:]]
+    assert SourceList(others).token() != packed.token()
+
+
+def test_members_pickle_small():
+    count = 100_000
+    members = [fastimg.FileRange("train.tar", 512 * i, 500, f"train/{i:08d}.jpg") for i in range(count)]
+    pickled = pickle.dumps(fastimg.ImageFileAccessor(members, size=8))
+    # The place of each, the file it is in, its name: nothing an object.
+    assert len(pickled) < count * (16 + 8 + len("train/00000000.jpg") + 1) + 2000
+    assert pickle.loads(pickled)._sources[count - 1] == members[-1]
+    unnamed = [fastimg.FileRange("train.tar", 512 * i, 500) for i in range(count)]
+    assert len(pickle.dumps(fastimg.ImageFileAccessor(unnamed, size=8))) < count * (16 + 8) + 2000
 
 
 def test_file_range_is_a_frozen_dataclass():

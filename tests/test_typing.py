@@ -66,6 +66,14 @@ def use() -> None:
     lists = fastimg.NonUniformImageFileAccessor(map(pathlib.Path, paths), layout="HWC")
     print(lists[0], lists[1:], len(lists), lists.shape)
 
+    members: list[fastimg.FileRange] = fastimg.archive_members(pathlib.Path("a.tar"), (".jpg", ".jpg_large"))
+    shard: fastimg.Shard = fastimg.read_shard("a.tar")
+    keys: list[str] = shard.keys
+    fastimg.load([*members, *shard.images, fastimg.FileRange("a.tar", 0, 1, name="b.jpg")])
+    files, labels, classes = fastimg.image_folder("train")
+    folder: fastimg.ImageFolder = fastimg.image_folder(pathlib.Path("train"))
+    print(keys, shard.labels, shard.metadata, files[0].upper(), labels.shape, classes, folder.labels.dtype)
+
     found: list[str] = fastimg.find_images(".")
     version: str = fastimg.__version__
     print(found, version, fastimg.build_info())
@@ -102,6 +110,12 @@ fastimg.ImageFileAccessor(["a.jpg"]).random_resized_crop()
 fastimg.ImageFileAccessor(["a.jpg"]).random_resized_crop(8).with_epoch("1")
 fastimg.NonUniformImageFileAccessor(["a.jpg"]).random_resized_crop(8)
 fastimg.FileRange("a.tar", "0", 5)
+fastimg.FileRange("a.tar", 0, 5, 5)
+fastimg.archive_members(5)
+fastimg.archive_members("a.tar", 5)
+fastimg.read_shard(5)
+fastimg.read_shard("a.tar").images.keys
+fastimg.image_folder(5)
 fastimg.find_images(5)
 fastimg.resize("a.jpg")
 number: int = fastimg.decode("a.jpg")

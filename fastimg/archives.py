@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Archives: where the images of a tar or zip archive lie in it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
+
+from fastimg.errors import file_kind
+from fastimg.find import SUFFIXES
+from fastimg.sources import FileRange
+
+#: Ends of names, lower case, of what the command line takes for archives; the compressed ones get an error that helps.
+ARCHIVE_SUFFIXES = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+_BLOCK = 512  # of a tar archive
+_EMPTY_TAR = (
+    1 << 16
+)  # bytes that an archive without members is shorter than; it may be padded to a tape's record
+_LONGEST_HEADER = (
+    1 << 20
+)  # bytes of one tar header with its long names; real ones have a few thousand at most
+_LOCAL_HEADER = 30  # bytes of a zip member's own header, before its name
+_ENTRY = 46  # bytes of its entry in the directory, before its name
+_ENCRYPTED = 0x2041  # zip flags: encrypted, strongly encrypted, headers masked
+_UTF8 = 0x800
+_BUFFER = 1024  # a header is read with little of the data around it
+
+_COMPRESSED = (
+    (b"\x1f\x8b", "gzip", "gunzip it"),
+    (b"BZh", "bzip2", "bunzip2 it"),
+    (b"\xfd7zXZ\0", "xz", "unxz it"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "unzstd it"),
+    (b"\x04\x22\x4d\x18", "lz4", "unlz4 it"),
+    (b"\x1f\x9d", "compress", "uncompress it"),
+    (b"7z\xbc\xaf\x27\x1c", "7z", "unpack it"),
+    (b"Rar!", "RAR", "unpack it"),
+)
+_ZIP_METHODS = {8: "deflate", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz"}
+
+
+def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SUFFIXES) -> list[FileRange]:
+    """List the JPEG files in a tar or zip archive, to be read where they lie.
+
+    Names that end in one of `extensions`, in any case, count; hidden files and folders (names that start with a dot)
+    are left out, as by `find_images`, and so are folders, links and devices. What kind of archive it is, its content
+    says. The members' data is not read, nor are names made unique.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A tar archive (ustar, pax, GNU, or older) or a zip archive (also zip64, or behind other data).
+    extensions : iterable of str
+        Ends of names. ``[""]`` lists every regular file.
+
+    Returns
+    -------
+    list of FileRange
+        In the order of the archive, or of a zip archive's directory; `name` is the member's. `decode`, `load` and the
+        accessors take them for sources.
+
+    Raises
+    ------
+    ValueError
+        The archive is compressed, damaged, cut short, or none of the two kinds; a member that counts is compressed,
+        encrypted or sparse, or its data is not in the file. The text names the file.
+    OSError
+        The file cannot be read, or is none.
+    TypeError
+        `path` is not a str or a path of str, or `extensions` are not several str.
+
+    Notes
+    -----
+    A tar archive has no directory: the listing goes from header to header, a seek and a read of about 1 KiB for every
+    member, whatever its size, and some 60 microseconds of CPU; a minute for a million. Keep the list (it pickles)
+    rather than make it twice. Of a zip archive, the directory is read at once, some 700 bytes of memory a member
+    meanwhile, and of every member that counts the 30 bytes and the name before its data.
+
+    Examples
+    --------
+    >>> members = fastimg.archive_members("photos.tar")
+    >>> data = fastimg.load(members, size=256)
+    """
+    ends = _parse_extensions(extensions)
+    return find_members(path, lambda name: name.lower().endswith(ends) and not is_hidden(name))
+
+
+def is_archive_name(path: str) -> bool:
+    """Whether a file of that name is taken for an archive."""
+    return path.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+# ---- names
+
+
+def _parse_extensions(extensions: Any) -> tuple[str, ...]:
+    if isinstance(extensions, str | bytes) or not isinstance(extensions, Iterable):
+        raise TypeError(f"extensions must be a sequence of str, found {extensions!r}")
+    ends = tuple(extensions)
+    for end in ends:
+        if not isinstance(end, str):
+            raise TypeError(f"extensions must be a sequence of str, found one {type(end).__name__}")
+    return tuple(end.lower() for end in ends)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a member, or a folder that it lies in, has a name that starts with a dot."""
+    return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+
+
+# ---- listing
+
+
+def find_members(path: Any, wanted: Callable[[str], bool]) -> list[FileRange]:
+    """List the regular files of an archive whose names are wanted; order and errors are those of `archive_members`."""
+    name = os.fspath(path)
+    if not isinstance(name, str):
+        raise TypeError(f"path: expected str or a path of str, found {type(path).__name__}")
+    with open_regular(name) as file:
+        head = file.read(_EMPTY_TAR)
+        if _is_tar(head):
+            return list(_tar_members(file, name, wanted))
+        found = _describe_head(head)
+        if found is None and zipfile.is_zipfile(file):
+            return _zip_members(file, name, wanted)
+    raise ValueError(f"{name}: expected a tar or zip archive, found {found or _first_bytes(head)}")
+
+
+@contextlib.contextmanager
+def open_regular(path: str) -> Iterator[BinaryIO]:
+    """Open a regular file, without blocking on a FIFO; an OSError within carries its name."""
+    with open(path, "rb", _BUFFER, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, f"expected a regular file, found {file_kind(mode)}", path)
+        try:
+            yield file
+        except OSError as error:
+            if error.filename is None:
+                error.filename = path
+            raise
+
+
+def _file_size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _describe_head(head: bytes) -> str | None:
+    if not head:
+        return "an empty file"
+    for magic, kind, remedy in _COMPRESSED:
+        if head.startswith(magic):
+            return f"{kind} data: images are read where they lie, which compression forbids; {remedy} first"
+    return None
+
+
+def _first_bytes(head: bytes) -> str:
+    if head.startswith(b"PK\3\4"):
+        return "a zip archive without the directory at its end: it is cut short or damaged"
+    return f"a file that begins with {head[:4].hex(' ')}"
+
+
+def _check_place(path: str, offset: int, size: int, name: str, end: int) -> None:
+    if offset < 0 or size < 0 or offset + size > end:
+        raise ValueError(
+            f"{path}: damaged or cut short: member {name} has {size} bytes at offset {offset}, "
+            f"expected them to end at byte {end} at the latest"
+        )
+
+
+def _make_range(path: str, offset: int, size: int, name: str) -> FileRange:
+    try:  # a name may be what FileRange refuses
+        return FileRange(path, offset, size, name)
+    except ValueError as error:
+        raise ValueError(f"{path}: member {name!r}: {error}") from None
+
+
+# ---- tar
+
+
+def _is_tar(head: bytes) -> bool:
+    """Whether a file begins as tar archives do, with a header that has its checksum, or is only the end of one."""
+    if not any(head):
+        return 2 * _BLOCK <= len(head) < _EMPTY_TAR
+    try:
+        tarfile.TarInfo.frombuf(head[:_BLOCK], "utf-8", "surrogateescape")
+    except tarfile.TarError:
+        return False
+    except Exception:  # by the content of fields, which are anything in another file
+        return False
+    return True
+
+
+class _Headers:
+    """A file as tarfile sees it: what it reads is headers, and none of them is long."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self._file = file.seek, file.tell, file
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._file.read(size)
+
+
+def _tar_members(file: BinaryIO, path: str, wanted: Callable[[str], bool]) -> Iterator[FileRange]:
+    end = _file_size(file)
+    file.seek(0)
+    for member in _tar_headers(file, path):
+        if not member.isreg():
+            continue
+        counts = wanted(member.name)
+        if not member.issparse():
+            _check_place(path, member.offset_data, member.size, member.name, end)
+            if counts:
+                yield _make_range(path, member.offset_data, member.size, member.name)
+        elif counts:
+            raise ValueError(
+                f"{path}: member {member.name} is stored as a sparse file, in pieces; pack it without --sparse"
+            )
+
+
+def _tar_headers(file: BinaryIO, path: str) -> Iterator[tarfile.TarInfo]:
+    headers: Any = _Headers(file)
+    tar: Any = None
+    last = 0
+    while True:
+        try:
+            if tar is None:
+                tar = tarfile.TarFile(fileobj=headers, encoding="utf-8", errors="surrogateescape")
+            member = tar.next()
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # tarfile meets damage with exceptions of many kinds
+            raise ValueError(f"{path}: damaged tar archive, after byte {last}: {error}") from error
+        if member is None:
+            break
+        if tar.offset <= last:  # a negative size: tarfile would go in circles
+            raise ValueError(f"{path}: damaged tar archive: member {member.name} ends before it begins")
+        last = tar.offset
+        tar.members.clear()  # a million of them would take a gigabyte
+        yield member
+    # tarfile takes damage for the end, which is two blocks of zeros. A file that just stops is one to tar as well.
+    file.seek(tar.offset)
+    if any(file.read(2 * _BLOCK)):
+        raise ValueError(
+            f"{path}: damaged tar archive: expected the header of a member, or the end, at byte {tar.offset}"
+        )
+
+
+# ---- zip
+
+
+def _zip_members(file: BinaryIO, path: str, wanted: Callable[[str], bool]) -> list[FileRange]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            infos, end = archive.infolist(), archive.start_dir
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # as for tar
+        raise ValueError(f"{path}: damaged zip archive: {error}") from error
+    _check_directory(file, path, infos, end)
+    infos = [info for info in infos if _is_regular(info) and wanted(info.filename)]
+    members = [_zip_member(file, path, info, end) for info in infos]
+    # Data that holds the header of another member is not an image's alone.
+    order = sorted(range(len(infos)), key=lambda i: infos[i].header_offset)
+    for i, j in itertools.pairwise(order):
+        if infos[j].header_offset < members[i].offset + members[i].size:
+            raise ValueError(f"{path}: damaged zip archive: {members[i].name} and {members[j].name} overlap")
+    return members
+
+
+def _is_regular(info: zipfile.ZipInfo) -> bool:
+    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
+    return not info.filename.endswith("/") and kind in (0, stat.S_IFREG)
+
+
+def _encoded_name(info: zipfile.ZipInfo) -> bytes:
+    return info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
+
+
+def _check_directory(file: BinaryIO, path: str, infos: list[zipfile.ZipInfo], start: int) -> None:
+    """Compare the entries with their count behind them: to zipfile, a damaged one may be the last."""
+    lengths = (_ENTRY + len(_encoded_name(info)) + len(info.extra) + len(info.comment) for info in infos)
+    file.seek(start + sum(lengths))
+    record = file.read(40)
+    count = -1
+    if record.startswith(b"PK\6\6"):  # zip64
+        count = int.from_bytes(record[32:40], "little")
+    elif record.startswith(b"PK\5\6"):
+        count = int.from_bytes(record[10:12], "little")
+    if count not in (len(infos), len(infos) & 0xFFFF):  # old writers count no further
+        raise ValueError(
+            f"{path}: damaged zip archive: expected a directory of {len(infos)} members to be followed by their count"
+        )
+
+
+def _zip_member(file: BinaryIO, path: str, info: zipfile.ZipInfo, end: int) -> FileRange:
+    name = f"{path}: member {info.filename}"
+    if info.flag_bits & _ENCRYPTED:
+        raise ValueError(f"{name} is encrypted; make the archive without a password")
+    if info.compress_type != zipfile.ZIP_STORED:
+        method = _ZIP_METHODS.get(info.compress_type, f"method {info.compress_type}")
+        raise ValueError(
+            f"{name} is compressed ({method}); images are read where they lie: make the archive with zip -0"
+        )
+    if info.compress_size != info.file_size:
+        raise ValueError(
+            f"{name} is damaged: expected stored data of {info.file_size} bytes, found {info.compress_size}"
+        )
+    # How long the fields before the data are, only the local header knows.
+    encoded = _encoded_name(info)
+    local = b""
+    if 0 <= info.header_offset < end:
+        file.seek(info.header_offset)
+        local = file.read(_LOCAL_HEADER + len(encoded))
+    if not local.startswith(b"PK\3\4") or local[_LOCAL_HEADER:] != encoded:
+        raise ValueError(f"{name} is damaged: expected its header at byte {info.header_offset}")
+    lengths = int.from_bytes(local[26:28], "little"), int.from_bytes(local[28:30], "little")
+    offset = info.header_offset + _LOCAL_HEADER + sum(lengths)
+    _check_place(path, offset, info.compress_size, info.filename, end)
+    return _make_range(path, offset, info.compress_size, info.filename)
