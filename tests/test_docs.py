@@ -33,7 +33,6 @@ OPTIONAL = {"batchup", "dask", "distributed", "jax", "keras", "ray", "torch", "z
 # What the README leaves to its reader.
 BEFORE = {
     "README.md": [
-        "import tarfile\n"
         "import numpy as np\n"
         "labels = train_y = np.arange(72)\n"
         "batch = np.empty((64, 3, 256, 256), np.uint8)\n"
@@ -179,7 +178,8 @@ def furnish(folder):
     (folder / "broken.jpg").write_bytes(jpegs.truncated(jpegs.jpeg(256, 256)))
     with tarfile.open(folder / "photos.tar", "w") as archive:
         archive.add(folder / "photos", "photos")
-    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
+    (folder / "train").symlink_to("photos")
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
         for name in files:
             archive.write(folder / "photos" / name, name)
     shard = folder / "shard"
@@ -189,7 +189,7 @@ def furnish(folder):
         (shard / f"{stem}.jpg").write_bytes(data)
         (shard / f"{stem}.cls").write_text(str(int(kind == "dog")))
         (shard / f"{stem}.json").write_text(json.dumps({"kind": kind}))
-    with tarfile.open(folder / "train-000.tar", "w") as archive:
+    with tarfile.open(folder / "train-0000.tar", "w") as archive:
         for path in sorted(shard.iterdir()):
             archive.add(path, path.name)
 
