@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the README and the pages in docs/ show is run: every ``python`` block, and ``sh`` blocks of our command.
+
+A page is one program, run in a process of its own: ``python test_docs.py PAGE REPORT``. A block that needs a package
+which is not installed is skipped, and so are those that use what it would have defined.
+"""
+
+import doctest
+import importlib.util
+import json
+import multiprocessing
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import symtable
+import sys
+import tarfile
+import traceback
+import zipfile
+from typing import NamedTuple
+
+import jpegs
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# The last one for want of a package that is missing everywhere: `test_what_is_wrong_is_seen`.
+OPTIONAL = {"batchup", "dask", "distributed", "jax", "keras", "ray", "torch", "zarr", "never_installed"}
+
+# What the README leaves to its reader.
+BEFORE = {
+    "README.md": [
+        "import numpy as np\n"
+        "labels = train_y = np.arange(72)\n"
+        "batch = np.empty((64, 3, 256, 256), np.uint8)\n"
+        "def train(images, labels):\n"
+        "    assert len(images) == len(labels) > 0\n",
+        "import torch\nfrom torch.utils.data import BatchSampler, DataLoader, RandomSampler\n",
+    ],
+}
+
+
+class Block(NamedTuple):
+    page: pathlib.Path
+    line: int  # of its first line, from 1
+    language: str
+    code: str
+
+
+def blocks(page):
+    """The blocks of a page that are run."""
+    found, fence = [], None
+    lines = page.read_text("utf-8").splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if not line.startswith("```"):
+            continue
+        if fence is None:
+            fence = number, line[3:].strip()
+            continue
+        start, language = fence
+        code = "".join(lines[start + 1 : number])
+        if language == "python" or (language == "sh" and code.startswith("fastimg ")):
+            found.append(Block(page, start + 2, language, code))
+        fence = None
+    assert fence is None, f"{page}: the block at line {fence[0] + 1} does not end"
+    return found
+
+
+# ---- in the page's process ---------------------------------------------------------------------
+
+
+class Program:
+    """The blocks of a page, run one after the other in one namespace."""
+
+    def __init__(self):
+        # Not this file's: processes that a block starts would look for its functions here.
+        self.namespace = {"__name__": "page"}
+        self.missing = {}  # name: the package for want of which it is not defined
+
+    def run(self, block):
+        """What became of a block: "passed", "failed" or "skipped", and why."""
+        if block.language == "sh":
+            return self._run_command(block.code)
+        try:
+            code = _code(block)
+            names = _used(symtable.symtable(code, "page", "exec")) - _defined(code) - self.namespace.keys()
+            for name in sorted(names & self.missing.keys()):
+                raise ModuleNotFoundError(name=self.missing[name])
+            self._execute(block)
+        except ModuleNotFoundError as error:
+            package = str(error.name).partition(".")[0]
+            if package not in OPTIONAL or importlib.util.find_spec(package):
+                return "failed", traceback.format_exc()
+            for name in _defined(code):
+                self.missing[name] = package
+                self.namespace.pop(name, None)  # an older one is not what is meant from here on
+            return "skipped", f"{package} is not installed"
+        except BaseException:
+            return "failed", traceback.format_exc()
+        return "passed", ""
+
+    def _execute(self, block):
+        if ">>>" not in block.code:
+            # The lines of a traceback are those of the page.
+            program = compile("\n" * (block.line - 1) + block.code, str(block.page), "exec")
+            exec(program, self.namespace)
+            return
+        test = doctest.DocTestParser().get_doctest(
+            block.code, self.namespace, block.page.name, str(block.page), block.line - 1
+        )
+        said = []
+        runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+        runner.run(test, out=said.append, clear_globs=False)
+        self.namespace.update(test.globs)
+        if runner.failures:
+            raise AssertionError("".join(said))
+
+    def _run_command(self, code):
+        done = subprocess.run(["sh", "-ec", code], capture_output=True, text=True)
+        return ("failed", done.stdout + done.stderr) if done.returncode else ("passed", "")
+
+
+def _code(block):
+    if ">>>" in block.code:
+        return "".join(example.source for example in doctest.DocTestParser().get_examples(block.code))
+    return block.code
+
+
+def _defined(code):
+    """The names that code leaves behind."""
+    table = symtable.symtable(code, "page", "exec")
+    return {
+        symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()
+    }
+
+
+def _used(table):
+    """The names that code, or a function in it, may find in its page."""
+    top = table.get_type() == "module"
+    symbols = table.get_symbols()
+    names = {s.get_name() for s in symbols if s.is_global() or (top and s.is_referenced())}
+    return names.union(*map(_used, table.get_children()))
+
+
+def main(page, report):
+    # A data set that a page defines is no module's: it goes to a worker by fork alone.
+    multiprocessing.set_start_method("fork")
+    program = Program()
+    page = pathlib.Path(page)
+    for code in BEFORE.get(page.name, ()):
+        outcome, reason = program.run(Block(page, 1, "python", code))
+        assert outcome != "failed", reason
+    with open(report, "w", encoding="utf-8") as file:
+        for block in blocks(page):
+            print(json.dumps(program.run(block)), file=file, flush=True)
+
+
+# ---- in pytest's process -----------------------------------------------------------------------
+
+
+def photo_files():
+    """Names and bytes: 72 photos of 256 x 256 in two classes."""
+    different = [jpegs.jpeg(256, 256, seed=i) for i in range(6)]
+    return {f"{('cat', 'dog')[i % 2]}/{i:03d}.jpg": different[i % 6] for i in range(72)}
+
+
+def furnish(folder):
+    """Puts everything that the pages name into a folder."""
+    files = photo_files()
+    for name, data in files.items():
+        path = folder / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    (folder / "cat.jpg").write_bytes(jpegs.jpeg(375, 500))
+    (folder / "broken.jpg").write_bytes(jpegs.truncated(jpegs.jpeg(256, 256)))
+    with tarfile.open(folder / "photos.tar", "w") as archive:
+        archive.add(folder / "photos", "photos")
+    (folder / "train").symlink_to("photos")
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        for name in files:
+            archive.write(folder / "photos" / name, name)
+    shard = folder / "shard"
+    shard.mkdir()
+    for name, data in files.items():
+        kind, stem = name.removesuffix(".jpg").split("/")
+        (shard / f"{stem}.jpg").write_bytes(data)
+        (shard / f"{stem}.cls").write_text(str(int(kind == "dog")))
+        (shard / f"{stem}.json").write_text(json.dumps({"kind": kind}))
+    with tarfile.open(folder / "train-0000.tar", "w") as archive:
+        for path in sorted(shard.iterdir()):
+            archive.add(path, path.name)
+
+
+def command(folder):
+    """A folder with a program `fastimg` that is the one under test."""
+    program = folder / "fastimg"
+    python = shlex.quote(sys.executable)
+    program.write_text(
+        f'#!/bin/sh\nexec {python} -c "import sys, fastimg.cli as c; sys.exit(c.main())" "$@"\n'
+    )
+    program.chmod(0o755)
+    return str(folder)
+
+
+def run_page(page, folder, env):
+    """Runs a page; gives the outcome of each of its blocks and what was printed."""
+    there, programs, report = folder / "there", folder / "bin", folder / "report"
+    there.mkdir()
+    programs.mkdir()
+    furnish(there)
+    env = {**env, "PATH": command(programs) + os.pathsep + env["PATH"]}
+    said = folder / "said"
+    with open(said, "w") as output:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(page), str(report)],
+            cwd=there,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            process.wait(240)
+        except subprocess.TimeoutExpired:
+            pass  # the blocks that have not been run fail
+        finally:
+            process.kill()
+            process.wait()
+    lines = report.read_text("utf-8").splitlines() if report.exists() else []
+    return [json.loads(line) for line in lines], said.read_text("utf-8", "replace")
+
+
+@pytest.fixture(scope="session")
+def results():
+    """What has been run, by page."""
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("page", "position"),
+    [
+        pytest.param(page, i, id=f"{page.name}:{block.line}")
+        for page in PAGES
+        for i, block in enumerate(blocks(page))
+    ],
+)
+def test_block(page, position, results, tmp_path_factory, child_env):
+    if page not in results:
+        results[page] = run_page(page, tmp_path_factory.mktemp("page"), child_env)
+    outcomes, output = results[page]
+    if position >= len(outcomes):
+        pytest.fail(f"the process ended before this block did\n{output}")
+    outcome, reason = outcomes[position]
+    if outcome == "skipped":
+        pytest.skip(f"{page.name}:{blocks(page)[position].line}: {reason}")
+    assert outcome == "passed", f"{reason}\n{output}"
+
+
+def test_what_is_wrong_is_seen(tmp_path, child_env):
+    page = tmp_path / "page.md"
+    pieces = [
+        ("python", "a = 1\nprint('said')"),
+        ("python", "b = a + 1\nassert b == 3"),
+        ("python", ">>> a + b\n3"),
+        ("python", ">>> a + b\n4"),
+        ("python", "import never_installed.part as part\nb = 1"),
+        ("python", "def later():\n    return b\n"),
+        ("python", "def later():\n    return part\n"),
+        ("python", "def other(b):\n    for part in b:\n        return part\n"),
+        ("python", "for part in 'ab':\n    print(part)\n"),
+        ("python", "import never_instaled"),
+        ("python", "raise SystemExit"),
+        ("sh", "fastimg info cat.jpg --json\nfastimg check photos/"),
+        ("sh", "fastimg info no.jpg\nfastimg check photos/"),
+        ("sh", "fastimg nothing"),
+        ("text", "no code"),
+        ("python", "import os, numpy\ndel a\nos._exit(0)"),
+        ("python", "a = 2"),
+    ]
+    page.write_text("".join(f"Text.\n\n```{language}\n{code}\n```\n" for language, code in pieces))
+    outcomes, output = run_page(page, tmp_path, child_env)
+    seen = " ".join(outcome for outcome, _ in outcomes)
+    assert (
+        seen
+        == "passed failed passed failed skipped skipped skipped passed passed failed failed passed failed failed"
+    )
+    assert "said" in output
+    assert "page.md" in outcomes[1][1] and "assert b == 3" in outcomes[1][1]
+    assert "Expected:\n    4" in outcomes[3][1] and outcomes[5][1] == "never_installed is not installed"
+    assert "no.jpg" in outcomes[12][1]
+
+
+# ---- links -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if target.parent == ROOT and not (ROOT / "LICENSE").exists():
+            continue  # the tests have been taken elsewhere, without what lies beside the README
+        assert target.exists(), f"{page.name}: {link}"
+        if anchor:
+            assert anchor in _anchors(target), f"{page.name}: {link}"
+
+
+def _anchors(page):
+    """The names that headings get: small letters, hyphens for spaces, no other punctuation."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_readme_leads_to_every_page():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for page in PAGES[1:]:
+        assert f"](docs/{page.name})" in readme, page.name
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
