@@ -21,12 +21,10 @@ from fastimg.sources import FileRange
 ARCHIVE_SUFFIXES = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 _BLOCK = 512  # of a tar archive
-_EMPTY_TAR = (
-    1 << 16
-)  # bytes that an archive without members is shorter than; it may be padded to a tape's record
-_LONGEST_HEADER = (
-    1 << 20
-)  # bytes of one tar header with its long names; real ones have a few thousand at most
+# An archive without members is shorter; it may be padded to a tape's record.
+_EMPTY_TAR = 1 << 16
+# Of one tar header with its long names; real ones have a few thousand bytes at most.
+_LONGEST_HEADER = 1 << 20
 _LOCAL_HEADER = 30  # bytes of a zip member's own header, before its name
 _ENTRY = 46  # bytes of its entry in the directory, before its name
 _ENCRYPTED = 0x2041  # zip flags: encrypted, strongly encrypted, headers masked

@@ -37,18 +37,19 @@ class Maker:
 
     Parameters
     ----------
-    read : callable (indices, buffers, num_threads, cancellation) -> tuple
+    read : callable (indices, buffers, cancellation) -> tuple
         From the arrays.
     finish : callable (batch) -> batch
         The caller's functions.
     new_buffers : callable () -> buffers, optional
         Arrays for `read` to fill, as many sets as batches may exist.
     num_threads : int
+        That `read` uses.
     """
 
     def __init__(
         self,
-        read: Callable[[Indices, Any, int, Cancellation], tuple[Any, ...]],
+        read: Callable[[Indices, Any, Cancellation], tuple[Any, ...]],
         finish: Callable[[Any], Any],
         new_buffers: Callable[[], Any] | None,
         num_threads: int,
@@ -76,7 +77,7 @@ class Maker:
         if self.new_buffers:
             slot.buffers = self._buffers.popleft()
         assert slot.indices is not None
-        slot.result = self.read(slot.indices, slot.buffers, self.num_threads, self.cancellation)
+        slot.result = self.read(slot.indices, slot.buffers, self.cancellation)
 
     def map(self, slot: Slot) -> None:
         """The second half, on one."""

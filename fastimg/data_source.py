@@ -371,14 +371,14 @@ class _Read:
         self.num_threads = num_threads
 
     def __call__(
-        self, indices: Indices, buffers: tuple[Any, ...] | None, _: int, cancellation: Cancellation
+        self, indices: Indices, buffers: tuple[Any, ...] | None, cancellation: Cancellation
     ) -> tuple[Any, ...]:
         outs = buffers or (None,) * len(self.arrays)
         batch = [
             self._one(array, indices, _part(out, len(indices)), cancellation)
             for array, out in zip(self.arrays, outs, strict=True)
         ]
-        return (indices, *batch) if self.include_indices else tuple(batch)
+        return (indices.copy(), *batch) if self.include_indices else tuple(batch)
 
     def _one(self, array: Any, indices: Indices, out: Any, cancellation: Cancellation) -> Any:
         if hasattr(array, "_read"):
