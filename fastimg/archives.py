@@ -233,7 +233,9 @@ def _tar_headers(file: BinaryIO, path: str) -> Iterator[tarfile.TarInfo]:
         try:
             if tar is None:
                 tar = tarfile.TarFile(fileobj=headers, encoding="utf-8", errors="surrogateescape")
-            member = tar.next()
+                member = tar.next() if tar.firstmember else None  # to go on would be to pass over damage
+            else:
+                member = tar.next()
         except (OSError, MemoryError):
             raise
         except Exception as error:  # tarfile meets damage with exceptions of many kinds

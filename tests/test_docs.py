@@ -215,7 +215,7 @@ def run_page(page, folder, env):
     said = folder / "said"
     with open(said, "w") as output:
         process = subprocess.Popen(
-            [sys.executable, __file__, str(page), str(report)],
+            [sys.executable, "-u", __file__, str(page), str(report)],
             cwd=there,
             env=env,
             stdout=output,
