@@ -142,6 +142,9 @@ class _Accessor:
         num_threads: int | None = None,
         cancellation: Cancellation | None = None,
     ) -> Any:
+        return self._fill(self._task(indices, num_threads, cancellation), out)
+
+    def _fill(self, task: Task, out: Any) -> Any:
         raise NotImplementedError
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
@@ -221,14 +224,8 @@ class ImageFileAccessor(_Accessor):
         except (JpegError, OSError):
             return None  # the first image is nobody's concern who asks for others
 
-    def _read(
-        self,
-        indices: Indices,
-        out: Any = None,
-        num_threads: int | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> Any:
-        return self._task(indices, num_threads, cancellation).load(out, self._size_if_known())
+    def _fill(self, task: Task, out: Any) -> Any:
+        return task.load(out, self._size_if_known())
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         return images[(slice(None), *rest)]
@@ -343,14 +340,8 @@ class NonUniformImageFileAccessor(_Accessor):
         """dtype('O'): an entry is an array."""
         return np.dtype(object)
 
-    def _read(
-        self,
-        indices: Indices,
-        out: Any = None,
-        num_threads: int | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> Any:
-        return self._task(indices, num_threads, cancellation).load_list(out)
+    def _fill(self, task: Task, out: Any) -> Any:
+        return task.load_list(out)
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         return [image[rest] for image in images]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import operator
 from numbers import Real
 from typing import Any
 
@@ -15,7 +14,7 @@ from fastimg.accessors import ImageFileAccessor
 from fastimg.counter_rng import make_key, streams, uniform
 from fastimg.crops import ATTEMPTS, Boxes, draw_boxes, parse_interval
 from fastimg.indexing import Indices, resolve_many
-from fastimg.options import Size, make_options
+from fastimg.options import Size, make_options, parse_integer
 from fastimg.sources import SourceList
 from fastimg.task import Task
 from fastimg.threads import Cancellation, run_batch
@@ -117,7 +116,7 @@ class RandomResizedCrop(ImageFileAccessor):
         self._arguments = (mode, layout, self._size, *others)
         self._scale, self._ratio = parse_interval("scale", scale), parse_interval("ratio", ratio)
         self._probability = _parse_probability(flip)
-        self._seed, self._epoch = _parse_count("seed", seed), 0
+        self._seed, self._epoch = parse_integer("seed", seed, 0), 0
         self._key = make_key(self._seed, 0)
 
     def __repr__(self) -> str:
@@ -156,7 +155,7 @@ class RandomResizedCrop(ImageFileAccessor):
         """
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
-        view._epoch = _parse_count("epoch", epoch)
+        view._epoch = parse_integer("epoch", epoch, 0)
         view._key = make_key(view._seed, view._epoch)
         return view
 
@@ -238,11 +237,3 @@ def _parse_probability(flip: Any) -> float:
     if not 0 <= flip <= 1:
         raise ValueError(f"flip must be a probability from 0 to 1, found {flip!r}")
     return float(flip)
-
-
-def _parse_count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, found {value!r}")
-    if value < 0:
-        raise ValueError(f"{name} must be at least 0, found {value}")
-    return operator.index(value)

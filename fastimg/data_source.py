@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import math
-import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from fastimg.batches import BatchIterator, Maker
 from fastimg.indexing import Index, Indices, resolve_many
+from fastimg.options import parse_integer
 from fastimg.orders import Order, Shuffle, index_batches, sampled_batches
 from fastimg.threads import Cancellation, check_num_threads, default_num_threads
 
@@ -172,7 +172,7 @@ class ArrayDataSource:
         -------
         ArrayDataSource
         """
-        rank, world = _integer("rank", rank, 0), _integer("world", world, 1)
+        rank, world = parse_integer("rank", rank, 0), parse_integer("world", world, 1)
         if rank >= world:
             raise ValueError(f"rank must be less than world, found {rank} and {world}")
         return self.subset(slice(rank, None, world))
@@ -223,8 +223,8 @@ class ArrayDataSource:
         What goes wrong in a batch is raised in its place, after all batches before it. Errors about images have `index`
         and `source`.
         """
-        batch_size = _integer("batch_size", batch_size, 1)
-        prefetch = _integer("prefetch", prefetch, 0)
+        batch_size = parse_integer("batch_size", batch_size, 1)
+        prefetch = parse_integer("prefetch", prefetch, 0)
         check_num_threads(num_threads)
         loaded, self._loaded = self._loaded, None
         epoch = _Epoch(self, batch_size, shuffle, bool(drop_last), self._next_epoch)
@@ -424,15 +424,6 @@ def _common_length(arrays: tuple[Any, ...]) -> int:
     return lengths[0]
 
 
-def _integer(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, found {value!r}")
-    value = operator.index(value)
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, found {value}")
-    return int(value)
-
-
 def _check_sampler(sampler: Any) -> Any:
     for name in ("in_order_indices_batch_iterator", "shuffled_indices_batch_iterator"):
         if sampler is not None and not callable(getattr(sampler, name, None)):
@@ -441,7 +432,7 @@ def _check_sampler(sampler: Any) -> Any:
 
 
 def _repeats(value: Any) -> int:
-    repeats = _integer("repeats", value, -1)
+    repeats = parse_integer("repeats", value, -1)
     if repeats == 0:
         raise ValueError("repeats must be at least 1, or -1 for ever, found 0")
     return repeats
@@ -450,7 +441,7 @@ def _repeats(value: Any) -> int:
 def _seed(seed: int | None) -> int:
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    return _integer("seed", seed, 0)
+    return parse_integer("seed", seed, 0)
 
 
 def _count(source: ArrayDataSource) -> int | None:
@@ -468,9 +459,9 @@ def _check_state(state: Any, source: ArrayDataSource) -> None:
     if missing:
         raise ValueError(f"the state has no {', '.join(sorted(missing))}")
     for name in ("epoch", "seed", "batches"):
-        _integer(f"the state's {name}", state[name], 0)
+        parse_integer(f"the state's {name}", state[name], 0)
     if state["batch_size"] is not None:
-        _integer("the state's batch_size", state["batch_size"], 1)
+        parse_integer("the state's batch_size", state["batch_size"], 1)
     elif state["batches"] or state["shuffle"] is not None:
         raise ValueError("the state's batch_size must be an integer once an epoch has begun, found None")
     if state["samples"] != _count(source):

@@ -43,6 +43,16 @@ def _choose(name: str, value: object, choices: tuple[str, ...]) -> int:
     return choices.index(value)
 
 
+def parse_integer(name: str, value: Any, least: int) -> int:
+    """An integer of at least `least`; ValueError or TypeError for anything else, also bools."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, found {value!r}")
+    value = operator.index(value)
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, found {value}")
+    return int(value)
+
+
 def parse_flag(name: str, value: object) -> bool:
     """Checks that it is a bool, Python's or NumPy's."""
     if value is True or value is False:

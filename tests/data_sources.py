@@ -8,6 +8,9 @@ import weakref
 
 import numpy as np
 
+import fastimg
+from fastimg.data_source import ArrayDataSource
+
 # How long a test waits for what must come; never how long it may take.
 PATIENCE = 60
 
@@ -160,3 +163,7 @@ class Draws:
     def shuffled_indices_batch_iterator(self, batch_size, rng):
         while True:
             yield rng.permutation(self.length)[:batch_size]
+
+
+def decoded(batch, **options):
+    return ArrayDataSource([fastimg.ImageFileAccessor(batch.paths), np.arange(len(batch.paths))], **options)

@@ -5,9 +5,8 @@ import gc
 import threading
 import time
 
-import numpy as np
 import pytest
-from data_sources import PATIENCE, Gate, Parts, in_batches, orders, wait_until
+from data_sources import PATIENCE, Gate, Parts, decoded, in_batches, orders, wait_until
 from jpegs import assert_same
 
 import fastimg
@@ -20,10 +19,6 @@ N = 60
 @pytest.fixture(params=PREFETCH)
 def prefetch(request):
     return request.param
-
-
-def decoded(batch, **options):
-    return ArrayDataSource([fastimg.ImageFileAccessor(batch.paths), np.arange(len(batch.paths))], **options)
 
 
 class Broken(Exception):

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from data_sources import PATIENCE, Counted, Epochs, Item, Numbers, in_batches, orders, wait_until
+from data_sources import PATIENCE, Counted, Epochs, Item, Numbers, decoded, in_batches, orders, wait_until
 from jpegs import assert_same
 
 import fastimg
@@ -23,10 +23,6 @@ N = 60
 @pytest.fixture(params=PREFETCH)
 def prefetch(request):
     return request.param
-
-
-def decoded(batch, **options):
-    return ArrayDataSource([fastimg.ImageFileAccessor(batch.paths), np.arange(len(batch.paths))], **options)
 
 
 # ---- order -------------------------------------------------------------------------------------
