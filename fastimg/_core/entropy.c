@@ -12,13 +12,15 @@
  * - A symbol takes at most 16 bits of code and 15 of value, a block has at most 64 symbols, as each advances by one
  *   coefficient at least, and an MCU has at most 10 blocks: 10 * 64 * 31 bits are 2480 bytes. Before every MCU the chunk
  *   holds that many bytes behind the read position, and 8 more for the last load; where the data ends, they are zeros.
- * - A coefficient's position is at most 63 + 16; `natural` has entries for all of these.
+ * - A coefficient's index is at most 63 when an entry is looked up, and advances by END at most: `behind` has entries for
+ *   all of these. Those behind the last coefficient become it, as in libjpeg.
  * - A table is looked up by exactly LOOK_BITS bits, and a longer code's index is checked.
  */
 #define MCU_MOST_NBYTES (FI_MCU_MOST_BLOCKS * 64 * 31 / 8 + 16)
 #define CHUNK_NBYTES 16384
 
 #define LOOK_BITS 10
+#define SYMBOLS_A_REFILL 5 /* of at most LOOK_BITS bits, if none is rare; a refill brings 56 at least */
 #define SKIP_BITS 12
 #define CACHED_TABLES 8
 
@@ -30,11 +32,13 @@
 
 /*
  * An entry for the next LOOK_BITS bits, from the low end:
- *   bits 0 to 7    how many of them it takes: the code's and, unless it is rare, the value's
- *   bits 8 to 14   by how much the coefficient's index advances: run + 1, or END. The value is then the one of the
+ *   bits 0 to 5    how many of them it takes, the code's and the value's
+ *   bit 7          RARE: the code, or its value, is longer than LOOK_BITS
+ *   bits 8 to 15   by how much the coefficient's index advances: run + 1, or END. The value is then the one of the
  *                  coefficient before; where there is none, 0 is written over a 0
- *   bit 15         RARE: the code, or its value, is longer than LOOK_BITS
- *   bits 16 to 31  the value; of a rare one the symbol, or, if it takes 0 bits, nothing
+ *   bits 16 to 31  the value
+ *
+ * Of a rare one, bits 8 to 15 are the symbol, and bits 16 to 31 how many bits its code takes; 0: more than LOOK_BITS.
  */
 typedef struct {
     uint32_t look[1 << LOOK_BITS];
@@ -47,7 +51,7 @@ typedef struct {
     uint16_t skip[1 << SKIP_BITS];
 } table;
 
-enum { END = 64, RARE = 1 << 15 };
+enum { RARE = 1 << 7, END = 128 };
 
 /*
  * Where values do not matter, an entry of `skip` stands for as many symbols as have their codes in the next SKIP_BITS bits:
@@ -70,6 +74,7 @@ struct fi_entropy {
     uint8_t component[FI_MCU_MOST_BLOCKS];
     const table *dc[FI_MCU_MOST_BLOCKS], *ac[FI_MCU_MOST_BLOCKS];
     bool (*decode)(fi_entropy *entropy, int16_t *const blocks[], bool whole);
+    uint8_t ends[FI_MCU_MOST_BLOCKS]; /* of the last MCU */
     uint8_t last[FI_MCU_MOST_BLOCKS]; /* coefficient that is needed, in zigzag order */
     int32_t last_dc[4];
     uint64_t scan;
@@ -78,13 +83,15 @@ struct fi_entropy {
     uint8_t chunk[CHUNK_NBYTES + MCU_MOST_NBYTES];
 };
 
-/* Zigzag to natural order (T.81, figure A.6); what lies behind the last coefficient becomes it, as in libjpeg. */
-static const uint8_t natural[64 + END] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
-    13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45,
-    38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
-    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
-    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+/* Zigzag to natural order (T.81, figure A.6), of the place before: behind[k] is where coefficient k - 1 is. */
+static const uint8_t behind[1 + 64 + END] = {
+    0,  0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,
+    6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
 };
 
 /* ---- tables ---------------------------------------------------------------------------------------------------- */
@@ -97,7 +104,7 @@ static inline int32_t extend(uint32_t value, unsigned size) {
 static uint32_t make_entry(uint32_t look, unsigned length, unsigned symbol, bool is_dc) {
     const unsigned size = symbol & 15, run = symbol >> 4;
 
-    if (length + size > LOOK_BITS) return symbol << 16 | RARE | length;
+    if (length + size > LOOK_BITS) return length << 16 | symbol << 8 | RARE;
     const unsigned advance = is_dc ? 0 : size == 0 && run < 15 ? END : run + 1;
     const uint32_t value = look >> (LOOK_BITS - length - size) & ((1u << size) - 1);
     return (size ? (uint32_t)extend(value, size) << 16 : 0) | advance << 8 | (length + size);
@@ -231,6 +238,10 @@ static unsigned find_marker(fi_entropy *entropy) {
     return entropy->in_end - entropy->in < 2 || entropy->in[1] == 0xFF ? 0 : entropy->in[1];
 }
 
+const uint8_t *fi_entropy_ends(const fi_entropy *entropy) {
+    return entropy->ends;
+}
+
 const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
     return find_marker(entropy) ? entropy->in : NULL;
 }
@@ -339,12 +350,12 @@ FI_INLINE void skip(reader *r, uint64_t nbits) {
 }
 
 /* The symbol of a rare entry's code, which is skipped. -1: there is no such code. */
-FI_INLINE int read_symbol(reader *r, const table *t, uint32_t entry) {
-    unsigned length = entry & 63;
+FI_INLINE int read_symbol(reader *r, const table *t, uint64_t entry) {
+    unsigned length = (unsigned)(entry >> 16);
 
     if (length) {
         skip(r, length);
-        return (int)(entry >> 16);
+        return (uint8_t)(entry >> 8);
     }
     const int32_t look = (int32_t)(r->bits >> 48);
     for (length = LOOK_BITS + 1; look >= t->max_code[length]; length++) continue;
@@ -359,9 +370,13 @@ FI_INLINE int32_t read_value(reader *r, unsigned size) {
     return value;
 }
 
+FI_INLINE uint64_t look_up(const reader *r, const table *t) {
+    return t->look[r->bits >> (64 - LOOK_BITS)];
+}
+
 FI_INLINE bool decode_dc(reader *r, const table *t, int32_t *diff) {
     refill(r);
-    const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
+    const uint64_t entry = look_up(r, t);
     if (!(entry & RARE)) {
         skip(r, entry);
         *diff = (int32_t)entry >> 16;
@@ -374,13 +389,15 @@ FI_INLINE bool decode_dc(reader *r, const table *t, int32_t *diff) {
 }
 
 /* A rare entry of index k; the index behind it, 0: a bad code. */
-FI_INLINE unsigned decode_rare(reader *r, const table *t, uint32_t entry, unsigned k, int16_t *block) {
+FI_INLINE unsigned decode_rare(reader *r, const table *t, uint64_t entry, unsigned k, int16_t *block) {
+    refill(r);
     const int symbol = read_symbol(r, t, entry);
     if (symbol < 0) return 0;
     const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
     if (size == 0) return run == 15 ? k + 16 : k + END;
-    block[natural[k + run]] = (int16_t)read_value(r, size);
-    return k + run + 1;
+    k += run + 1;
+    block[behind[k]] = (int16_t)read_value(r, size);
+    return k;
 }
 
 /*
@@ -404,38 +421,38 @@ FI_INLINE bool skip_ac(reader *r, const table *t, unsigned k) {
             k = next;
             continue;
         }
-        refill(r);
-        const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
+        const uint64_t entry = look_up(r, t);
         if (entry & RARE) {
             k = decode_rare(r, t, entry, k, unwanted);
             if (!k) return false;
         } else {
             skip(r, entry);
-            k += entry >> 8 & 127;
+            k += (uint8_t)(entry >> 8);
         }
     }
     return true;
 }
 
-/* A refill is enough for two symbols from the table, 10 bits each, and any third, at most 31. */
-FI_INLINE bool decode_ac(reader *r, const table *t, int16_t *block, unsigned last) {
+/* Returns the index behind the last coefficient, and END more if an end of block stood there. 0: a bad code. */
+FI_INLINE unsigned decode_ac(reader *r, const table *t, int16_t *block, unsigned last) {
     unsigned k = 1;
 
     while (k <= last) {
         refill(r);
-        for (int i = 0; i < 3 && k <= last; i++) {
-            const uint32_t entry = t->look[r->bits >> (64 - LOOK_BITS)];
+        for (int i = 0; i < SYMBOLS_A_REFILL; i++) {
+            const uint64_t entry = look_up(r, t);
             if (entry & RARE) {
                 k = decode_rare(r, t, entry, k, block);
-                if (!k) return false;
+                if (!k) return 0;
                 break;
             }
             skip(r, entry);
-            k += entry >> 8 & 127;
-            block[natural[k - 1]] = (int16_t)(entry >> 16);
+            k += (uint8_t)(entry >> 8);
+            block[behind[k]] = (int16_t)(entry >> 16);
+            if (k > last) break;
         }
     }
-    return last == 63 || skip_ac(r, t, k);
+    return last == 63 || skip_ac(r, t, k) ? k : 0;
 }
 
 FI_INLINE bool decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
@@ -452,7 +469,9 @@ FI_INLINE bool decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool who
         *last_dc += diff;
         if (*last_dc > 1 << 30 || *last_dc < -(1 << 30)) return false; /* only nonsense gets there, and it ends here */
         blocks[b][0] = (int16_t)*last_dc;
-        if (!decode_ac(&r, entropy->ac[b], blocks[b], whole ? 63 : entropy->last[b])) return false;
+        const unsigned k = decode_ac(&r, entropy->ac[b], blocks[b], whole ? 63 : entropy->last[b]);
+        if (!k) return false;
+        entropy->ends[b] = (uint8_t)(k > END ? k - END : 64);
     }
     entropy->next = r.next;
     entropy->bits = r.bits;

@@ -45,6 +45,9 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last);
 /* Adds an MCU's coefficients to its blocks (64 zeros each, natural order); `whole`: all of them. false: given up. */
 bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole);
 
+/* Of each block of the last MCU, in zigzag order, from which coefficient on all are zero (if all 64 were needed). */
+const uint8_t *fi_entropy_ends(const fi_entropy *entropy);
+
 /*
  * Once all MCUs are decoded: where the next marker stands. NULL: given up, as something else does, of which libjpeg's stage
  * warns or does not, by how far it has read ahead.

@@ -261,6 +261,9 @@ void fi_init(bool plain);
  */
 bool fi_layout_known(void);
 
+/* The same for its inverse DCT: whether the core's own gives the same samples, also of numbers that overflow. */
+bool fi_islow_known(void);
+
 const char *fi_kernels_name(void); /* "avx2", "neon", "c" */
 const char *fi_libjpeg_version(void); /* of the headers this was built with, "2.1.5" */
 

@@ -11,27 +11,18 @@
  * libjpeg's own reduced transforms average the pixels instead; under an antialiasing filter that is 1 to 4 dB worse.
  */
 
-static uint8_t clamp8(int32_t v) {
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
-
-/* As libjpeg's SIMD transforms have it: 16 bits, whatever a hostile file says. */
-static inline int32_t dequantise(const int16_t *x, const uint16_t *q, unsigned k) {
-    return (int16_t)(uint16_t)((uint32_t)(uint16_t)x[k] * q[k]);
-}
-
 static void idct_1(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
-    rows[0][column] = clamp8(((dequantise(x, q, 0) + 4) >> 3) + 128);
+    rows[0][column] = fi_clamp8(((fi_dequantise(x, q, 0) + 4) >> 3) + 128);
 }
 
 static void idct_2(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
-    const int32_t dc = dequantise(x, q, 0) + (128 << 3) + 4, h = dequantise(x, q, 1);
-    const int32_t v = dequantise(x, q, 8), d = dequantise(x, q, 9);
+    const int32_t dc = fi_dequantise(x, q, 0) + (128 << 3) + 4, h = fi_dequantise(x, q, 1);
+    const int32_t v = fi_dequantise(x, q, 8), d = fi_dequantise(x, q, 9);
     const int32_t out[4] = {(dc + v + (h + d)) >> 3, (dc + v - (h + d)) >> 3, (dc - v + (h - d)) >> 3,
                             (dc - v - (h - d)) >> 3};
     const bool inside = (out[0] | out[1] | out[2] | out[3]) >> 8 == 0;
 
-    for (unsigned i = 0; i < 4; i++) rows[i / 2][column + i % 2] = inside ? (uint8_t)out[i] : clamp8(out[i]);
+    for (unsigned i = 0; i < 4; i++) rows[i / 2][column + i % 2] = inside ? (uint8_t)out[i] : fi_clamp8(out[i]);
 }
 
 /* ---- blocks at the edge ---------------------------------------------------------------------------------------- */
@@ -65,7 +56,7 @@ void fi_idct_reduce_pixels(uint8_t pixels[8][8], unsigned size, unsigned height,
         for (unsigned s = 0; s < size; s++) {
             int32_t sum = 1 << 19;
             for (unsigned i = 0; i < 8; i++) sum += weights[s][i] * work[r][i];
-            rows[r][column + s] = clamp8(sum >> 20);
+            rows[r][column + s] = fi_clamp8(sum >> 20);
         }
     }
 }

@@ -6,6 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+static inline uint8_t fi_clamp8(int32_t v) {
+    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+/* As libjpeg's SIMD transforms have it: 16 bits, whatever a hostile file says. */
+static inline int32_t fi_dequantise(const int16_t *x, const uint16_t *q, unsigned k) {
+    return (int16_t)(uint16_t)((uint32_t)(uint16_t)x[k] * q[k]);
+}
+
 /* A block of 64 coefficients in natural order to samples at rows[0 .. size)[column .. column + size). */
 typedef void fi_idct(const int16_t *coefficients, const uint16_t *quantisation, uint8_t *const *rows, size_t column);
 

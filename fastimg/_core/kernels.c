@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The C version of every kernel, and the choice among the versions. */
 #include "cpu.h"
+#include "idct.h"
 #include "pixels.h"
 
 #include <string.h>
@@ -49,10 +50,6 @@ static inline int16_t clamp16(int32_t v) {
     return (int16_t)(v < INT16_MIN ? INT16_MIN : v > INT16_MAX ? INT16_MAX : v);
 }
 
-static inline uint8_t clamp8(int32_t v) {
-    return (uint8_t)(v < 0 ? 0 : v > UINT8_MAX ? UINT8_MAX : v);
-}
-
 /* |sum| <= 2 * 16384 * 255 < 2^23 */
 static void resample_rows_c(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
                             const int16_t *weights, size_t taps, size_t n) {
@@ -95,7 +92,7 @@ static void resample_across_c(const int16_t *const *rows, const int16_t *weights
 }
 
 static inline uint8_t round_level(int16_t level) {
-    return clamp8(clamp16(level + 32) >> 6);
+    return fi_clamp8(clamp16(level + 32) >> 6);
 }
 
 static void round_levels_c(const int16_t *src, uint8_t *dst, size_t n) {
@@ -147,14 +144,13 @@ static void idct_4_c(const int16_t *x, const uint16_t *q, uint8_t *const *rows, 
     int32_t in[4], work[4][4], out[4];
 
     for (unsigned c = 0; c < 4; c++) {
-        /* 16 bits, as libjpeg's SIMD transforms have it */
-        for (unsigned r = 0; r < 4; r++) in[r] = (int16_t)((uint32_t)(uint16_t)x[8 * r + c] * q[8 * r + c]);
+        for (unsigned r = 0; r < 4; r++) in[r] = fi_dequantise(x, q, 8 * r + c);
         idct_4_pass(in, IDCT_BITS - 2, work[c]);
     }
     for (unsigned r = 0; r < 4; r++) {
         for (unsigned c = 0; c < 4; c++) in[c] = work[c][r];
         idct_4_pass(in, IDCT_BITS + 5, out);
-        for (unsigned c = 0; c < 4; c++) rows[r][column + c] = clamp8(out[c] + 128);
+        for (unsigned c = 0; c < 4; c++) rows[r][column + c] = fi_clamp8(out[c] + 128);
     }
 }
 
@@ -175,6 +171,7 @@ const fi_kernels fi_kernels_c = {
 };
 
 #if defined(__x86_64__)
+#include "x86/idct_impl.h"
 #include "x86/kernels_impl.h"
 #include "x86/resize_impl.h"
 #elif defined(__aarch64__)
@@ -198,6 +195,7 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.round_levels = round_levels_avx2;
     kernels.ycc_to_rgb = ycc_to_rgb_avx2;
     kernels.idct_4 = idct_4_avx2;
+    kernels.idct_8 = idct_8_avx2;
 #elif defined(__aarch64__)
     if (!(cpu_features & FI_CPU_NEON)) return kernels;
     kernels.name = "neon";

@@ -64,6 +64,13 @@ typedef struct fi_kernels {
      * rows[0 .. 4)[column .. column + 4).
      */
     void (*idct_4)(const int16_t *coefficients, const uint16_t *quantisation, uint8_t *const *rows, size_t column);
+    /*
+     * Two blocks to samples, block i to rows[i][0 .. 8)[column[i] .. column[i] + 8), as libjpeg-turbo's vector versions of
+     * JDCT_ISLOW do it; the two may be the same. low: only the 4 x 4 lowest frequencies are not zero. NULL: there is none
+     * that is better than libjpeg's.
+     */
+    void (*idct_8)(const int16_t *const coefficients[2], const uint16_t *quantisation, uint8_t *const *const rows[2],
+                   const size_t column[2], bool low);
 } fi_kernels;
 
 extern const fi_kernels fi_kernels_c;

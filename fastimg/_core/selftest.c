@@ -31,12 +31,19 @@ static const uint8_t jpeg[] = {
     0x32, 0xBA, 0x9A, 0x03, 0x35, 0x4B, 0x3A, 0x99, 0xF4, 0xA2, 0x99, 0x33, 0xA3, 0xFF, 0xD9,
 };
 
-static bool decode(fi_worker *worker, const fi_options *options, uint8_t *pixels) {
-    const fi_source source = {.data = jpeg, .size = sizeof jpeg};
+/* Where its first quantisation table is. */
+#define QUANTISATION 25
+
+/* `wild`: with quantisation steps so large that nothing fits. */
+static bool decode(fi_worker *worker, const fi_options *options, bool wild, uint8_t *pixels) {
     const fi_crop whole = {0};
     fi_failure failure = {0};
     fi_plan plan;
+    uint8_t data[sizeof jpeg];
+    const fi_source source = {.data = data, .size = sizeof data};
 
+    memcpy(data, jpeg, sizeof data);
+    if (wild) memset(data + QUANTISATION, 0xFF, 64);
     if (fi_open(worker, &source, options->max_pixels, &failure) != FI_OK) return false;
     if (fi_plan_make(&plan, fi_worker_header(worker), options, &whole, false, &failure) != FI_OK) return false;
     const ptrdiff_t row = plan.out_width;
@@ -44,24 +51,28 @@ static bool decode(fi_worker *worker, const fi_options *options, uint8_t *pixels
     return fi_decode(worker, options, &whole, false, &out, &failure) == FI_OK;
 }
 
-static bool stages_agree(fi_worker *worker) {
+static bool stages_agree(fi_worker *worker, bool wild) {
     fi_options options = {.strict = true, .max_scans = 1, .max_pixels = HEIGHT * WIDTH};
     uint8_t ours[3 * HEIGHT * WIDTH] = {0}, stock[3 * HEIGHT * WIDTH] = {1};
 
-    if (!decode(worker, &options, ours)) return false;
+    if (!decode(worker, &options, wild, ours)) return false;
     options.stock = true;
-    return decode(worker, &options, stock) && memcmp(ours, stock, sizeof ours) == 0;
+    return decode(worker, &options, wild, stock) && memcmp(ours, stock, sizeof ours) == 0;
 }
 
 /* Written by fi_init() at import, and only read from then on. */
-static bool layout_known;
+static bool layout_known, islow_known;
 
 bool fi_layout_known(void) {
     return layout_known;
 }
 
+bool fi_islow_known(void) {
+    return islow_known;
+}
+
 /* Means of the luma's blocks, which are the same numbers whoever makes them. */
-static bool inverse_dcts_agree(fi_worker *worker) {
+static bool reductions_agree(fi_worker *worker) {
     const fi_options options = {
         .mode = FI_MODE_L,
         .height = HEIGHT / 8,
@@ -75,9 +86,9 @@ static bool inverse_dcts_agree(fi_worker *worker) {
     uint8_t ours[HEIGHT / 8 * WIDTH / 8] = {0}, stock[HEIGHT / 8 * WIDTH / 8] = {1};
 
     layout_known = true;
-    if (!decode(worker, &options, ours)) return false;
+    if (!decode(worker, &options, false, ours)) return false;
     layout_known = false;
-    return decode(worker, &options, stock) && memcmp(ours, stock, sizeof ours) == 0;
+    return decode(worker, &options, false, stock) && memcmp(ours, stock, sizeof ours) == 0;
 }
 
 void fi_init(bool plain) {
@@ -87,6 +98,8 @@ void fi_init(bool plain) {
     fi_kernels_init();
     worker = fi_worker_new();
     /* The stages twice: the tables of so small an image are only built when they come again. */
-    layout_known = worker && stages_agree(worker) && stages_agree(worker) && inverse_dcts_agree(worker);
+    layout_known = worker && stages_agree(worker, false) && stages_agree(worker, false) && reductions_agree(worker);
+    islow_known = layout_known && fi_kernels_active()->idct_8;
+    islow_known = islow_known && stages_agree(worker, false) && stages_agree(worker, true);
     fi_worker_free(worker);
 }

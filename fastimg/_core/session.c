@@ -65,8 +65,9 @@ fi_session *fi_session_new(void) {
     };
     session->failure = NULL;
     session->entropy = fi_entropy_new();
+    session->blocks = fi_blocks_new();
     session->banks = fi_banks_new();
-    if (session->entropy && session->banks) return session;
+    if (session->entropy && session->blocks && session->banks) return session;
     fi_session_free(session);
     return NULL;
 }
@@ -75,6 +76,7 @@ void fi_session_free(fi_session *session) {
     if (!session) return;
     jpeg_destroy_decompress(&session->cinfo);
     fi_entropy_free(session->entropy);
+    fi_blocks_free(session->blocks);
     fi_banks_free(session->banks);
     free(session);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the files that talk to libjpeg share: session.c (life, decoding), exact.c and resized.c (the two routes its rows
- * take), messages.c (errors, warnings), stage.c (Huffman).
+ * take), messages.c (errors, warnings), stage.c (what is put in the place of libjpeg's own), blocks.c (rows of MCUs).
  */
 #ifndef FI_SESSION_PRIVATE_H
 #define FI_SESSION_PRIVATE_H
 
+#include "blocks.h"
 #include "entropy.h"
 #include "idct.h"
 #include "session.h"
@@ -39,8 +40,7 @@ typedef struct fi_raw_plane {
     uint32_t first; /* rows[0] is this row of them */
     fi_idct *reduce;
     const uint16_t *quantisation;
-    void (*all_pixels)(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows,
-                       JDIMENSION column); /* libjpeg's own inverse DCT */
+    fi_inverse_dct *all_pixels; /* libjpeg's own */
 } fi_raw_plane;
 
 /*
@@ -55,6 +55,7 @@ struct fi_session {
     jmp_buf escape;
     fi_failure *failure;
     fi_entropy *entropy;
+    fi_blocks *blocks;
     fi_banks *banks;
     uint32_t max_scans;
     bool strict;
@@ -63,8 +64,6 @@ struct fi_session {
     bool stock; /* libjpeg's own entropy stage has to do it */
     bool again; /* ours has given up */
     bool multiple_scans;
-    uint64_t mcus_to_go;
-    uint32_t columns_to_go; /* MCUs of this row */
     fi_raw_plane raw[3];
     void (*start_input_pass)(j_decompress_ptr cinfo); /* libjpeg's own */
     void (*start_entropy_pass)(j_decompress_ptr cinfo);

@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Our own entropy stage and inverse DCTs, put behind libjpeg's method pointers. */
+/* Our own entropy stage, rows of MCUs and inverse DCTs, put behind libjpeg's method pointers. */
 #include "session_private.h"
 
 /* The front of structs of libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that is known here of what is private to it. */
 struct jpeg_entropy_decoder {
     void (*start_pass)(j_decompress_ptr cinfo);
-    boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
 };
 
 struct jpeg_input_controller {
     int (*consume_input)(j_decompress_ptr cinfo);
     void (*reset_input_controller)(j_decompress_ptr cinfo);
     void (*start_input_pass)(j_decompress_ptr cinfo);
+    void (*finish_input_pass)(j_decompress_ptr cinfo);
 };
 
-/* And of a third, to which libjpeg-turbo 3 only adds at the end. */
+struct jpeg_d_coef_controller {
+    void (*start_input_pass)(j_decompress_ptr cinfo);
+    int (*consume_data)(j_decompress_ptr cinfo);
+    void (*start_output_pass)(j_decompress_ptr cinfo);
+    int (*decompress_data)(j_decompress_ptr cinfo, JSAMPIMAGE output);
+};
+
 struct jpeg_inverse_dct {
     void (*start_pass)(j_decompress_ptr cinfo);
-    void (*inverse_DCT[MAX_COMPONENTS])(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block,
-                                        JSAMPARRAY rows, JDIMENSION column);
+    fi_inverse_dct *inverse_DCT[MAX_COMPONENTS];
 };
 
 static _Noreturn void give_up(fi_session *session) {
@@ -26,21 +31,27 @@ static _Noreturn void give_up(fi_session *session) {
     longjmp(session->escape, 1);
 }
 
-static boolean decode_mcu(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
-    fi_session *session = cinfo->client_data;
-    int16_t *coefficients[FI_MCU_MOST_BLOCKS];
+/* All rows of MCUs have become samples: on to the markers behind them. */
+static void finish_scan(fi_session *session) {
+    const uint8_t *position = fi_entropy_finish(session->entropy);
 
-    for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
-    const bool last_of_row = --session->columns_to_go == 0;
-    if (last_of_row) session->columns_to_go = cinfo->MCUs_per_row;
-    if (!fi_entropy_decode_mcu(session->entropy, coefficients, last_of_row)) give_up(session);
-    if (--session->mcus_to_go == 0) {
-        const uint8_t *position = fi_entropy_finish(session->entropy);
-        if (!position) give_up(session);
-        session->source.bytes_in_buffer -= (size_t)(position - session->source.next_input_byte);
-        session->source.next_input_byte = position;
+    if (!position) give_up(session);
+    session->source.bytes_in_buffer -= (size_t)(position - session->source.next_input_byte);
+    session->source.next_input_byte = position;
+    session->cinfo.inputctl->finish_input_pass(&session->cinfo);
+}
+
+static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
+    fi_session *session = cinfo->client_data;
+    const bool islow = cinfo->dct_method == JDCT_ISLOW && fi_islow_known();
+
+    if (!fi_blocks_decode_row(session->blocks, session->entropy, cinfo, cinfo->idct->inverse_DCT, islow, output)) {
+        give_up(session);
     }
-    return TRUE;
+    cinfo->output_iMCU_row++;
+    if (++cinfo->input_iMCU_row < cinfo->total_iMCU_rows) return JPEG_ROW_COMPLETED;
+    finish_scan(session);
+    return JPEG_SCAN_COMPLETED;
 }
 
 /* Puts our stage in place of libjpeg's, for a baseline file whose only scan begins here. */
@@ -69,9 +80,8 @@ static bool take_over(fi_session *session) {
         scan.ac[b] = (fi_huffman){ac->bits, ac->huffval};
     }
     if (!fi_entropy_start(session->entropy, &scan)) return false;
-    session->columns_to_go = cinfo->MCUs_per_row;
-    session->mcus_to_go = (uint64_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan;
-    cinfo->entropy->decode_mcu = decode_mcu;
+    fi_blocks_start(session->blocks);
+    cinfo->coef->decompress_data = decompress_data;
     return true;
 }
 
@@ -149,7 +159,7 @@ void fi_session_need(fi_session *session, int component, bool needed, bool at_bo
                                                                : fi_idct_last((unsigned)FI_DCT_SIZE(info));
 
     info->component_needed = needed;
-    if (cinfo->entropy->decode_mcu != decode_mcu) return;
+    if (cinfo->coef->decompress_data != decompress_data) return;
     for (int i = 0; i < cinfo->comps_in_scan; i++) {
         if (cinfo->cur_comp_info[i] == info) fi_entropy_need(session->entropy, (uint8_t)i, last);
     }

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * AVX2 version of the inverse DCT of 8 x 8 samples: Loeffler, Ligtenberg and Moschytz, "Practical Fast 1-D DCT Algorithms
+ * with 11 Multiplications", 1989, columns first, in 13 bits of fraction, with libjpeg-turbo's rounding, and with what its
+ * vector versions do to numbers that do not fit into 16 bits (dequantised ones and sums of two wrap around, results of the
+ * columns are clamped). A register holds a row of 8 numbers of two blocks, a lane for each.
+ */
+#include <immintrin.h>
+
+#define FI_AVX2 __attribute__((target("avx2")))
+
+/* The paper's factors times 2^13. */
+enum {
+    F_0_298 = 2446,
+    F_0_390 = 3196,
+    F_0_541 = 4433,
+    F_0_765 = 6270,
+    F_0_899 = 7373,
+    F_1_175 = 9633,
+    F_1_501 = 12299,
+    F_1_847 = 15137,
+    F_1_961 = 16069,
+    F_2_053 = 16819,
+    F_2_562 = 20995,
+    F_3_072 = 25172,
+};
+
+/* a of the first and b of the second of two numbers that were interleaved. */
+FI_AVX2 static inline __m256i weigh(__m256i pairs, int a, int b) {
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi32((int)((unsigned)b << 16 | ((unsigned)a & 0xFFFF))));
+}
+
+FI_AVX2 static inline __m256i interleave(__m256i a, __m256i b, bool high) {
+    return high ? _mm256_unpackhi_epi16(a, b) : _mm256_unpacklo_epi16(a, b);
+}
+
+/* Half of a row's 8 sums, before they are rounded: even[i] + odd[i] is row i's, even[i] - odd[i] that of row 7 - i. */
+typedef struct {
+    __m256i even[4], odd[4];
+} half_sums;
+
+FI_AVX2 static inline void sum_half(half_sums *sums, const __m256i r[8], __m256i rounding, bool high) {
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i s = interleave(zero, _mm256_add_epi16(r[0], r[4]), high);
+    const __m256i d = interleave(zero, _mm256_sub_epi16(r[0], r[4]), high);
+    const __m256i s13 = _mm256_add_epi32(_mm256_srai_epi32(s, 3), rounding);
+    const __m256i d13 = _mm256_add_epi32(_mm256_srai_epi32(d, 3), rounding);
+    const __m256i r26 = interleave(r[2], r[6], high);
+    const __m256i t2 = weigh(r26, F_0_541, F_0_541 - F_1_847), t3 = weigh(r26, F_0_541 + F_0_765, F_0_541);
+
+    sums->even[0] = _mm256_add_epi32(s13, t3);
+    sums->even[1] = _mm256_add_epi32(d13, t2);
+    sums->even[2] = _mm256_sub_epi32(d13, t2);
+    sums->even[3] = _mm256_sub_epi32(s13, t3);
+
+    const __m256i z = interleave(_mm256_add_epi16(r[3], r[7]), _mm256_add_epi16(r[1], r[5]), high);
+    const __m256i z3 = weigh(z, F_1_175 - F_1_961, F_1_175), z4 = weigh(z, F_1_175, F_1_175 - F_0_390);
+    const __m256i r71 = interleave(r[7], r[1], high), r53 = interleave(r[5], r[3], high);
+    sums->odd[0] = _mm256_add_epi32(weigh(r71, -F_0_899, F_1_501 - F_0_899), z4);
+    sums->odd[1] = _mm256_add_epi32(weigh(r53, -F_2_562, F_3_072 - F_2_562), z3);
+    sums->odd[2] = _mm256_add_epi32(weigh(r53, F_2_053 - F_2_562, -F_2_562), z4);
+    sums->odd[3] = _mm256_add_epi32(weigh(r71, F_0_298 - F_0_899, -F_0_899), z3);
+}
+
+/* The same where rows 4 to 7 are zero. */
+FI_AVX2 static inline void sum_half_low(half_sums *sums, const __m256i r[4], __m256i rounding, bool high) {
+    const __m256i r02 = interleave(r[0], r[2], high), r13 = interleave(r[1], r[3], high);
+    const int one = 1 << 13, z33 = F_1_175 - F_1_961, z44 = F_1_175 - F_0_390;
+
+    sums->even[0] = _mm256_add_epi32(weigh(r02, one, F_0_541 + F_0_765), rounding);
+    sums->even[1] = _mm256_add_epi32(weigh(r02, one, F_0_541), rounding);
+    sums->even[2] = _mm256_add_epi32(weigh(r02, one, -F_0_541), rounding);
+    sums->even[3] = _mm256_add_epi32(weigh(r02, one, -F_0_541 - F_0_765), rounding);
+    sums->odd[0] = weigh(r13, F_1_501 - F_0_899 + z44, F_1_175);
+    sums->odd[1] = weigh(r13, F_1_175, F_3_072 - F_2_562 + z33);
+    sums->odd[2] = weigh(r13, z44, F_1_175 - F_2_562);
+    sums->odd[3] = weigh(r13, F_1_175 - F_0_899, z33);
+}
+
+/* Rows i and 7 - i of both halves, shifted and clamped to 16 bits. */
+#define FINISH(i, shift)                                                                                               \
+    r[i] = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(lo.even[i], lo.odd[i]), shift),                       \
+                              _mm256_srai_epi32(_mm256_add_epi32(hi.even[i], hi.odd[i]), shift));                      \
+    r[7 - (i)] = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_sub_epi32(lo.even[i], lo.odd[i]), shift),                 \
+                                    _mm256_srai_epi32(_mm256_sub_epi32(hi.even[i], hi.odd[i]), shift))
+
+FI_AVX2 static inline void idct_columns(__m256i r[8]) {
+    const __m256i rounding = _mm256_set1_epi32(1 << 10);
+    half_sums lo, hi;
+
+    sum_half(&lo, r, rounding, false);
+    sum_half(&hi, r, rounding, true);
+    FINISH(0, 11);
+    FINISH(1, 11);
+    FINISH(2, 11);
+    FINISH(3, 11);
+}
+
+/* What comes out is transposed: r[i] is column i. */
+FI_AVX2 static inline void idct_rows(__m256i r[8], bool low) {
+    const __m256i rounding = _mm256_set1_epi32(1 << 17);
+    half_sums lo, hi;
+
+    if (low) {
+        sum_half_low(&lo, r, rounding, false);
+        sum_half_low(&hi, r, rounding, true);
+    } else {
+        sum_half(&lo, r, rounding, false);
+        sum_half(&hi, r, rounding, true);
+    }
+    FINISH(0, 18);
+    FINISH(1, 18);
+    FINISH(2, 18);
+    FINISH(3, 18);
+}
+
+/* Three rounds; each interleaves row k with row k + 4, as transpose16 does. */
+FI_AVX2 static inline void transpose8(__m256i r[8]) {
+    __m256i w[8];
+
+    for (int round = 0; round < 3; round++) {
+        for (int k = 0; k < 4; k++) {
+            w[2 * k] = _mm256_unpacklo_epi16(r[k], r[k + 4]);
+            w[2 * k + 1] = _mm256_unpackhi_epi16(r[k], r[k + 4]);
+        }
+        for (int k = 0; k < 8; k++) r[k] = w[k];
+    }
+}
+
+/*
+ * Columns and transposition where only 4 x 4 coefficients are not zero: r[0 .. 4) become columns. Registers hold rows i and
+ * i + 4 of 4 columns; two rounds of interleaving put four rows each side by side, a third one joins the fours.
+ */
+FI_AVX2 static inline void idct_columns_low(__m256i r[4]) {
+    half_sums sums;
+    __m256i w[4], v[4];
+
+    sum_half_low(&sums, r, _mm256_set1_epi32(1 << 10), false);
+    for (int i = 0; i < 4; i++) {
+        const __m256i row = _mm256_srai_epi32(_mm256_add_epi32(sums.even[i], sums.odd[i]), 11);
+        const int mirrored = 3 - i; /* row 7 - i is row 3 - i of the lower four */
+        w[i] = row;
+        v[mirrored] = _mm256_srai_epi32(_mm256_sub_epi32(sums.even[i], sums.odd[i]), 11);
+    }
+    for (int i = 0; i < 4; i++) w[i] = _mm256_packs_epi32(w[i], v[i]);
+    const __m256i a = _mm256_unpacklo_epi16(w[0], w[1]), b = _mm256_unpacklo_epi16(w[2], w[3]);
+    const __m256i c = _mm256_unpackhi_epi16(w[0], w[1]), d = _mm256_unpackhi_epi16(w[2], w[3]);
+    const __m256i ab01 = _mm256_unpacklo_epi32(a, b), ab23 = _mm256_unpackhi_epi32(a, b);
+    const __m256i cd01 = _mm256_unpacklo_epi32(c, d), cd23 = _mm256_unpackhi_epi32(c, d);
+    r[0] = _mm256_unpacklo_epi64(ab01, cd01);
+    r[1] = _mm256_unpackhi_epi64(ab01, cd01);
+    r[2] = _mm256_unpacklo_epi64(ab23, cd23);
+    r[3] = _mm256_unpackhi_epi64(ab23, cd23);
+}
+
+/*
+ * A block whose rows 1 to 7 are all zero takes a short cut in libjpeg: its row 0 is shifted, and wraps around instead of
+ * being clamped. To wrap it before makes no difference to what fits.
+ */
+FI_AVX2 static inline __m256i wrap_lone_row(const __m256i *r, int rows, const int16_t *const x[2]) {
+    const __m256i wrapped = _mm256_srai_epi16(_mm256_slli_epi16(r[0], 2), 2);
+    int16_t rest[2] = {0};
+
+    if (_mm256_movemask_epi8(_mm256_cmpeq_epi16(wrapped, r[0])) == -1) return r[0];
+    for (int k = 8; k < 8 * rows; k++) {
+        rest[0] |= x[0][k];
+        rest[1] |= x[1][k];
+    }
+    return _mm256_blend_epi32(rest[0] ? r[0] : wrapped, rest[1] ? r[0] : wrapped, 0xF0);
+}
+
+/* Columns of samples, less 128, to rows of bytes: an 8 x 8 transposition in rounds that interleave 1, 2 and 4 bytes. */
+FI_AVX2 static inline void store_columns(const __m256i r[8], uint8_t *const *const rows[2], const size_t column[2]) {
+    const __m256i middle = _mm256_set1_epi8(-128);
+    __m256i p[4], w[4];
+
+    for (int k = 0; k < 4; k++) p[k] = _mm256_xor_si256(_mm256_packs_epi16(r[k], r[k + 4]), middle);
+    w[0] = _mm256_unpacklo_epi8(p[0], p[1]); /* columns 0 and 1 */
+    w[1] = _mm256_unpacklo_epi8(p[2], p[3]); /* 2 and 3 */
+    w[2] = _mm256_unpackhi_epi8(p[0], p[1]); /* 4 and 5 */
+    w[3] = _mm256_unpackhi_epi8(p[2], p[3]); /* 6 and 7 */
+    p[0] = _mm256_unpacklo_epi16(w[0], w[1]);
+    p[1] = _mm256_unpackhi_epi16(w[0], w[1]);
+    p[2] = _mm256_unpacklo_epi16(w[2], w[3]);
+    p[3] = _mm256_unpackhi_epi16(w[2], w[3]);
+    w[0] = _mm256_unpacklo_epi32(p[0], p[2]); /* rows 0 and 1 */
+    w[1] = _mm256_unpackhi_epi32(p[0], p[2]);
+    w[2] = _mm256_unpacklo_epi32(p[1], p[3]);
+    w[3] = _mm256_unpackhi_epi32(p[1], p[3]);
+    for (int k = 0; k < 4; k++) {
+        const __m128i first = _mm256_castsi256_si128(w[k]), second = _mm256_extracti128_si256(w[k], 1);
+        _mm_storel_epi64((__m128i *)(void *)(rows[0][2 * k] + column[0]), first);
+        _mm_storeh_pd((double *)(void *)(rows[0][2 * k + 1] + column[0]), _mm_castsi128_pd(first));
+        _mm_storel_epi64((__m128i *)(void *)(rows[1][2 * k] + column[1]), second);
+        _mm_storeh_pd((double *)(void *)(rows[1][2 * k + 1] + column[1]), _mm_castsi128_pd(second));
+    }
+}
+
+FI_AVX2 static inline void load_rows(__m256i *r, int rows, const int16_t *const x[2], const uint16_t *q) {
+    for (int k = 0; k < rows; k++) {
+        const __m128i first = _mm_loadu_si128((const __m128i *)(const void *)(x[0] + 8 * k));
+        const __m128i second = _mm_loadu_si128((const __m128i *)(const void *)(x[1] + 8 * k));
+        const __m128i step = _mm_loadu_si128((const __m128i *)(const void *)(q + 8 * k));
+        r[k] = _mm256_mullo_epi16(_mm256_set_m128i(second, first), _mm256_broadcastsi128_si256(step));
+    }
+    r[0] = wrap_lone_row(r, rows, x);
+}
+
+FI_AVX2 static void idct_8_avx2(const int16_t *const x[2], const uint16_t *q, uint8_t *const *const rows[2],
+                                const size_t column[2], bool low) {
+    __m256i r[8];
+
+    if (low) {
+        load_rows(r, 4, x, q);
+        idct_columns_low(r);
+    } else {
+        load_rows(r, 8, x, q);
+        idct_columns(r);
+        transpose8(r);
+    }
+    idct_rows(r, low);
+    store_columns(r, rows, column);
+}
