@@ -8,21 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Blocks are decoded by the batch, small enough to stay in the first-level cache, and then sorted by what is in them: in
+ * their own order the branches between them would be as unpredictable as the picture.
+ */
+#define BATCH 64
+
 /* Coefficients up to here in zigzag order lie in the 4 x 4 lowest frequencies (T.81, figure A.6). */
 #define LOW_END 10
 
-/* Two blocks of a component are transformed at once: the first waits for the second. */
-typedef struct {
-    int16_t *coefficients; /* all zeros if it does not */
-    JSAMPARRAY rows;
-    size_t column;
-    bool is_there;
-} waiting;
+enum { FLAT, LOW, FULL, KINDS };
 
 struct fi_blocks {
-    _Alignas(64) int16_t memory[FI_MCU_MOST_BLOCKS + 2 * MAX_COMPS_IN_SCAN][DCTSIZE2];
-    int16_t *mcu[FI_MCU_MOST_BLOCKS]; /* where the next one's coefficients go, all zeros */
-    waiting waiting[MAX_COMPS_IN_SCAN][2]; /* of each component, and with low frequencies alone */
+    _Alignas(64) int16_t coefficients[BATCH][DCTSIZE2]; /* all zeros between batches */
+    uint8_t ends[BATCH];
+    fi_block sorted[KINDS][BATCH];
+    size_t counts[KINDS];
 };
 
 /* Where a block of every MCU in a row goes. */
@@ -32,8 +33,15 @@ typedef struct {
     JSAMPARRAY rows;
     JDIMENSION column, step; /* in the first MCU; from one to the next */
     JDIMENSION end; /* from this MCU on it is padding, or nobody needs it */
-    waiting *waiting;
 } target;
+
+/* A row of them. */
+typedef struct {
+    fi_blocks *blocks;
+    j_decompress_ptr cinfo;
+    unsigned count; /* blocks in an MCU */
+    target targets[FI_MCU_MOST_BLOCKS];
+} mcu_row;
 
 fi_blocks *fi_blocks_new(void) {
     return aligned_alloc(_Alignof(fi_blocks), sizeof(fi_blocks));
@@ -44,136 +52,107 @@ void fi_blocks_free(fi_blocks *blocks) {
 }
 
 void fi_blocks_start(fi_blocks *blocks) {
-    int16_t (*next)[DCTSIZE2] = blocks->memory;
-
-    memset(blocks, 0, sizeof *blocks);
-    for (int b = 0; b < FI_MCU_MOST_BLOCKS; b++) blocks->mcu[b] = *next++;
-    for (int i = 0; i < MAX_COMPS_IN_SCAN; i++) {
-        for (int low = 0; low < 2; low++) blocks->waiting[i][low].coefficients = *next++;
-    }
+    memset(blocks->coefficients, 0, sizeof blocks->coefficients);
+    memset(blocks->counts, 0, sizeof blocks->counts);
 }
 
-/* ---- one block ------------------------------------------------------------------------------------------------- */
+/* ---- inverse DCTs ---------------------------------------------------------------------------------------------- */
 
 /* All samples are alike. */
-static void fill_flat(int32_t dc, uint8_t *const *rows, size_t column) {
-    const uint8_t sample = fi_clamp8((((int16_t)(uint16_t)((uint32_t)dc << 2) + 16) >> 5) + 128);
-    for (int y = 0; y < DCTSIZE; y++) memset(rows[y] + column, sample, DCTSIZE);
+static void fill_flat(const fi_block *block) {
+    const uint32_t dc = (uint32_t)fi_dequantise(block->coefficients, block->quantisation, 0);
+    const uint8_t sample = fi_clamp8((((int16_t)(uint16_t)(dc << 2) + 16) >> 5) + 128);
+    for (int y = 0; y < DCTSIZE; y++) memset(block->rows[y] + block->column, sample, DCTSIZE);
 }
 
-static void transform_two(waiting *first, int16_t *coefficients, const target *target, size_t column, bool low) {
-    const int16_t *const x[2] = {first->coefficients, coefficients};
-    uint8_t *const *const rows[2] = {first->rows, target->rows};
-    const size_t columns[2] = {first->column, column};
-    const size_t nbytes = (low ? DCTSIZE2 / 2 : DCTSIZE2) * sizeof *coefficients;
+static void transform_sorted(fi_blocks *blocks) {
+    const fi_kernels *kernels = fi_kernels_active();
 
-    fi_kernels_active()->idct_8(x, target->component->quant_table->quantval, rows, columns, low);
-    memset(first->coefficients, 0, nbytes);
-    memset(coefficients, 0, nbytes);
-    first->is_there = false;
-}
-
-/* From here on, or later, *coefficients become samples; what it is then points to is all zeros. */
-static void transform(int16_t **coefficients, const target *target, size_t column, unsigned end) {
-    const uint16_t *q = target->component->quant_table->quantval;
-    waiting *waiting = &target->waiting[end <= LOW_END];
-
-    if (end == 1) {
-        fill_flat(fi_dequantise(*coefficients, q, 0), target->rows, column);
-        **coefficients = 0;
-    } else if (waiting->is_there) {
-        transform_two(waiting, *coefficients, target, column, end <= LOW_END);
-    } else {
-        int16_t *const free = waiting->coefficients;
-        waiting->coefficients = *coefficients;
-        waiting->rows = target->rows;
-        waiting->column = column;
-        waiting->is_there = true;
-        *coefficients = free;
+    for (size_t i = 0; i < blocks->counts[FLAT]; i++) fill_flat(&blocks->sorted[FLAT][i]);
+    for (int kind = LOW; kind <= FULL; kind++) {
+        const fi_block *next = blocks->sorted[kind];
+        size_t left = blocks->counts[kind];
+        for (; left >= 2; left -= 2, next += 2) kernels->idct_8(&next[0], &next[1], kind == LOW);
+        if (left) kernels->idct_8(next, next, kind == LOW);
     }
+    memset(blocks->counts, 0, sizeof blocks->counts);
+}
+
+static void sort_block(fi_blocks *blocks, unsigned i, const target *target, JDIMENSION column) {
+    const unsigned kind = (blocks->ends[i] > 1) + (blocks->ends[i] > LOW_END);
+
+    blocks->sorted[kind][blocks->counts[kind]++] = (fi_block){
+        .coefficients = blocks->coefficients[i],
+        .quantisation = target->component->quant_table->quantval,
+        .rows = target->rows,
+        .column = column,
+    };
+}
+
+/* MCUs first to end of the row, which are what the batch holds. */
+static void transform_batch(const mcu_row *row, JDIMENSION first, JDIMENSION end) {
+    fi_blocks *blocks = row->blocks;
+
+    for (unsigned b = 0; b < row->count; b++) {
+        const target *target = &row->targets[b];
+        const JDIMENSION last = target->end < end ? target->end : end;
+        unsigned i = b;
+        for (JDIMENSION mcu = first; mcu < last; mcu++, i += row->count) {
+            const JDIMENSION column = target->column + mcu * target->step;
+            if (target->method) {
+                target->method(row->cinfo, target->component, blocks->coefficients[i], target->rows, column);
+            } else {
+                sort_block(blocks, i, target, column);
+            }
+        }
+    }
+    transform_sorted(blocks);
+    memset(blocks->coefficients, 0, (end - first) * row->count * sizeof blocks->coefficients[0]);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
-/* Block (y, x) of the i-th component's in an MCU. */
-static target make_target(fi_blocks *blocks, j_decompress_ptr cinfo, int i, int y, int x, bool is_there,
-                          fi_inverse_dct *method, JSAMPARRAY rows) {
-    jpeg_component_info *component = cinfo->cur_comp_info[i];
-    const int size = FI_DCT_SIZE(component);
-    const JDIMENSION mcus = cinfo->MCUs_per_row;
+static void set_targets(mcu_row *row, fi_inverse_dct *const methods[], bool islow, JSAMPIMAGE output, int first) {
+    const j_decompress_ptr cinfo = row->cinfo;
+    const bool last_row = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
 
-    return (target){
-        .component = component,
-        .method = method,
-        .rows = rows + y * size,
-        .column = (JDIMENSION)(x * size),
-        .step = (JDIMENSION)component->MCU_sample_width,
-        .end = !is_there || !component->component_needed ? 0
-               : x < component->last_col_width           ? mcus
-                                                         : mcus - 1,
-        .waiting = blocks->waiting[i],
-    };
-}
-
-static void set_targets(fi_blocks *blocks, j_decompress_ptr cinfo, fi_inverse_dct *const methods[], bool islow,
-                        JSAMPIMAGE output, int mcu_row, target targets[FI_MCU_MOST_BLOCKS]) {
-    const bool last = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
-
+    row->count = 0;
     for (int i = 0; i < cinfo->comps_in_scan; i++) {
-        const jpeg_component_info *component = cinfo->cur_comp_info[i];
-        const int c = component->component_index;
-        const bool by_kernel = islow && FI_DCT_SIZE(component) == DCTSIZE;
-        for (int y = mcu_row; y < mcu_row + component->MCU_height; y++) {
-            const bool is_there = !last || y < component->last_row_height;
+        jpeg_component_info *component = cinfo->cur_comp_info[i];
+        const int c = component->component_index, size = FI_DCT_SIZE(component);
+        const bool needed = component->component_needed;
+        for (int y = first; y < first + component->MCU_height; y++) {
+            const bool is_there = needed && (!last_row || y < component->last_row_height);
             for (int x = 0; x < component->MCU_width; x++) {
-                *targets++ = make_target(blocks, cinfo, i, y, x, is_there, by_kernel ? NULL : methods[c], output[c]);
+                row->targets[row->count++] = (target){
+                    .component = component,
+                    .method = islow && size == DCTSIZE ? NULL : methods[c],
+                    .rows = output[c] + y * size,
+                    .column = (JDIMENSION)(x * size),
+                    .step = (JDIMENSION)component->MCU_sample_width,
+                    .end = !is_there ? 0 : cinfo->MCUs_per_row - (x >= component->last_col_width),
+                };
             }
         }
     }
-}
-
-static void finish_waiting(fi_blocks *blocks, j_decompress_ptr cinfo) {
-    for (int i = 0; i < cinfo->comps_in_scan; i++) {
-        for (int low = 0; low < 2; low++) {
-            waiting *one = &blocks->waiting[i][low];
-            const target itself = {.component = cinfo->cur_comp_info[i], .rows = one->rows};
-            if (one->is_there) transform_two(one, one->coefficients, &itself, one->column, low);
-        }
-    }
-}
-
-static bool decode_mcus(fi_blocks *blocks, fi_entropy *entropy, j_decompress_ptr cinfo, const target *targets) {
-    const uint8_t *ends = fi_entropy_ends(entropy);
-    const int count = cinfo->blocks_in_MCU;
-
-    for (JDIMENSION mcu = 0; mcu < cinfo->MCUs_per_row; mcu++) {
-        if (!fi_entropy_decode_mcu(entropy, blocks->mcu, mcu == cinfo->MCUs_per_row - 1)) return false;
-        for (int b = 0; b < count; b++) {
-            const target *target = &targets[b];
-            const JDIMENSION column = target->column + mcu * target->step;
-            if (mcu < target->end && !target->method) {
-                transform(&blocks->mcu[b], target, column, ends[b]);
-                continue;
-            }
-            if (mcu < target->end) target->method(cinfo, target->component, blocks->mcu[b], target->rows, column);
-            memset(blocks->mcu[b], 0, sizeof blocks->memory[0]);
-        }
-    }
-    return true;
 }
 
 bool fi_blocks_decode_row(fi_blocks *blocks, fi_entropy *entropy, j_decompress_ptr cinfo,
                           fi_inverse_dct *const methods[], bool islow, JSAMPIMAGE output) {
-    const jpeg_component_info *first = cinfo->cur_comp_info[0];
+    const jpeg_component_info *only = cinfo->cur_comp_info[0];
     const bool last = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
     /* Of a component that is alone in its scan, every block is an MCU. */
-    const int mcu_rows = cinfo->comps_in_scan > 1 ? 1 : last ? first->last_row_height : first->v_samp_factor;
-    target targets[FI_MCU_MOST_BLOCKS];
+    const int rows = cinfo->comps_in_scan > 1 ? 1 : last ? only->last_row_height : only->v_samp_factor;
+    const JDIMENSION mcus = cinfo->MCUs_per_row, most = BATCH / (JDIMENSION)cinfo->blocks_in_MCU;
+    mcu_row row = {.blocks = blocks, .cinfo = cinfo};
 
-    for (int mcu_row = 0; mcu_row < mcu_rows; mcu_row++) {
-        set_targets(blocks, cinfo, methods, islow, output, mcu_row, targets);
-        if (!decode_mcus(blocks, entropy, cinfo, targets)) return false;
+    for (int y = 0; y < rows; y++) {
+        set_targets(&row, methods, islow, output, y);
+        for (JDIMENSION first = 0; first < mcus; first += most) {
+            const JDIMENSION end = mcus - first < most ? mcus : first + most;
+            if (!fi_entropy_decode(entropy, end - first, end == mcus, blocks->coefficients, blocks->ends)) return false;
+            transform_batch(&row, first, end);
+        }
     }
-    finish_waiting(blocks, cinfo);
     return true;
 }

@@ -73,8 +73,7 @@ struct fi_entropy {
     unsigned blocks;
     uint8_t component[FI_MCU_MOST_BLOCKS];
     const table *dc[FI_MCU_MOST_BLOCKS], *ac[FI_MCU_MOST_BLOCKS];
-    bool (*decode)(fi_entropy *entropy, int16_t *const blocks[], bool whole);
-    uint8_t ends[FI_MCU_MOST_BLOCKS]; /* of the last MCU */
+    bool (*decode)(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *ends);
     uint8_t last[FI_MCU_MOST_BLOCKS]; /* coefficient that is needed, in zigzag order */
     int32_t last_dc[4];
     uint64_t scan;
@@ -236,10 +235,6 @@ static unsigned find_marker(fi_entropy *entropy) {
     if (!entropy->at_end || (entropy->end - entropy->next) * 8 + (int)entropy->count >= 8) return 0;
     /* Of several 0xFF followed by 0 libjpeg makes a byte of 0xFF. */
     return entropy->in_end - entropy->in < 2 || entropy->in[1] == 0xFF ? 0 : entropy->in[1];
-}
-
-const uint8_t *fi_entropy_ends(const fi_entropy *entropy) {
-    return entropy->ends;
 }
 
 const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
@@ -455,48 +450,67 @@ FI_INLINE unsigned decode_ac(reader *r, const table *t, int16_t *block, unsigned
     return last == 63 || skip_ac(r, t, k) ? k : 0;
 }
 
-FI_INLINE bool decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
-    if (entropy->restart_interval) {
-        if (entropy->restarts_to_go == 0 && !restart(entropy)) return false;
-        entropy->restarts_to_go--;
+/* Before an MCU: whether it can be decoded, which may need another marker or more bytes. */
+FI_INLINE bool prepare_mcu(fi_entropy *entropy, reader *r) {
+    if (entropy->restart_interval || entropy->end - r->next < MCU_MOST_NBYTES) {
+        entropy->next = r->next;
+        entropy->bits = r->bits;
+        entropy->count = r->count & 63;
+        if (entropy->restart_interval && entropy->restarts_to_go-- == 0 && !restart(entropy)) return false;
+        if (entropy->end - entropy->next < MCU_MOST_NBYTES && !entropy->at_end) fill_chunk(entropy);
+        *r = (reader){entropy->next, entropy->bits, entropy->count};
     }
-    if (entropy->end - entropy->next < MCU_MOST_NBYTES && !entropy->at_end) fill_chunk(entropy);
+    return true;
+}
 
-    reader r = {entropy->next, entropy->bits, entropy->count};
+FI_INLINE bool decode_mcu(fi_entropy *entropy, reader *r, bool whole, int16_t (*blocks)[64], uint8_t *ends) {
     for (unsigned b = 0; b < entropy->blocks; b++) {
         int32_t diff, *last_dc = &entropy->last_dc[entropy->component[b]];
-        if (!decode_dc(&r, entropy->dc[b], &diff)) return false;
+        if (!decode_dc(r, entropy->dc[b], &diff)) return false;
         *last_dc += diff;
         if (*last_dc > 1 << 30 || *last_dc < -(1 << 30)) return false; /* only nonsense gets there, and it ends here */
         blocks[b][0] = (int16_t)*last_dc;
-        const unsigned k = decode_ac(&r, entropy->ac[b], blocks[b], whole ? 63 : entropy->last[b]);
+        const unsigned k = decode_ac(r, entropy->ac[b], blocks[b], whole ? 63 : entropy->last[b]);
         if (!k) return false;
-        entropy->ends[b] = (uint8_t)(k > END ? k - END : 64);
+        ends[b] = (uint8_t)(k > END ? k - END : 64);
+    }
+    return true;
+}
+
+FI_INLINE bool decode_mcus(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *ends) {
+    const unsigned count = entropy->blocks;
+    reader r = {entropy->next, entropy->bits, entropy->count};
+
+    for (unsigned i = 0; i < mcus; i++, blocks += count, ends += count) {
+        if (!prepare_mcu(entropy, &r)) return false;
+        if (!decode_mcu(entropy, &r, whole && i == mcus - 1, blocks, ends)) return false;
+        /* Bits that are not there have been taken for zeros. */
+        if (entropy->at_end && (entropy->end - r.next) * 8 + (int)(r.count & 63) < 0) return false;
     }
     entropy->next = r.next;
     entropy->bits = r.bits;
     entropy->count = r.count & 63;
-    /* Bits that are not there have been taken for zeros. */
-    return !entropy->at_end || (entropy->end - r.next) * 8 + (int)entropy->count >= 0;
+    return true;
 }
 
-static bool decode_mcu_any(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
-    return decode_mcu(entropy, blocks, whole);
+static bool decode_any(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *ends) {
+    return decode_mcus(entropy, mcus, whole, blocks, ends);
 }
 
 #if defined(__x86_64__)
 /* A shift by a number in any register, and in one cycle instead of two: every symbol waits for one. */
-__attribute__((target("bmi2"))) static bool decode_mcu_bmi2(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
-    return decode_mcu(entropy, blocks, whole);
+__attribute__((target("bmi2"))) static bool decode_bmi2(fi_entropy *entropy, unsigned mcus, bool whole,
+                                                        int16_t (*blocks)[64], uint8_t *ends) {
+    return decode_mcus(entropy, mcus, whole, blocks, ends);
 }
 #endif
 
 fi_entropy *fi_entropy_new(void) {
     fi_entropy *entropy = calloc(1, sizeof(fi_entropy));
     if (!entropy) return NULL;
-    entropy->decode = decode_mcu_any;
+    entropy->decode = decode_any;
 #if defined(__x86_64__)
-    if (fi_cpu_used() & FI_CPU_BMI2) entropy->decode = decode_mcu_bmi2;
+    if (fi_cpu_used() & FI_CPU_BMI2) entropy->decode = decode_bmi2;
 #endif
     return entropy;
 }
@@ -505,6 +519,6 @@ void fi_entropy_free(fi_entropy *entropy) {
     free(entropy);
 }
 
-bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole) {
-    return entropy->decode(entropy, blocks, whole);
+bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *ends) {
+    return entropy->decode(entropy, mcus, whole, blocks, ends);
 }

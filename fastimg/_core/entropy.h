@@ -42,11 +42,12 @@ bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan);
  */
 void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last);
 
-/* Adds an MCU's coefficients to its blocks (64 zeros each, natural order); `whole`: all of them. false: given up. */
-bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole);
-
-/* Of each block of the last MCU, in zigzag order, from which coefficient on all are zero (if all 64 were needed). */
-const uint8_t *fi_entropy_ends(const fi_entropy *entropy);
+/*
+ * The coefficients of the next MCUs, in natural order, into as many times scan.blocks blocks of 64 zeros. ends[i] is the place in
+ * zigzag order from which on block i has zeros alone, if all its coefficients are needed. `whole`: so they are of the last
+ * MCU. false: given up.
+ */
+bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *ends);
 
 /*
  * Once all MCUs are decoded: where the next marker stands. NULL: given up, as something else does, of which libjpeg's stage

@@ -171,8 +171,9 @@ const fi_kernels fi_kernels_c = {
 };
 
 #if defined(__x86_64__)
-#include "x86/idct_impl.h"
 #include "x86/kernels_impl.h"
+
+#include "x86/idct_impl.h"
 #include "x86/resize_impl.h"
 #elif defined(__aarch64__)
 #include "arm/kernels_impl.h"

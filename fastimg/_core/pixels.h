@@ -16,6 +16,14 @@ typedef struct fi_quad {
     int16_t weights[8];
 } fi_quad;
 
+/* A block of 64 coefficients, natural order, and where its samples go: to rows[0 .. 8)[column .. column + 8). */
+typedef struct fi_block {
+    const int16_t *coefficients;
+    const uint16_t *quantisation;
+    uint8_t *const *rows;
+    size_t column;
+} fi_block;
+
 /*
  * The loops that have more than one version. The C version of each (kernels.c) defines its answer; the others equal it
  * bit for bit. No alignment is assumed. Source and destination do not overlap.
@@ -65,12 +73,10 @@ typedef struct fi_kernels {
      */
     void (*idct_4)(const int16_t *coefficients, const uint16_t *quantisation, uint8_t *const *rows, size_t column);
     /*
-     * Two blocks to samples, block i to rows[i][0 .. 8)[column[i] .. column[i] + 8), as libjpeg-turbo's vector versions of
-     * JDCT_ISLOW do it; the two may be the same. low: only the 4 x 4 lowest frequencies are not zero. NULL: there is none
-     * that is better than libjpeg's.
+     * Two blocks to 8 x 8 samples each, as libjpeg-turbo's vector versions of JDCT_ISLOW do it; the two may be the same.
+     * low: only the 4 x 4 lowest frequencies are not zero. NULL: there is none that is better than libjpeg's.
      */
-    void (*idct_8)(const int16_t *const coefficients[2], const uint16_t *quantisation, uint8_t *const *const rows[2],
-                   const size_t column[2], bool low);
+    void (*idct_8)(const fi_block *first, const fi_block *second, bool low);
 } fi_kernels;
 
 extern const fi_kernels fi_kernels_c;

@@ -5,10 +5,6 @@
  * vector versions do to numbers that do not fit into 16 bits (dequantised ones and sums of two wrap around, results of the
  * columns are clamped). A register holds a row of 8 numbers of two blocks, a lane for each.
  */
-#include <immintrin.h>
-
-#define FI_AVX2 __attribute__((target("avx2")))
-
 /* The paper's factors times 2^13. */
 enum {
     F_0_298 = 2446,
@@ -157,20 +153,20 @@ FI_AVX2 static inline void idct_columns_low(__m256i r[4]) {
  * A block whose rows 1 to 7 are all zero takes a short cut in libjpeg: its row 0 is shifted, and wraps around instead of
  * being clamped. To wrap it before makes no difference to what fits.
  */
-FI_AVX2 static inline __m256i wrap_lone_row(const __m256i *r, int rows, const int16_t *const x[2]) {
+FI_AVX2 static inline __m256i wrap_lone_row(const __m256i *r, int rows, const int16_t *x0, const int16_t *x1) {
     const __m256i wrapped = _mm256_srai_epi16(_mm256_slli_epi16(r[0], 2), 2);
     int16_t rest[2] = {0};
 
     if (_mm256_movemask_epi8(_mm256_cmpeq_epi16(wrapped, r[0])) == -1) return r[0];
     for (int k = 8; k < 8 * rows; k++) {
-        rest[0] |= x[0][k];
-        rest[1] |= x[1][k];
+        rest[0] |= x0[k];
+        rest[1] |= x1[k];
     }
     return _mm256_blend_epi32(rest[0] ? r[0] : wrapped, rest[1] ? r[0] : wrapped, 0xF0);
 }
 
 /* Columns of samples, less 128, to rows of bytes: an 8 x 8 transposition in rounds that interleave 1, 2 and 4 bytes. */
-FI_AVX2 static inline void store_columns(const __m256i r[8], uint8_t *const *const rows[2], const size_t column[2]) {
+FI_AVX2 static inline void store_columns(const __m256i r[8], const fi_block *first, const fi_block *second) {
     const __m256i middle = _mm256_set1_epi8(-128);
     __m256i p[4], w[4];
 
@@ -188,36 +184,37 @@ FI_AVX2 static inline void store_columns(const __m256i r[8], uint8_t *const *con
     w[2] = _mm256_unpacklo_epi32(p[1], p[3]);
     w[3] = _mm256_unpackhi_epi32(p[1], p[3]);
     for (int k = 0; k < 4; k++) {
-        const __m128i first = _mm256_castsi256_si128(w[k]), second = _mm256_extracti128_si256(w[k], 1);
-        _mm_storel_epi64((__m128i *)(void *)(rows[0][2 * k] + column[0]), first);
-        _mm_storeh_pd((double *)(void *)(rows[0][2 * k + 1] + column[0]), _mm_castsi128_pd(first));
-        _mm_storel_epi64((__m128i *)(void *)(rows[1][2 * k] + column[1]), second);
-        _mm_storeh_pd((double *)(void *)(rows[1][2 * k + 1] + column[1]), _mm_castsi128_pd(second));
+        const __m128i one = _mm256_castsi256_si128(w[k]), other = _mm256_extracti128_si256(w[k], 1);
+        _mm_storel_epi64((__m128i *)(void *)(first->rows[2 * k] + first->column), one);
+        _mm_storeh_pd((double *)(void *)(first->rows[2 * k + 1] + first->column), _mm_castsi128_pd(one));
+        _mm_storel_epi64((__m128i *)(void *)(second->rows[2 * k] + second->column), other);
+        _mm_storeh_pd((double *)(void *)(second->rows[2 * k + 1] + second->column), _mm_castsi128_pd(other));
     }
 }
 
-FI_AVX2 static inline void load_rows(__m256i *r, int rows, const int16_t *const x[2], const uint16_t *q) {
+FI_AVX2 static inline __m256i load_lanes(const void *first, const void *second) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(first)), _mm_loadu_si128(second), 1);
+}
+
+FI_AVX2 static inline void load_rows(__m256i *r, int rows, const fi_block *first, const fi_block *second) {
     for (int k = 0; k < rows; k++) {
-        const __m128i first = _mm_loadu_si128((const __m128i *)(const void *)(x[0] + 8 * k));
-        const __m128i second = _mm_loadu_si128((const __m128i *)(const void *)(x[1] + 8 * k));
-        const __m128i step = _mm_loadu_si128((const __m128i *)(const void *)(q + 8 * k));
-        r[k] = _mm256_mullo_epi16(_mm256_set_m128i(second, first), _mm256_broadcastsi128_si256(step));
+        r[k] = _mm256_mullo_epi16(load_lanes(first->coefficients + 8 * k, second->coefficients + 8 * k),
+                                  load_lanes(first->quantisation + 8 * k, second->quantisation + 8 * k));
     }
-    r[0] = wrap_lone_row(r, rows, x);
+    r[0] = wrap_lone_row(r, rows, first->coefficients, second->coefficients);
 }
 
-FI_AVX2 static void idct_8_avx2(const int16_t *const x[2], const uint16_t *q, uint8_t *const *const rows[2],
-                                const size_t column[2], bool low) {
+FI_AVX2 static void idct_8_avx2(const fi_block *first, const fi_block *second, bool low) {
     __m256i r[8];
 
     if (low) {
-        load_rows(r, 4, x, q);
+        load_rows(r, 4, first, second);
         idct_columns_low(r);
     } else {
-        load_rows(r, 8, x, q);
+        load_rows(r, 8, first, second);
         idct_columns(r);
         transpose8(r);
     }
     idct_rows(r, low);
-    store_columns(r, rows, column);
+    store_columns(r, first, second);
 }
