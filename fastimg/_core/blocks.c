@@ -44,16 +44,13 @@ typedef struct {
 } mcu_row;
 
 fi_blocks *fi_blocks_new(void) {
-    return aligned_alloc(_Alignof(fi_blocks), sizeof(fi_blocks));
+    fi_blocks *blocks = aligned_alloc(_Alignof(fi_blocks), sizeof *blocks);
+    if (blocks) memset(blocks, 0, sizeof *blocks);
+    return blocks;
 }
 
 void fi_blocks_free(fi_blocks *blocks) {
     free(blocks);
-}
-
-void fi_blocks_start(fi_blocks *blocks) {
-    memset(blocks->coefficients, 0, sizeof blocks->coefficients);
-    memset(blocks->counts, 0, sizeof blocks->counts);
 }
 
 /* ---- inverse DCTs ---------------------------------------------------------------------------------------------- */
@@ -150,7 +147,10 @@ bool fi_blocks_decode_row(fi_blocks *blocks, fi_entropy *entropy, j_decompress_p
         set_targets(&row, methods, islow, output, y);
         for (JDIMENSION first = 0; first < mcus; first += most) {
             const JDIMENSION end = mcus - first < most ? mcus : first + most;
-            if (!fi_entropy_decode(entropy, end - first, end == mcus, blocks->coefficients, blocks->ends)) return false;
+            if (!fi_entropy_decode(entropy, end - first, end == mcus, blocks->coefficients, blocks->ends)) {
+                memset(blocks->coefficients, 0, sizeof blocks->coefficients);
+                return false;
+            }
             transform_batch(&row, first, end);
         }
     }

@@ -18,9 +18,6 @@ typedef struct fi_blocks fi_blocks;
 fi_blocks *fi_blocks_new(void); /* NULL: no memory */
 void fi_blocks_free(fi_blocks *blocks);
 
-/* At the start of a scan. */
-void fi_blocks_start(fi_blocks *blocks);
-
 /*
  * The next row of MCUs that belong together (libjpeg's iMCU row), by `methods`, one a component. `islow`: which does 8 x 8
  * samples as the kernel idct_8 does, and may be replaced. false: the entropy stage has given up.

@@ -80,7 +80,6 @@ static bool take_over(fi_session *session) {
         scan.ac[b] = (fi_huffman){ac->bits, ac->huffval};
     }
     if (!fi_entropy_start(session->entropy, &scan)) return false;
-    fi_blocks_start(session->blocks);
     cinfo->coef->decompress_data = decompress_data;
     return true;
 }
