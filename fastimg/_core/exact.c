@@ -8,6 +8,12 @@
 #define STRIP_NBYTES 12288
 #define STRIP_MOST_ROWS 16
 
+/*
+ * Rows that begin at a multiple of this libjpeg-turbo's vector versions write past the cache, from where they would have to be
+ * read back at once: a strip's rows begin in the middle between two.
+ */
+#define STREAMED_ALIGNMENT 32
+
 /* Whether libjpeg's rows are the output's rows. */
 static bool rows_are_output(const struct jpeg_decompress_struct *cinfo, const fi_request *req) {
     const fi_options *options = req->options;
@@ -15,6 +21,13 @@ static bool rows_are_output(const struct jpeg_decompress_struct *cinfo, const fi
     return req->out->data && !fi_is_four_channel(cinfo) && options->dtype == FI_UINT8 && !plan->transpose &&
            !plan->mirror_x && plan->width == cinfo->image_width && plan->place_height == req->out->height &&
            plan->place_width == req->out->width && (options->layout == FI_HWC || options->mode == FI_MODE_L);
+}
+
+/* Whether libjpeg's rows of Y, Cb and Cr go to the store as planes, without being interleaved in between. */
+static bool is_ours_to_convert(const fi_session *session, const fi_request *req) {
+    const struct jpeg_decompress_struct *cinfo = &session->cinfo;
+    return !session->stock && cinfo->jpeg_color_space == JCS_YCbCr && cinfo->out_color_space == JCS_EXT_RGB &&
+           !rows_are_output(cinfo, req);
 }
 
 void fi_exact_choose(fi_session *session, const fi_request *req) {
@@ -60,12 +73,11 @@ static void read_into_output(j_decompress_ptr cinfo, const fi_request *req) {
 }
 
 static void read_through_store(j_decompress_ptr cinfo, const fi_request *req, uint8_t *strip, uint32_t strip_rows,
-                               uint8_t *scratch) {
+                               size_t stride, uint8_t *scratch) {
     const fi_plan *plan = req->plan;
     const uint32_t end = plan->top + plan->height;
     const bool four = fi_is_four_channel(cinfo), luma = req->options->mode == FI_MODE_L;
     const unsigned in = (unsigned)cinfo->output_components, channels = four ? (luma ? 1 : 3) : in;
-    const size_t stride = (size_t)cinfo->output_width * in;
     fi_store store;
 
     fi_store_init(&store, plan, req->options, req->out, fi_kernels_active(), channels, scratch);
@@ -84,6 +96,35 @@ static void read_through_store(j_decompress_ptr cinfo, const fi_request *req, ui
     }
 }
 
+void fi_exact_convert(fi_session *session, const uint8_t *const ycc[3]) {
+    fi_conversion *conversion = &session->conversion;
+    const fi_plan *plan = conversion->plan;
+    const uint8_t *const window[3] = {ycc[0] + plan->left, ycc[1] + plan->left, ycc[2] + plan->left};
+    uint8_t *rgb[3];
+
+    if (conversion->row++ < plan->top || !conversion->store->place.data) return;
+    fi_store_next_row(conversion->store, rgb);
+    conversion->store->kernels->ycc8_to_rgb(window, rgb, plan->width);
+    fi_store_row_done(conversion->store);
+}
+
+/* `row` is as long as libjpeg's rows, and `scratch` as fi_store_init() wants it. */
+static void read_converted(fi_session *session, const fi_request *req, uint8_t *row, uint8_t *scratch) {
+    const j_decompress_ptr cinfo = &session->cinfo;
+    const uint32_t end = req->plan->top + req->plan->height;
+    JSAMPROW rows[16];
+    fi_store store;
+
+    fi_store_init(&store, req->plan, req->options, req->out, fi_kernels_active(), 3, scratch);
+    session->conversion = (fi_conversion){.plan = req->plan, .store = &store};
+    fi_session_convert(session);
+    for (size_t i = 0; i < 16; i++) rows[i] = row;
+    while (cinfo->output_scanline < end) {
+        const uint32_t left = end - cinfo->output_scanline;
+        jpeg_read_scanlines(cinfo, rows, left < 16 ? left : 16);
+    }
+}
+
 void fi_exact_read(fi_session *session, const fi_request *req) {
     const j_decompress_ptr cinfo = &session->cinfo;
     const size_t row_nbytes = (size_t)cinfo->output_width * (size_t)cinfo->output_components;
@@ -91,11 +132,18 @@ void fi_exact_read(fi_session *session, const fi_request *req) {
 
     if (rows < 1) rows = 1;
     if (rows > STRIP_MOST_ROWS) rows = STRIP_MOST_ROWS;
-    const size_t strip_nbytes = row_nbytes * rows;
-    if (!fi_buffer_reserve(req->scratch, strip_nbytes + fi_store_nbytes(req->plan), 0))
+    const size_t stride = (row_nbytes + STREAMED_ALIGNMENT - 1) / STREAMED_ALIGNMENT * STREAMED_ALIGNMENT;
+    const size_t strip_nbytes = stride * rows + STREAMED_ALIGNMENT;
+    if (!fi_buffer_reserve(req->scratch, strip_nbytes + fi_store_nbytes(req->plan), 0)) {
         fi_session_escape(session, FI_E_NOMEM);
-    uint8_t *strip = req->scratch->data;
+    }
+    uint8_t *scratch = req->scratch->data + strip_nbytes, *strip = req->scratch->data;
+    strip += (STREAMED_ALIGNMENT / 2 - (uintptr_t)strip) % STREAMED_ALIGNMENT;
+    if (is_ours_to_convert(session, req)) {
+        read_converted(session, req, strip, scratch);
+        return;
+    }
     drop_rows(cinfo, strip, req->plan->top);
     if (rows_are_output(cinfo, req)) read_into_output(cinfo, req);
-    else read_through_store(cinfo, req, strip, rows, strip + strip_nbytes);
+    else read_through_store(cinfo, req, strip, rows, stride, scratch);
 }

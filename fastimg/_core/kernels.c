@@ -122,6 +122,21 @@ static void ycc_to_rgb_c(const int16_t *const ycc[3], uint8_t *const rgb[3], siz
     }
 }
 
+/*
+ * The same of pixels, with libjpeg's factors in 16 bits of fraction, and one rounding a result. Less 128, chroma is so small
+ * that R and B come out the same with the factors above. -46802 Cr is -Cr + 18734 Cr, which fits into 16 bits.
+ */
+enum { G_CB16 = -22554, G_CR16 = 18734 };
+
+static void ycc8_to_rgb_c(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const int16_t y = ycc[0][i], cb = (int16_t)(ycc[1][i] - 128), cr = (int16_t)(ycc[2][i] - 128);
+        rgb[0][i] = fi_clamp8(y + cr + scale16(cr, R_CR));
+        rgb[1][i] = fi_clamp8(y - cr + ((G_CB16 * cb + G_CR16 * cr + 32768) >> 16));
+        rgb[2][i] = fi_clamp8(y + cb + scale16(cb, B_CB));
+    }
+}
+
 /* ---- inverse DCT ------------------------------------------------------------------------------------------------ */
 
 /* sqrt(2) cos(pi / 8) and sqrt(2) sin(pi / 8), in 13 bits of fraction: a pass gives sqrt(8) times what idct.c has for it. */
@@ -167,6 +182,7 @@ const fi_kernels fi_kernels_c = {
     .resample_across = resample_across_c,
     .round_levels = round_levels_c,
     .ycc_to_rgb = ycc_to_rgb_c,
+    .ycc8_to_rgb = ycc8_to_rgb_c,
     .idct_4 = idct_4_c,
 };
 
@@ -195,6 +211,7 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.resample_across = resample_across_avx2;
     kernels.round_levels = round_levels_avx2;
     kernels.ycc_to_rgb = ycc_to_rgb_avx2;
+    kernels.ycc8_to_rgb = ycc8_to_rgb_avx2;
     kernels.idct_4 = idct_4_avx2;
     kernels.idct_8 = idct_8_avx2;
 #elif defined(__aarch64__)
@@ -210,6 +227,7 @@ fi_kernels fi_kernels_choose(unsigned cpu_features) {
     kernels.resample_across = resample_across_neon;
     kernels.round_levels = round_levels_neon;
     kernels.ycc_to_rgb = ycc_to_rgb_neon;
+    kernels.ycc8_to_rgb = ycc8_to_rgb_neon;
     kernels.idct_4 = idct_4_neon;
 #else
     (void)cpu_features;

@@ -66,6 +66,8 @@ typedef struct fi_kernels {
     void (*round_levels)(const int16_t *src, uint8_t *dst, size_t n);
     /* Levels of Y, Cb and Cr to pixels of R, G and B (kernels.c has the formula). */
     void (*ycc_to_rgb)(const int16_t *const ycc[3], uint8_t *const rgb[3], size_t n);
+    /* Pixels of Y, Cb and Cr to pixels of R, G and B, as libjpeg rounds them (kernels.c has the formula). */
+    void (*ycc8_to_rgb)(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n);
 
     /*
      * A block's lowest 4 x 4 frequencies (idct.h; coefficients and quantisation in natural order, 8 a row) to samples at

@@ -9,6 +9,7 @@
 #include "blocks.h"
 #include "entropy.h"
 #include "idct.h"
+#include "pixels.h"
 #include "session.h"
 #include "weights.h"
 
@@ -31,6 +32,13 @@
 #endif
 
 #define MOST_NOTES 8
+
+/* Where the rows of Y, Cb and Cr go that libjpeg would convert. */
+typedef struct fi_conversion {
+    const fi_plan *plan;
+    fi_store *store;
+    uint32_t row; /* the next one, of the file's */
+} fi_conversion;
 
 /* A component that the inverse DCT reduces. */
 typedef struct fi_raw_plane {
@@ -65,6 +73,7 @@ struct fi_session {
     bool again; /* ours has given up */
     bool multiple_scans;
     fi_raw_plane raw[3];
+    fi_conversion conversion;
     void (*start_input_pass)(j_decompress_ptr cinfo); /* libjpeg's own */
     void (*start_entropy_pass)(j_decompress_ptr cinfo);
     int note_codes[MOST_NOTES];
@@ -93,6 +102,7 @@ static inline bool fi_is_four_channel(const struct jpeg_decompress_struct *cinfo
  */
 void fi_exact_choose(fi_session *session, const fi_request *req);
 void fi_exact_read(fi_session *session, const fi_request *req);
+void fi_exact_convert(fi_session *session, const uint8_t *const ycc[3]); /* the next row */
 void fi_resized_choose(fi_session *session, const fi_request *req);
 void fi_resized_read(fi_session *session, const fi_request *req);
 
@@ -108,8 +118,14 @@ void fi_session_set_messages(fi_session *session);
 void fi_session_set_stage(fi_session *session);
 
 /*
- * The two below have an effect after jpeg_start_decompress.
+ * The three below have an effect after jpeg_start_decompress.
  *
+ * libjpeg's rows of Y, Cb and Cr are not converted, but given to fi_exact_convert(); what jpeg_read_scanlines() is to write to
+ * is left as it is.
+ */
+void fi_session_convert(fi_session *session);
+
+/*
  * The samples of components 0 to count - 1 that are reduced are made by idct.c. raw[c].height, .width and .rows have to be
  * set before, and raw[c].first whenever it changes.
  */

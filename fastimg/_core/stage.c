@@ -2,6 +2,8 @@
 /* Our own entropy stage, rows of MCUs and inverse DCTs, put behind libjpeg's method pointers. */
 #include "session_private.h"
 
+#include <string.h>
+
 /* The front of structs of libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that is known here of what is private to it. */
 struct jpeg_entropy_decoder {
     void (*start_pass)(j_decompress_ptr cinfo);
@@ -19,6 +21,11 @@ struct jpeg_d_coef_controller {
     int (*consume_data)(j_decompress_ptr cinfo);
     void (*start_output_pass)(j_decompress_ptr cinfo);
     int (*decompress_data)(j_decompress_ptr cinfo, JSAMPIMAGE output);
+};
+
+struct jpeg_color_deconverter {
+    void (*start_pass)(j_decompress_ptr cinfo);
+    void (*color_convert)(j_decompress_ptr cinfo, JSAMPIMAGE input, JDIMENSION row, JSAMPARRAY output, int rows);
 };
 
 struct jpeg_inverse_dct {
@@ -54,6 +61,20 @@ static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     return JPEG_SCAN_COMPLETED;
 }
 
+/* A file that was cut short would be given up in the end: all that was done until then would be done in vain. */
+static bool has_end_marker(const uint8_t *data, size_t nbytes) {
+    static const uint8_t marker[2] = {0xFF, JPEG_EOI};
+    const uint8_t *end = data + nbytes;
+
+    if (nbytes >= 2 && memcmp(end - 2, marker, 2) == 0) return true;
+    while (nbytes >= 2 && (data = memchr(data, 0xFF, nbytes - 1))) {
+        if (data[1] == JPEG_EOI) return true;
+        data++;
+        nbytes = (size_t)(end - data);
+    }
+    return false;
+}
+
 /* Puts our stage in place of libjpeg's, for a baseline file whose only scan begins here. */
 static bool take_over(fi_session *session) {
     const j_decompress_ptr cinfo = &session->cinfo;
@@ -66,7 +87,7 @@ static bool take_over(fi_session *session) {
 
     if (session->stock || session->hit_end || session->multiple_scans || cinfo->progressive_mode || cinfo->arith_code ||
         cinfo->unread_marker || cinfo->Ss != 0 || cinfo->Se != DCTSIZE2 - 1 || cinfo->Ah != 0 || cinfo->Al != 0 ||
-        cinfo->data_precision != 8) {
+        cinfo->data_precision != 8 || !has_end_marker(scan.data, scan.nbytes)) {
         return false;
     }
     for (unsigned b = 0; b < scan.blocks; b++) {
@@ -148,6 +169,18 @@ void fi_session_reduce(fi_session *session, unsigned count) {
         plane->all_pixels = cinfo->idct->inverse_DCT[c];
         cinfo->idct->inverse_DCT[c] = inverse_dct;
     }
+}
+
+static void convert(j_decompress_ptr cinfo, JSAMPIMAGE input, JDIMENSION row, JSAMPARRAY output, int rows) {
+    (void)output;
+    for (; rows > 0; rows--, row++) {
+        const uint8_t *const ycc[3] = {input[0][row], input[1][row], input[2][row]};
+        fi_exact_convert(cinfo->client_data, ycc);
+    }
+}
+
+void fi_session_convert(fi_session *session) {
+    session->cinfo.cconvert->color_convert = convert;
 }
 
 void fi_session_need(fi_session *session, int component, bool needed, bool at_bottom) {

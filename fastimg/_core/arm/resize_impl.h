@@ -123,6 +123,25 @@ static void ycc_to_rgb_neon(const int16_t *const ycc[3], uint8_t *const rgb[3], 
     ycc_to_rgb_c(rest, to, n - i);
 }
 
+static void ycc8_to_rgb_neon(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        const int16x8_t middle = vdupq_n_s16(128), y = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(ycc[0] + i)));
+        const int16x8_t cb = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(ycc[1] + i))), middle);
+        const int16x8_t cr = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(ycc[2] + i))), middle);
+        const int32x4_t low = vmlal_n_s16(vmull_n_s16(vget_low_s16(cb), G_CB16), vget_low_s16(cr), G_CR16);
+        const int32x4_t high = vmlal_n_s16(vmull_n_s16(vget_high_s16(cb), G_CB16), vget_high_s16(cr), G_CR16);
+        const int16x8_t green = vcombine_s16(vrshrn_n_s32(low, 16), vrshrn_n_s32(high, 16));
+        vst1_u8(rgb[0] + i, vqmovun_s16(vaddq_s16(vaddq_s16(y, cr), vqrdmulhq_n_s16(cr, R_CR))));
+        vst1_u8(rgb[1] + i, vqmovun_s16(vaddq_s16(vsubq_s16(y, cr), green)));
+        vst1_u8(rgb[2] + i, vqmovun_s16(vaddq_s16(vaddq_s16(y, cb), vqrdmulhq_n_s16(cb, B_CB))));
+    }
+    const uint8_t *const rest[3] = {ycc[0] + i, ycc[1] + i, ycc[2] + i};
+    uint8_t *const to[3] = {rgb[0] + i, rgb[1] + i, rgb[2] + i};
+    ycc8_to_rgb_c(rest, to, n - i);
+}
+
 /* Both passes of idct_4, on four columns and then on four rows. */
 static inline void idct_4_pass_neon(const int16x4_t x[4], int16x4_t out[4], bool last) {
     const int32x4_t e0 = vmlal_n_s16(vmull_n_s16(x[0], IDCT_ONE), x[2], IDCT_ONE);

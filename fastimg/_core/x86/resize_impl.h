@@ -167,6 +167,47 @@ FI_AVX2 static void ycc_to_rgb_avx2(const int16_t *const ycc[3], uint8_t *const 
     ycc_to_rgb_c(rest, to, n - i);
 }
 
+/* 16 pixels, less `offset`, as 16-bit numbers. */
+FI_AVX2 static inline __m256i load_pixels(const uint8_t *src, int16_t offset) {
+    return _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)src)), _mm256_set1_epi16(offset));
+}
+
+/* Two times 16 numbers as bytes, clamped. */
+FI_AVX2 static inline void store_pixels(uint8_t *dst, const __m256i v[2]) {
+    _mm256_storeu_si256((__m256i *)dst, _mm256_permute4x64_epi64(_mm256_packus_epi16(v[0], v[1]), 0xD8));
+}
+
+FI_AVX2 static inline __m256i green_sum(__m256i cb_cr) {
+    const __m256i factors = _mm256_set1_epi32((int)((uint32_t)G_CR16 << 16 | (G_CB16 & 0xFFFF)));
+    const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(cb_cr, factors), _mm256_set1_epi32(32768));
+    return _mm256_srai_epi32(sum, 16);
+}
+
+FI_AVX2 static void ycc8_to_rgb_avx2(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
+    const __m256i r_cr = _mm256_set1_epi16(R_CR), b_cb = _mm256_set1_epi16(B_CB);
+    size_t i = 0;
+
+    for (; i + 32 <= n; i += 32) {
+        __m256i r[2], g[2], b[2];
+        for (int h = 0; h < 2; h++) {
+            const size_t at = i + 16 * (size_t)h;
+            const __m256i y = load_pixels(ycc[0] + at, 0);
+            const __m256i cb = load_pixels(ycc[1] + at, 128), cr = load_pixels(ycc[2] + at, 128);
+            const __m256i green =
+                _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb, cr)), green_sum(_mm256_unpackhi_epi16(cb, cr)));
+            r[h] = _mm256_add_epi16(_mm256_add_epi16(y, cr), _mm256_mulhrs_epi16(cr, r_cr));
+            g[h] = _mm256_add_epi16(_mm256_sub_epi16(y, cr), green);
+            b[h] = _mm256_add_epi16(_mm256_add_epi16(y, cb), _mm256_mulhrs_epi16(cb, b_cb));
+        }
+        store_pixels(rgb[0] + i, r);
+        store_pixels(rgb[1] + i, g);
+        store_pixels(rgb[2] + i, b);
+    }
+    const uint8_t *const rest[3] = {ycc[0] + i, ycc[1] + i, ycc[2] + i};
+    uint8_t *const to[3] = {rgb[0] + i, rgb[1] + i, rgb[2] + i};
+    ycc8_to_rgb_c(rest, to, n - i);
+}
+
 /* Both passes of idct_4, on four columns and then on four rows: 32-bit sums of exact products. */
 FI_AVX2 static inline void idct_4_pass_avx2(__m128i x01, __m128i x23, int shift, __m128i *out01, __m128i *out23) {
     /* weights for pairs (x0, x2) and (x1, x3) */
