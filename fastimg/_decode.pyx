@@ -266,17 +266,19 @@ def decode(source, out, Options options not None, crop, bint flip, leading):
 
 
 def verify(source, Options options not None):
-    """Decodes everything and keeps nothing; returns the warnings that cost no pixels, as a tuple of str."""
+    """Decodes everything and keeps nothing.
+
+    Returns (the warnings that cost no pixels, as a tuple of str; how many warnings there were, of any kind).
+    """
     cdef fi_source core_source
     cdef fi_crop core_crop
-    cdef fi_options core_options = options.core
     cdef fi_output output
     cdef fi_failure failure
     cdef fi_status status
     cdef Worker worker
     cdef object _keep = coerce(source, &core_source)
     cdef bytes notes = b""
-    core_options.stock = True  # libjpeg's own stage alone tells of stray bytes behind the last block
+    cdef long warnings = 0
     set_crop(&core_crop, None)
     memset(&output, 0, sizeof(output))
     memset(&failure, 0, sizeof(failure))
@@ -285,14 +287,15 @@ def verify(source, Options options not None):
         with nogil:
             status = fi_open(worker.core, &core_source, options.core.max_pixels, &failure)
             if status == FI_OK:
-                status = fi_decode(worker.core, &core_options, &core_crop, False, &output, &failure)
+                status = fi_decode(worker.core, &options.core, &core_crop, False, &output, &failure)
         if status == FI_OK:
             notes = fi_worker_notes(worker.core)
+            warnings = fi_worker_warnings(worker.core)
     finally:
         give_back(worker)
     if status != FI_OK:
         raise make_error(failure_of(&failure, 0), source, None)
-    return tuple(notes.decode("ascii", "replace").splitlines())
+    return tuple(notes.decode("ascii", "replace").splitlines()), warnings
 
 
 cdef tuple header_fields(const fi_header *header):

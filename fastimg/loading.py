@@ -221,4 +221,5 @@ def verify(source: Source) -> tuple[str, ...]:
     JpegError, OSError, TypeError
         As `decode`.
     """
-    return _decode.verify(source, make_options())
+    notes, _ = _decode.verify(source, make_options())
+    return notes

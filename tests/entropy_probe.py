@@ -12,17 +12,20 @@ import pickle
 import sys
 
 import fastimg
+from fastimg import _decode
+from fastimg.options import make_options
 
 MAX_PIXELS = 1 << 20  # what a changed frame header asks for must not take seconds
 
 
 def outcome(data, strict):
-    """A hash of shape and pixels, or the exception in full."""
+    """A hash of shape and pixels and the warnings, or the exception in full."""
     try:
         pixels = fastimg.decode(data, strict=strict, max_pixels=MAX_PIXELS)
+        notes, warnings = _decode.verify(data, make_options(strict=strict, max_pixels=MAX_PIXELS))
     except fastimg.JpegError as error:
         return f"{type(error).__name__}: {error}"
-    return f"{pixels.shape} {hashlib.blake2b(pixels, digest_size=16).hexdigest()}"
+    return f"{pixels.shape} {hashlib.blake2b(pixels, digest_size=16).hexdigest()} {warnings} {notes}"
 
 
 def main():

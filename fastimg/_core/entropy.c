@@ -223,15 +223,20 @@ static void fill_chunk(fi_entropy *entropy) {
     entropy->end = end;
 }
 
-const uint8_t *fi_entropy_position(const fi_entropy *entropy) {
-    return entropy->in;
+/* The marker that stands behind what is decoded, but for the bits that fill its last byte. 0: something else does. */
+static unsigned find_marker(fi_entropy *entropy) {
+    if (!entropy->at_end) fill_chunk(entropy);
+    if (!entropy->at_end || (entropy->end - entropy->next) * 8 + (int)entropy->count >= 8) return 0;
+    /* Of several 0xFF followed by 0 libjpeg makes a byte of 0xFF. */
+    return entropy->in_end - entropy->in < 2 || entropy->in[1] == 0xFF ? 0 : entropy->in[1];
+}
+
+const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
+    return find_marker(entropy) ? entropy->in : NULL;
 }
 
 static bool restart(fi_entropy *entropy) {
-    if (!entropy->at_end) fill_chunk(entropy);
-    /* All of the interval must be used up, but for the bits that fill its last byte; then its marker follows. */
-    if (!entropy->at_end || (entropy->end - entropy->next) * 8 + (int)entropy->count >= 8) return false;
-    if (entropy->in_end - entropy->in < 2 || entropy->in[1] != 0xD0 + entropy->next_restart) return false;
+    if (find_marker(entropy) != 0xD0 + entropy->next_restart) return false;
     entropy->in += 2;
     entropy->next_restart = (entropy->next_restart + 1) & 7;
     entropy->restarts_to_go = entropy->restart_interval;

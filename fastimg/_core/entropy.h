@@ -45,7 +45,10 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last);
 /* Adds an MCU's coefficients to its blocks (64 zeros each, natural order); `whole`: all of them. false: given up. */
 bool fi_entropy_decode_mcu(fi_entropy *entropy, int16_t *const blocks[], bool whole);
 
-/* Where libjpeg is to look for the next marker, once all MCUs are decoded. */
-const uint8_t *fi_entropy_position(const fi_entropy *entropy);
+/*
+ * Once all MCUs are decoded: where the next marker stands. NULL: given up, as something else does, of which libjpeg's stage
+ * warns or does not, by how far it has read ahead.
+ */
+const uint8_t *fi_entropy_finish(fi_entropy *entropy);
 
 #endif

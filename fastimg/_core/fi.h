@@ -209,11 +209,11 @@ const fi_header *fi_worker_header(const fi_worker *worker);
 fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop *crop, bool flip, const fi_output *out,
                     fi_failure *failure);
 
-/*
- * Warnings of the last fi_decode that cost no pixels, a line each; valid until the worker's next call. Only with `stock`
- * do they tell of stray bytes behind the last block.
- */
+/* Warnings of the last fi_decode that cost no pixels, a line each; valid until the worker's next call. */
 const char *fi_worker_notes(const fi_worker *worker);
+
+/* How many warnings libjpeg counted in the last fi_decode, those that cost pixels included. */
+long fi_worker_warnings(const fi_worker *worker);
 
 /* The header alone; reads no more of a file than its head. max_pixels 0: also of files that could not be decoded. */
 fi_status fi_read_header(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_header *header,

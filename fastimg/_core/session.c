@@ -87,6 +87,10 @@ const char *fi_session_notes(const fi_session *session) {
     return session->notes;
 }
 
+long fi_session_warnings(const fi_session *session) {
+    return session->errors.num_warnings;
+}
+
 const char *fi_libjpeg_version(void) {
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)

@@ -21,6 +21,11 @@ struct jpeg_inverse_dct {
                                         JSAMPARRAY rows, JDIMENSION column);
 };
 
+static _Noreturn void give_up(fi_session *session) {
+    session->again = true;
+    longjmp(session->escape, 1);
+}
+
 static boolean decode_mcu(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
     fi_session *session = cinfo->client_data;
     int16_t *coefficients[FI_MCU_MOST_BLOCKS];
@@ -28,16 +33,14 @@ static boolean decode_mcu(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
     for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
     const bool last_of_row = --session->columns_to_go == 0;
     if (last_of_row) session->columns_to_go = cinfo->MCUs_per_row;
-    if (fi_entropy_decode_mcu(session->entropy, coefficients, last_of_row)) {
-        if (--session->mcus_to_go == 0) {
-            const uint8_t *position = fi_entropy_position(session->entropy);
-            session->source.bytes_in_buffer -= (size_t)(position - session->source.next_input_byte);
-            session->source.next_input_byte = position;
-        }
-        return TRUE;
+    if (!fi_entropy_decode_mcu(session->entropy, coefficients, last_of_row)) give_up(session);
+    if (--session->mcus_to_go == 0) {
+        const uint8_t *position = fi_entropy_finish(session->entropy);
+        if (!position) give_up(session);
+        session->source.bytes_in_buffer -= (size_t)(position - session->source.next_input_byte);
+        session->source.next_input_byte = position;
     }
-    session->again = true;
-    longjmp(session->escape, 1);
+    return TRUE;
 }
 
 /* Puts our stage in place of libjpeg's, for a baseline file whose only scan begins here. */

@@ -56,6 +56,10 @@ const char *fi_worker_notes(const fi_worker *worker) {
     return fi_session_notes(worker->session);
 }
 
+long fi_worker_warnings(const fi_worker *worker) {
+    return fi_session_warnings(worker->session);
+}
+
 /* ---- one image ------------------------------------------------------------------------------------------------- */
 
 /* Reads on until the header is parsed, at least twice as far each time: a head of any length is read in linear time. */

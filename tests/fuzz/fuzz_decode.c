@@ -17,6 +17,7 @@
 
 typedef struct {
     fi_failure failure;
+    long warnings;
     uint8_t *pixels;  /* allocated to the byte, for AddressSanitizer */
     size_t nbytes;
 } result;
@@ -68,6 +69,7 @@ static void decode(fi_worker *worker, const fi_options *options, size_t size, re
     if (!out.data) abort();
     memset(out.data, 0xA5, result->nbytes);
     fi_decode(worker, options, &crop, size % 5 == 0, &out, &result->failure);
+    result->warnings = fi_worker_warnings(worker);
 }
 
 static void compare(const char *what) {
@@ -76,6 +78,10 @@ static void compare(const char *what) {
     if (a->status != b->status || memcmp(a->detail, b->detail, sizeof a->detail) || strcmp(a->text, b->text)) {
         fprintf(stderr, "%s: stock ends %s (\"%s\"), ours %s (\"%s\")\n", what, fi_status_name(a->status), a->text,
                 fi_status_name(b->status), b->text);
+        abort();
+    }
+    if (stock.warnings != ours.warnings) {
+        fprintf(stderr, "%s: stock warns %ld times, ours %ld\n", what, stock.warnings, ours.warnings);
         abort();
     }
     if (a->status != FI_OK) return; /* then the array holds anything */
