@@ -344,13 +344,16 @@ def positive_int(text: str) -> int:
     return value
 
 
-def new_parser(doc: str, prog: str) -> argparse.ArgumentParser:
+def new_parser(doc: str, prog: str, *, images_required: bool = True) -> argparse.ArgumentParser:
     """Return a parser whose --help is the program's docstring, which says how to read its output."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{prog}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--images", required=True, metavar="DIR", help="a folder of photos (JPEG, any depth)")
+    words = "a folder of photos (JPEG, any depth)"
+    if not images_required:
+        words += " (default: generated pictures)"
+    parser.add_argument("--images", required=images_required, metavar="DIR", help=words)
     parser.add_argument("--json", metavar="F", help="write every figure and every round to this file")
     return parser
