@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
 #
-# What demo.sh and test.sh need, in one place; they source it, under `set -euo pipefail`, and then call
+# What demo.sh, test.sh and fuzz.sh need, in one place; they source it, under `set -euo pipefail`, and then call
 #
-#   prepare_system [turbojpeg]   a Python, a C compiler, the headers of Python and libjpeg-turbo [libturbojpeg]
-#   prepare_venv                 a virtual environment; sets $venv_python
+#   prepare_system [turbojpeg] [clang]   a Python, a C compiler, the headers of Python and libjpeg-turbo [libturbojpeg]
+#                                        [a clang with libFuzzer]; sets $python
+#   prepare_venv                         a virtual environment; sets $venv_python
+#   find_clang                           that clang, if there is one; sets $clang
 #
 # Each looks first and does nothing where all is there. What is missing is installed with apt-get, dnf or brew; where
 # that cannot be, the message says what to install. Settings, all optional:
@@ -115,6 +117,28 @@ print(*missing)
 PY
 }
 
+find_clang() { # sets $clang: Apple's has no libFuzzer, and Debian's no sanitizers without another package
+    local candidate folder
+    folder=$(mktemp -d)
+    echo 'int LLVMFuzzerTestOneInput(const char *data, long size) { return data && size < 0; }' >"$folder/probe.c"
+    for candidate in "${CC:-}" clang clang-{25..12} "$(brew --prefix llvm 2>/dev/null || true)/bin/clang"; do
+        # shellcheck disable=SC2086 # $CC may have arguments
+        if [ -n "$candidate" ] && $candidate -fsanitize=fuzzer,address,undefined "$folder/probe.c" -o "$folder/probe" \
+            >/dev/null 2>&1; then
+            clang=$candidate
+            break
+        fi
+    done
+    rm -rf "$folder"
+    [ -n "${clang:-}" ]
+}
+
+# The words of probe's, and clang if that is wanted and missing.
+look() {
+    probe "$@"
+    case " $* " in *" clang "*) find_clang || echo clang ;; esac
+}
+
 # Names the packages that bring these words, for a package manager.
 packages_for() {
     local manager=$1 word version
@@ -133,6 +157,11 @@ packages_for() {
             apt-get.jpeg) echo libjpeg-dev ;;
             apt-get.turbojpeg) echo libturbojpeg0-dev ;;
             apt-get.pkg-config) echo pkg-config ;;
+            apt-get.clang)
+                echo clang
+                # Where there is no such package, clang's own brings what is in it.
+                ! apt-cache show libclang-rt-dev >/dev/null 2>&1 || echo libclang-rt-dev
+                ;;
             dnf.python) echo python3 python3-devel ;;
             dnf.compiler) echo gcc glibc-devel ;;
             dnf.headers)
@@ -145,9 +174,11 @@ packages_for() {
             dnf.jpeg) echo libjpeg-turbo-devel ;;
             dnf.turbojpeg) echo turbojpeg ;;
             dnf.pkg-config) echo pkgconf-pkg-config ;;
+            dnf.clang) echo clang compiler-rt ;;
             brew.python) echo python ;;
             brew.jpeg | brew.turbojpeg) echo jpeg-turbo ;;
             brew.pkg-config) echo pkgconf ;;
+            brew.clang) echo llvm ;;
         esac
     done | tr ' ' '\n' | sort -u | tr '\n' ' '
 }
@@ -186,6 +217,7 @@ install_missing() { # words of probe's
             apt="env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq"
             # Without root there is no need to fail twice; with it, an old list of packages may do.
             { as_root true && { quietly as_root $apt update || true; } &&
+                packages=$(packages_for "$manager" "$@") && # of those that it knows now
                 quietly as_root $apt install -y --no-install-recommends $packages; } || status=$?
             ;;
         dnf) { as_root true && quietly as_root dnf install -y -q $packages; } || status=$? ;;
@@ -208,18 +240,19 @@ prepare_system() {
     if command -v brew >/dev/null && word=$(brew --prefix jpeg-turbo 2>/dev/null); then
         export PKG_CONFIG_PATH="$word/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
     fi
-    missing=$(probe "$@")
+    missing=$(look "$@")
     [ -n "$missing" ] || return 0
 
     # shellcheck disable=SC2086 # $missing is a list
     install_missing $missing
-    for word in $(probe "$@"); do
+    for word in $(look "$@"); do
         case $word in
             compiler) die "no C compiler that can build a program (tried \$CC, then the one Python was built with)" ;;
             headers) die "Python.h of $("$python" -c 'import sys; print(sys.executable)') is missing" ;;
             pkg-config) die "pkg-config is missing (or set FASTIMG_JPEG_ROOT)" ;;
             jpeg) die "libjpeg-turbo's headers (jpeglib.h) are missing, or are another libjpeg's" ;;
             turbojpeg) die "libturbojpeg, the tests' second opinion, is missing" ;;
+            clang) die "a clang with libFuzzer and its sanitizers is missing (tried \$CC, clang and clang-NN)" ;;
             venv) ;; # prepare_venv knows another way
         esac
     done

@@ -7,6 +7,7 @@
 # the tests against it, away from the checkout. A check that fails does not keep the tests from running; the exit status
 # is that of the first failure. Settings, besides those of setup-env.sh:
 #
+#   FASTIMG_EXTENDED=1 more mutated files (FASTIMG_FUZZ=20000), and a minute of each fuzz target, for which clang is needed
 #   FASTIMG_TEST_DATA  a folder with more files to test on
 #   FASTIMG_WERROR=1   a warning of the C compiler is an error
 #   FASTIMG_SANITIZE=1 build with AddressSanitizer and UndefinedBehaviorSanitizer (gcc), and run the tests under them
@@ -33,7 +34,9 @@ check() { # a name, a command: runs it, remembers whether it failed
     [ "$first_failure" -ne 0 ] || first_failure=$status
 }
 
-prepare_system turbojpeg
+extended=${FASTIMG_EXTENDED:-}
+[ -z "$extended" ] || export FASTIMG_FUZZ="${FASTIMG_FUZZ:-20000}"
+prepare_system turbojpeg ${extended:+clang}
 prepare_venv
 cd "$project"
 tool() { "$venv_python" -m "$@"; }
@@ -79,7 +82,7 @@ list() { # the files of ours, below what follows, that end like this
 }
 
 if [ -z "$sanitize" ]; then
-    c_files=$(list '*.[ch]' fastimg/_core tests/kernels)
+    c_files=$(list '*.[ch]' fastimg/_core tests/kernels tests/fuzz)
     cython_files=$(list '*.p[yx][xd]' fastimg)
     check "ruff check" tool ruff check --quiet .
     check "ruff format" tool ruff format --check --quiet --diff .
@@ -96,6 +99,7 @@ if [ -z "$sanitize" ]; then
         ;;
     esac
 fi
+[ -z "$extended" ] || check "fuzz" bash "$here/fuzz.sh" 60
 
 # ---- test ------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A libFuzzer target: whatever the scan, the entropy stage gives up, or finds what a plain decoder of T.81 finds. Aborts
+ * where it does not. An input is a JPEG file; what has no baseline scan is passed over.
+ *
+ *   clang -g -O2 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -fno-sanitize-coverage=trace-cmp \
+ *       -I fastimg/_core tests/fuzz/fuzz_entropy.c fastimg/_core/entropy.c fastimg/_core/cpu.c -o fuzz_entropy
+ *   ./fuzz_entropy -max_len=2048 -max_total_time=300 CORPUS SEEDS
+ *
+ * scripts/fuzz.sh does that. With -DFASTIMG_FUZZ_MAIN and any compiler it becomes a program that takes files, and prints of
+ * each how many MCUs it has and how many of them the stage decoded, in its plain version and in the processor's own.
+ */
+#include "plain_entropy.h"
+
+#include "cpu.h"
+
+#include <stdio.h>
+
+/* Of each scan, for libFuzzer: what comes later seldom tells more, and thousands of scans a second do. */
+static uint64_t most_mcus = 24;
+
+/* As much as makes the stage build all tables at once, and read its input in several pieces. */
+#define LONG_SCAN_NBYTES 40000
+
+/* ---- what is tried ----------------------------------------------------------------------------------------------- */
+
+/* One version of the stage. Blocks are allocated one by one, for AddressSanitizer. */
+typedef struct {
+    const char *name;
+    fi_entropy *entropy;
+    int16_t *blocks[FI_MCU_MOST_BLOCKS];
+    bool is_limited, gave_up;
+    uint64_t decoded;
+} runner;
+
+/*
+ * The file's length picks what else there is to pick, so that one byte more or less is enough to try the next: bits of
+ * this number.
+ */
+typedef struct {
+    unsigned limited_runner, limited_components, last, period;
+    bool is_limited, is_long, is_new;
+} choice;
+
+/*
+ * A new stage takes longer than all the rest: it has its tables to build. Inputs therefore share one of each version; one
+ * length in 32 gets new ones. What goes wrong is tried again with new ones: where that goes well, only the inputs in their
+ * order bring it back, which are the same for the same seeds and the same -seed.
+ */
+static runner kept[2] = {{.name = "plain"}, {.name = "native"}};
+static plain_jpeg input;
+
+static choice choose(size_t size) {
+    const uint32_t bits = (uint32_t)size * 0x9E3779B1u;
+    return (choice){
+        .limited_runner = bits >> 31,
+        .limited_components = bits >> 27 & 15,
+        .last = bits >> 21 & 63,
+        .period = 2 + (bits >> 18 & 7),
+        .is_limited = (bits >> 16 & 3) == 0,
+        .is_long = (bits >> 7 & 511) == 0,
+        .is_new = (bits >> 2 & 31) == 0,
+    };
+}
+
+static void *allocate(size_t nbytes) {
+    void *memory = malloc(nbytes ? nbytes : 1);
+    if (!memory) abort();
+    return memory;
+}
+
+static fi_entropy *new_entropy(unsigned version) {
+    fi_cpu_init(version == 0);
+    fi_entropy *entropy = fi_entropy_new();
+    if (!entropy) abort();
+    return entropy;
+}
+
+int LLVMFuzzerInitialize(const int *argc, char ***argv) {
+    (void)argc, (void)argv;
+    plain_init();
+    for (unsigned version = 0; version < 2; version++) {
+        kept[version].entropy = new_entropy(version);
+        for (int b = 0; b < FI_MCU_MOST_BLOCKS; b++) kept[version].blocks[b] = allocate(64 * sizeof(int16_t));
+    }
+    return 0;
+}
+
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
+
+/* What an MCU's blocks were needed for: coefficients up to this one, in zigzag order. */
+static unsigned last_of(const choice *chosen, const runner *r, uint8_t component, uint64_t mcu) {
+    const bool is_limited = r->is_limited && chosen->limited_components >> component & 1;
+    /* Changed in the middle, as at the bottom of an image. */
+    return is_limited && mcu / 16 % 2 == 0 ? chosen->last : 63;
+}
+
+static bool is_whole(const choice *chosen, uint64_t mcu) {
+    return mcu % chosen->period == chosen->period - 1;
+}
+
+/* Beyond what is needed there may be the coefficient, or nothing. */
+static bool is_same(const runner *r, uint64_t mcu, unsigned b, const int16_t *wanted, unsigned last) {
+    if (plain_is_same(r->blocks[b], wanted)) return true;
+    for (unsigned k = 0; k < 64; k++) {
+        const int found = r->blocks[b][plain_natural[k]], expected = wanted[plain_natural[k]];
+        if (found == expected || (k > last && found == 0)) continue;
+        fprintf(stderr, "%s: MCU %llu, block %u, coefficient %u is %d, not %d; needed to %u\n", r->name,
+                (unsigned long long)mcu, b, k, found, expected, last);
+        return false;
+    }
+    return true;
+}
+
+/* wanted: NULL if there is no such MCU. */
+static bool try_mcu(runner *r, const choice *chosen, const plain_jpeg *jpeg, uint64_t mcu, int16_t (*wanted)[64]) {
+    const fi_scan *scan = &jpeg->scan;
+
+    if (r->gave_up) return true;
+    for (unsigned b = 0; b < scan->blocks; b++) {
+        memset(r->blocks[b], 0, 64 * sizeof(int16_t));
+        if (mcu % 16 == 0) fi_entropy_need(r->entropy, scan->component[b], last_of(chosen, r, scan->component[b], mcu));
+    }
+    const bool whole = !r->is_limited || is_whole(chosen, mcu);
+    r->gave_up = !fi_entropy_decode_mcu(r->entropy, r->blocks, whole);
+    if (r->gave_up) return true;
+    r->decoded++;
+    if (!wanted) {
+        fprintf(stderr, "%s: there is no MCU %llu in this scan\n", r->name, (unsigned long long)mcu);
+        return false;
+    }
+    for (unsigned b = 0; b < scan->blocks; b++) {
+        const unsigned last = whole ? 63 : last_of(chosen, r, scan->component[b], mcu);
+        if (!is_same(r, mcu, b, wanted[b], last)) return false;
+    }
+    return true;
+}
+
+static bool try_finish(const runner *r, const plain_reader *plain) {
+    if (r->gave_up) return true;
+    const uint8_t *found = fi_entropy_finish(r->entropy), *expected = plain_marker(plain);
+    if (found == expected) return true;
+    fprintf(stderr, "%s: the scan ends at %td, not %td (-1: nowhere), of %td bytes\n", r->name,
+            found ? found - plain->start : -1, expected ? expected - plain->start : -1, plain->end - plain->start);
+    return false;
+}
+
+/* ---- a scan ------------------------------------------------------------------------------------------------------ */
+
+/* Small scans have to come twice for their tables to be built, and long ones alone have tables to skip by. */
+static void start(runner *r, const plain_jpeg *jpeg) {
+    static const uint8_t zeros[LONG_SCAN_NBYTES];
+    fi_scan longer = jpeg->scan;
+
+    longer.data = zeros;
+    longer.nbytes = sizeof zeros;
+    if (r->is_limited && fi_entropy_start(r->entropy, &longer)) {
+        for (unsigned b = 0; b < longer.blocks; b++) fi_entropy_need(r->entropy, longer.component[b], 0);
+    }
+    r->gave_up = !fi_entropy_start(r->entropy, &jpeg->scan) && !fi_entropy_start(r->entropy, &jpeg->scan);
+    r->decoded = 0;
+}
+
+/* Both versions of the stage beside the plain decoder. */
+static bool try_scan(runner runners[2], const choice *chosen, const plain_jpeg *jpeg, uint64_t mcus) {
+    int16_t wanted[FI_MCU_MOST_BLOCKS][64];
+    plain_reader plain;
+    bool is_good = plain_start(&plain, jpeg);
+    uint64_t mcu = 0;
+
+    for (int i = 0; i < 2; i++) start(&runners[i], jpeg);
+    for (; mcu < mcus && !(runners[0].gave_up && runners[1].gave_up); mcu++) {
+        is_good = is_good && plain_decode_mcu(&plain, jpeg, wanted);
+        for (int i = 0; i < 2; i++) {
+            if (!try_mcu(&runners[i], chosen, jpeg, mcu, is_good ? wanted : NULL)) return false;
+        }
+    }
+    if (mcu < jpeg->mcus) return true;
+    return try_finish(&runners[0], &plain) && try_finish(&runners[1], &plain);
+}
+
+static bool try_with(bool is_new, const choice *chosen, const plain_jpeg *jpeg, uint64_t mcus) {
+    runner runners[2] = {kept[0], kept[1]};
+
+    for (unsigned i = 0; i < 2; i++) {
+        runners[i].is_limited = chosen->is_limited && i == chosen->limited_runner;
+        if (is_new) runners[i].entropy = new_entropy(i);
+    }
+    const bool is_right = try_scan(runners, chosen, jpeg, mcus);
+    for (unsigned i = 0; i < 2; i++) {
+        if (is_new) fi_entropy_free(runners[i].entropy);
+        kept[i].decoded = runners[i].decoded;
+    }
+    return is_right;
+}
+
+/*
+ * The scan in memory of its own, to the byte. If long, what stands before its first marker comes again and again, between
+ * restart markers if it has any: eight times, or a multiple, for the numbers to go on with those of the scan.
+ */
+static uint8_t *copy_scan(plain_jpeg *jpeg, bool is_long) {
+    const uint8_t *from = jpeg->scan.data, *end = from + jpeg->scan.nbytes, *coded_end = from;
+
+    while (coded_end != end && !plain_is_marker(coded_end, end)) coded_end += *coded_end == 0xFF ? 2 : 1;
+    const size_t coded = (size_t)(coded_end - from), each = coded + (jpeg->scan.restart_interval ? 2 : 0);
+    const size_t repeats = is_long && coded ? (LONG_SCAN_NBYTES / each + 8) / 8 * 8 : 0;
+    const size_t nbytes = repeats * each + jpeg->scan.nbytes;
+    uint8_t *data = allocate(nbytes), *to = data;
+    for (size_t i = 0; i < repeats; i++, to += each) {
+        memcpy(to, from, coded);
+        if (each == coded) continue;
+        to[coded] = 0xFF;
+        to[coded + 1] = (uint8_t)(0xD0 + i % 8);
+    }
+    memcpy(to, from, jpeg->scan.nbytes);
+    jpeg->scan.data = data;
+    jpeg->scan.nbytes = nbytes;
+    return data;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const choice chosen = choose(size);
+
+    kept[0].decoded = kept[1].decoded = input.mcus = 0;
+    if (!plain_parse(&input, data, size)) return 0;
+    uint8_t *scan = copy_scan(&input, chosen.is_long);
+    const uint64_t mcus = chosen.is_long || input.mcus < most_mcus ? input.mcus : most_mcus;
+    if (!try_with(chosen.is_new, &chosen, &input, mcus)) {
+        fputs("With new tables: ", stderr);
+        if (try_with(true, &chosen, &input, mcus)) fputs("right; the inputs before this one matter\n", stderr);
+        abort();
+    }
+    free(scan);
+    return 0;
+}
+
+/* ---- without libFuzzer ------------------------------------------------------------------------------------------- */
+
+#if defined(FASTIMG_FUZZ_MAIN)
+static void replay(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 0, SEEK_END) != 0) {
+        perror(path);
+        exit(2);
+    }
+    const size_t size = (size_t)ftell(file);
+    uint8_t *data = allocate(size);
+    rewind(file);
+    if (fread(data, 1, size, file) != size) {
+        perror(path);
+        exit(2);
+    }
+    fclose(file);
+    printf("%s: ", path);
+    fflush(stdout);
+    LLVMFuzzerTestOneInput(data, size);
+    free(data);
+    printf("%llu %llu %llu\n", (unsigned long long)input.mcus, (unsigned long long)kept[0].decoded,
+           (unsigned long long)kept[1].decoded);
+}
+
+int main(int argc, char **argv) {
+    most_mcus = UINT64_MAX;
+    LLVMFuzzerInitialize(&argc, &argv);
+    for (int i = 1; i < argc; i++) replay(argv[i]);
+    for (int i = 0; i < 2; i++) fi_entropy_free(kept[i].entropy);
+    return 0;
+}
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The judge of the entropy stage: reads the segments of a baseline file, and decodes its first scan a bit at a time, by the
+ * words of T.81 alone. Nothing here is meant to be fast, or is shared with what it judges.
+ */
+#include "entropy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What judges is not on trial, and is what takes the time. (Other compilers do check it.) */
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_sanitize("address", "undefined", "coverage"))), apply_to = function)
+#endif
+
+/* ---- a file ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    uint8_t id, across, down; /* sampling factors */
+    unsigned dc, ac;          /* tables */
+} plain_component;
+
+/* Allocated as long as fi_huffman has it, for AddressSanitizer; the codes of each length begin with `first`. */
+typedef struct {
+    uint8_t *counts, *symbols;
+    int first[17], index[17];
+    bool is_defined;
+} plain_huffman;
+
+typedef struct {
+    plain_component components[4], *in_scan[4];
+    unsigned height, width, count, scan_count;
+    plain_huffman tables[2][4]; /* DC, AC */
+    fi_scan scan;
+    uint64_t mcus;
+} plain_jpeg;
+
+static uint8_t plain_natural[64]; /* T.81, figure A.6: up and down the diagonals */
+
+static void plain_init(void) {
+    unsigned k = 0;
+    for (unsigned diagonal = 0; diagonal < 15; diagonal++) {
+        for (unsigned i = 0; i <= diagonal; i++) {
+            const unsigned row = diagonal % 2 ? i : diagonal - i, column = diagonal - row;
+            if (row < 8 && column < 8) plain_natural[k++] = (uint8_t)(8 * row + column);
+        }
+    }
+}
+
+static unsigned plain_word(const uint8_t *p) {
+    return (unsigned)p[0] << 8 | p[1];
+}
+
+/* Of one byte or more. Inside of a scan every 0xFF that no 0 follows is a marker's, or the last of a file cut off. */
+static bool plain_is_marker(const uint8_t *p, const uint8_t *end) {
+    return p[0] == 0xFF && (end - p < 2 || p[1] != 0);
+}
+
+static bool plain_parse_frame(plain_jpeg *jpeg, const uint8_t *p, size_t nbytes) {
+    if (nbytes < 6 || jpeg->count || p[0] != 8) return false;
+    jpeg->height = plain_word(p + 1);
+    jpeg->width = plain_word(p + 3);
+    jpeg->count = p[5];
+    if (!jpeg->height || !jpeg->width || jpeg->count < 1 || jpeg->count > 4) return false;
+    if (nbytes != 6 + 3 * (size_t)jpeg->count) return false;
+    for (unsigned i = 0; i < jpeg->count; i++) {
+        const uint8_t *each = p + 6 + 3 * i;
+        jpeg->components[i] = (plain_component){.id = each[0], .across = each[1] >> 4, .down = each[1] & 15};
+        if (each[1] >> 4 < 1 || each[1] >> 4 > 4 || (each[1] & 15) < 1 || (each[1] & 15) > 4) return false;
+    }
+    return true;
+}
+
+/* The codes of T.81, annex C, in order. */
+static void plain_define(plain_huffman *h, const uint8_t *counts, const uint8_t *symbols, size_t nbytes) {
+    int code = 0, index = 0;
+
+    if (!h->counts) h->counts = calloc(1, 17);
+    if (!h->symbols) h->symbols = calloc(1, 256);
+    if (!h->counts || !h->symbols) abort();
+    memcpy(h->counts + 1, counts, 16);
+    memset(h->symbols, 0, 256);
+    memcpy(h->symbols, symbols, nbytes);
+    for (int length = 1; length <= 16; length++) {
+        h->first[length] = code;
+        h->index[length] = index;
+        index += h->counts[length];
+        code = 2 * (code + h->counts[length]);
+    }
+    h->is_defined = true;
+}
+
+static bool plain_parse_tables(plain_jpeg *jpeg, const uint8_t *p, size_t nbytes) {
+    while (nbytes) {
+        size_t symbols = 0;
+        if (nbytes < 17 || p[0] >> 4 > 1 || (p[0] & 15) > 3) return false;
+        for (int i = 1; i <= 16; i++) symbols += p[i];
+        if (symbols > 256 || symbols > nbytes - 17) return false;
+        plain_define(&jpeg->tables[p[0] >> 4][p[0] & 15], p + 1, p + 17, symbols);
+        nbytes -= 17 + symbols;
+        p += 17 + symbols;
+    }
+    return true;
+}
+
+static bool plain_parse_scan(plain_jpeg *jpeg, const uint8_t *p, size_t nbytes) {
+    const unsigned count = nbytes ? p[0] : 0;
+
+    if (count < 1 || count > jpeg->count || nbytes != 4 + 2 * (size_t)count) return false;
+    for (unsigned i = 0; i < count; i++) {
+        plain_component *found = NULL;
+        for (unsigned c = jpeg->count; c-- > 0;) {
+            if (jpeg->components[c].id == p[1 + 2 * i]) found = &jpeg->components[c];
+        }
+        if (!found) return false;
+        found->dc = p[2 + 2 * i] >> 4;
+        found->ac = p[2 + 2 * i] & 15;
+        if (found->dc > 3 || found->ac > 3) return false;
+        if (!jpeg->tables[0][found->dc].is_defined || !jpeg->tables[1][found->ac].is_defined) return false;
+        jpeg->in_scan[i] = found;
+    }
+    jpeg->scan_count = count;
+    p += 1 + 2 * count;
+    return p[0] == 0 && p[1] == 63 && p[2] == 0;
+}
+
+/* T.81, A.2: what one MCU has, and how many there are. */
+static bool plain_lay_out(plain_jpeg *jpeg) {
+    unsigned across = 1, down = 1, height = 8, width = 8;
+    fi_scan *scan = &jpeg->scan;
+
+    for (unsigned c = 0; c < jpeg->count; c++) {
+        if (jpeg->components[c].across > across) across = jpeg->components[c].across;
+        if (jpeg->components[c].down > down) down = jpeg->components[c].down;
+    }
+    scan->blocks = 0;
+    for (unsigned i = 0; i < jpeg->scan_count; i++) {
+        const plain_component *c = jpeg->in_scan[i];
+        const plain_huffman *dc = &jpeg->tables[0][c->dc], *ac = &jpeg->tables[1][c->ac];
+        for (unsigned n = jpeg->scan_count == 1 ? 1 : c->across * c->down; n > 0; n--) {
+            if (scan->blocks == FI_MCU_MOST_BLOCKS) return false;
+            scan->component[scan->blocks] = (uint8_t)i;
+            scan->dc[scan->blocks] = (fi_huffman){dc->counts, dc->symbols};
+            scan->ac[scan->blocks++] = (fi_huffman){ac->counts, ac->symbols};
+        }
+    }
+    if (jpeg->scan_count == 1) { /* its own blocks, in its own size */
+        height = (jpeg->height * jpeg->in_scan[0]->down + down - 1) / down;
+        width = (jpeg->width * jpeg->in_scan[0]->across + across - 1) / across;
+        jpeg->mcus = (uint64_t)((height + 7) / 8) * ((width + 7) / 8);
+    } else {
+        height *= down;
+        width *= across;
+        jpeg->mcus = (uint64_t)((jpeg->height + height - 1) / height) * ((jpeg->width + width - 1) / width);
+    }
+    return true;
+}
+
+/* false: not a baseline file that has a whole SOS segment, or a segment that is not as T.81 has it. */
+static bool plain_parse(plain_jpeg *jpeg, const uint8_t *data, size_t nbytes) {
+    const uint8_t *p = data + 2, *const end = data + nbytes;
+
+    jpeg->count = 0;
+    jpeg->scan.restart_interval = 0;
+    for (int i = 0; i < 8; i++) jpeg->tables[i / 4][i % 4].is_defined = false;
+    if (nbytes < 2 || plain_word(data) != 0xFFD8) return false;
+    while (end - p >= 4 && p[0] == 0xFF) {
+        if (p[1] == 0xFF) {
+            p++;
+            continue;
+        }
+        const unsigned marker = p[1], length = plain_word(p + 2);
+        if (length < 2 || length > end - p - 2) return false;
+        const uint8_t *payload = p + 4;
+        const size_t left = length - 2;
+        p += 2 + length;
+        if (marker == 0xC0 || marker == 0xC1) {
+            if (!plain_parse_frame(jpeg, payload, left)) return false;
+        } else if (marker == 0xC4) {
+            if (!plain_parse_tables(jpeg, payload, left)) return false;
+        } else if (marker == 0xDD) {
+            if (left != 2) return false;
+            jpeg->scan.restart_interval = plain_word(payload);
+        } else if (marker == 0xDA) {
+            jpeg->scan.data = p;
+            jpeg->scan.nbytes = (size_t)(end - p);
+            return plain_parse_scan(jpeg, payload, left) && plain_lay_out(jpeg);
+        } else if (marker < 0xDB) {
+            return false; /* another kind of frame, or a marker that is out of place */
+        }
+    }
+    return false;
+}
+
+/* ---- its scan ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const uint8_t *start, *next, *end;
+    unsigned byte, left; /* bits of it */
+    unsigned to_go, restarts;
+    int64_t dc[4];
+} plain_reader;
+
+static bool plain_at_marker(const plain_reader *r) {
+    return r->next == r->end || plain_is_marker(r->next, r->end);
+}
+
+/* -1: there is none left */
+static inline int plain_bit(plain_reader *r) {
+    if (r->left == 0) {
+        if (plain_at_marker(r)) return -1;
+        r->byte = *r->next;
+        r->next += r->byte == 0xFF ? 2 : 1;
+        r->left = 8;
+    }
+    return r->byte >> --r->left & 1;
+}
+
+/* T.81, F.2.2.3; -1: no code, or not all of it */
+static int plain_symbol(plain_reader *r, const plain_huffman *h) {
+    int code = 0;
+
+    for (int length = 1; length <= 16; length++) {
+        const int bit = plain_bit(r);
+        if (bit < 0) return -1;
+        code = 2 * code + bit;
+        if (code < h->first[length] + h->counts[length]) return h->symbols[h->index[length] + code - h->first[length]];
+    }
+    return -1;
+}
+
+/* T.81, F.2.2.1: RECEIVE and EXTEND */
+static bool plain_value(plain_reader *r, int size, int *value) {
+    *value = 0;
+    for (int i = 0; i < size; i++) {
+        const int bit = plain_bit(r);
+        if (bit < 0) return false;
+        *value = 2 * *value + bit;
+    }
+    if (size && *value < 1 << (size - 1)) *value += 1 - (1 << size);
+    return true;
+}
+
+/* What is said to lie behind the last coefficient becomes it, as in libjpeg. */
+static bool plain_decode_block(plain_reader *r, const plain_huffman *dc, const plain_huffman *ac, int64_t *last_dc,
+                               int16_t block[64]) {
+    int symbol = plain_symbol(r, dc), value;
+
+    memset(block, 0, 64 * sizeof *block);
+    if (symbol < 0 || !plain_value(r, symbol, &value)) return false;
+    block[0] = (int16_t)(*last_dc += value);
+    for (int k = 1; k < 64; k++) {
+        symbol = plain_symbol(r, ac);
+        if (symbol == 0xF0) {
+            k += 15;
+            continue;
+        }
+        if (symbol < 0 || !plain_value(r, symbol & 15, &value)) return false;
+        if ((symbol & 15) == 0) break;
+        k += symbol >> 4;
+        block[plain_natural[k < 63 ? k : 63]] = (int16_t)value;
+    }
+    return true;
+}
+
+/* A table has one code too few to use up all: none is made of ones only. A difference has 15 bits at most. */
+static bool plain_is_sound(const plain_huffman *h, bool is_dc) {
+    unsigned used = 0, symbols = 0;
+
+    for (int length = 1; length <= 16; length++) {
+        used += (unsigned)h->counts[length] << (16 - length);
+        for (unsigned i = h->counts[length]; i > 0; i--) {
+            if (h->symbols[symbols++] > 15 && is_dc) return false;
+        }
+    }
+    return used < 1 << 16;
+}
+
+static bool plain_start(plain_reader *r, const plain_jpeg *jpeg) {
+    memset(r, 0, sizeof *r);
+    r->start = r->next = jpeg->scan.data;
+    r->end = r->start + jpeg->scan.nbytes;
+    r->to_go = jpeg->scan.restart_interval;
+    for (unsigned i = 0; i < jpeg->scan_count; i++) {
+        if (!plain_is_sound(&jpeg->tables[0][jpeg->in_scan[i]->dc], true)) return false;
+        if (!plain_is_sound(&jpeg->tables[1][jpeg->in_scan[i]->ac], false)) return false;
+    }
+    return true;
+}
+
+/* What is left of a byte is filled up; then the marker comes, with nothing in between. */
+static bool plain_restart(plain_reader *r) {
+    if (!plain_at_marker(r) || r->end - r->next < 2 || r->next[1] != 0xD0 + r->restarts % 8) return false;
+    r->next += 2;
+    r->left = 0;
+    r->restarts++;
+    memset(r->dc, 0, sizeof r->dc);
+    return true;
+}
+
+static bool plain_decode_mcu(plain_reader *r, const plain_jpeg *jpeg, int16_t (*blocks)[64]) {
+    const fi_scan *scan = &jpeg->scan;
+
+    if (scan->restart_interval) {
+        if (r->to_go == 0 && !plain_restart(r)) return false;
+        if (r->to_go == 0) r->to_go = scan->restart_interval;
+        r->to_go--;
+    }
+    for (unsigned b = 0; b < scan->blocks; b++) {
+        const plain_component *c = jpeg->in_scan[scan->component[b]];
+        int64_t *last_dc = &r->dc[scan->component[b]];
+        if (!plain_decode_block(r, &jpeg->tables[0][c->dc], &jpeg->tables[1][c->ac], last_dc, blocks[b])) return false;
+    }
+    return true;
+}
+
+static bool plain_is_same(const int16_t *a, const int16_t *b) {
+    int different = 0;
+    for (unsigned i = 0; i < 64; i++) different |= a[i] ^ b[i];
+    return different == 0;
+}
+
+/* The marker behind the scan. NULL: there is none, or it is filled up with more bytes of 0xFF, or bytes lie before it. */
+static const uint8_t *plain_marker(const plain_reader *r) {
+    return plain_at_marker(r) && r->end - r->next >= 2 && r->next[1] != 0xFF ? r->next : NULL;
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif

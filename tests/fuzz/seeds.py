@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Seeds for the fuzz targets: python tests/fuzz/seeds.py TARGET_FOLDER [FOLDER_OF_JPEGS ...]
+
+Writes the JPEGs below the folders, whatever their names and however broken, cut to MOST_NBYTES and without the segments
+that only carry metadata; and small files of every kind, as far as Pillow is at hand to make them.
+"""
+
+import hashlib
+import io
+import pathlib
+import struct
+import sys
+
+MOST_NBYTES = 4096  # the targets are given less of each: -max_len in scripts/fuzz.sh
+METADATA = {
+    *range(0xE1, 0xEE),
+    0xEF,
+    0xFE,
+}  # all of APPn and COM but JFIF and Adobe, which say what the colours are
+
+
+def bare(data):
+    """The file without its metadata; as it is from where its segments cannot be told apart."""
+    kept, at = data[:2], 2
+    while data[at : at + 1] == b"\xff" and len(data) >= at + 4 and data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] not in METADATA:
+            kept += data[at:end]
+        at = end
+    return kept + data[at:]
+
+
+def segment(marker, payload):
+    return bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload
+
+
+def one_block(dc, ac):
+    """A grey block, DC 10 and end of block; (counts, symbols) of its two tables."""
+    data = b"\xff\xd8" + segment(0xDB, b"\x00" + b"\x08" * 64)
+    data += segment(0xC0, struct.pack(">BHHB", 8, 8, 8, 1) + b"\x01\x11\x00")
+    for kind, (counts, symbols) in ((0x00, dc), (0x10, ac)):
+        data += segment(0xC4, bytes([kind]) + bytes(counts).ljust(16, b"\x00") + bytes(symbols))
+    return data + segment(0xDA, b"\x01\x01\x00\x00\x3f\x00") + b"\x53\xff\xd9"
+
+
+def made():
+    """Grey, colour and CMYK, with standard and with optimised tables, with and without restart markers."""
+    short, full = ([1], [0]), ([1] * 15 + [2], range(17))
+    yield one_block(([1], [4]), short)
+    yield one_block(([1], [4]), full)  # a code of ones only, which no table may have
+    yield one_block(([1, 1], [4, 16]), short)  # more bits than a difference may have
+    try:
+        from PIL import Image
+    except ImportError:
+        return
+    for mode, subsampling in (("L", 0), ("RGB", 0), ("RGB", 1), ("RGB", 2), ("CMYK", 0)):
+        for size in ((8, 8), (40, 24)):
+            # Sharp below, smooth above; a picture of noise alone would have no long runs.
+            picture = Image.effect_noise(size, 90)
+            picture.paste(Image.linear_gradient("L").resize((size[0], size[1] // 2)))
+            picture = Image.merge(
+                mode, [picture.rotate(90 * i) for i in range(len(picture.convert(mode).getbands()))]
+            )
+            for extra in ({}, {"optimize": True}, {"restart_marker_blocks": 2}, {"quality": 100}):
+                file = io.BytesIO()
+                picture.save(file, "JPEG", subsampling=subsampling, **extra)
+                yield file.getvalue()
+
+
+def main(target, *folders):
+    seeds = list(made())
+    for folder in folders:
+        for path in sorted(pathlib.Path(folder).rglob("*")):
+            if path.is_file() and (data := path.read_bytes())[:2] == b"\xff\xd8":
+                seeds.append(bare(data)[:MOST_NBYTES])
+    for data in seeds:
+        pathlib.Path(target, hashlib.sha1(data).hexdigest()).write_bytes(data)
+    print(f"{len(seeds)} seeds")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
