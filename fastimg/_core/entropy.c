@@ -456,7 +456,10 @@ FI_INLINE bool prepare_mcu(fi_entropy *entropy, reader *r) {
         entropy->next = r->next;
         entropy->bits = r->bits;
         entropy->count = r->count & 63;
-        if (entropy->restart_interval && entropy->restarts_to_go-- == 0 && !restart(entropy)) return false;
+        if (entropy->restart_interval) {
+            if (entropy->restarts_to_go == 0 && !restart(entropy)) return false;
+            entropy->restarts_to_go--;
+        }
         if (entropy->end - entropy->next < MCU_MOST_NBYTES && !entropy->at_end) fill_chunk(entropy);
         *r = (reader){entropy->next, entropy->bits, entropy->count};
     }

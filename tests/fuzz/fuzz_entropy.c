@@ -24,11 +24,16 @@ static uint64_t most_mcus = 24;
 
 /* ---- what is tried ----------------------------------------------------------------------------------------------- */
 
-/* One version of the stage. Blocks are allocated one by one, for AddressSanitizer. */
+/* At a time; a divisor of PERIOD. */
+#define MOST_TOGETHER 8
+
+/* MCUs after which what is needed may change. */
+#define PERIOD 16
+
+/* One version of the stage. */
 typedef struct {
     const char *name;
     fi_entropy *entropy;
-    int16_t *blocks[FI_MCU_MOST_BLOCKS];
     bool is_limited, gave_up;
     uint64_t decoded;
 } runner;
@@ -38,7 +43,7 @@ typedef struct {
  * this number.
  */
 typedef struct {
-    unsigned limited_runner, limited_components, last, period;
+    unsigned limited_runner, limited_components, last, period, together;
     bool is_limited, is_long, is_new;
 } choice;
 
@@ -60,6 +65,7 @@ static choice choose(size_t size) {
         .is_limited = (bits >> 16 & 3) == 0,
         .is_long = (bits >> 7 & 511) == 0,
         .is_new = (bits >> 2 & 31) == 0,
+        .together = 1u << (bits & 3),
     };
 }
 
@@ -81,7 +87,6 @@ int LLVMFuzzerInitialize(const int *argc, char ***argv) {
     plain_init();
     for (unsigned version = 0; version < 2; version++) {
         kept[version].entropy = new_entropy(version);
-        for (int b = 0; b < FI_MCU_MOST_BLOCKS; b++) kept[version].blocks[b] = allocate(64 * sizeof(int16_t));
     }
     return 0;
 }
@@ -92,48 +97,56 @@ int LLVMFuzzerInitialize(const int *argc, char ***argv) {
 static unsigned last_of(const choice *chosen, const runner *r, uint8_t component, uint64_t mcu) {
     const bool is_limited = r->is_limited && chosen->limited_components >> component & 1;
     /* Changed in the middle, as at the bottom of an image. */
-    return is_limited && mcu / 16 % 2 == 0 ? chosen->last : 63;
+    return is_limited && mcu / PERIOD % 2 == 0 ? chosen->last : 63;
 }
 
-static bool is_whole(const choice *chosen, uint64_t mcu) {
-    return mcu % chosen->period == chosen->period - 1;
+/* Whether the last one of some MCUs is needed whole, whatever else is. */
+static bool is_whole(const choice *chosen, const runner *r, uint64_t mcu) {
+    return !r->is_limited || mcu / chosen->together % chosen->period == chosen->period - 1;
 }
 
-/* Beyond what is needed there may be the coefficient, or nothing. */
-static bool is_same(const runner *r, uint64_t mcu, unsigned b, const int16_t *wanted, unsigned last) {
-    if (plain_is_same(r->blocks[b], wanted)) return true;
-    for (unsigned k = 0; k < 64; k++) {
-        const int found = r->blocks[b][plain_natural[k]], expected = wanted[plain_natural[k]];
-        if (found == expected || (k > last && found == 0)) continue;
-        fprintf(stderr, "%s: MCU %llu, block %u, coefficient %u is %d, not %d; needed to %u\n", r->name,
-                (unsigned long long)mcu, b, k, found, expected, last);
+/* Beyond what is needed there may be the coefficient, or nothing; beyond `end`, if all is needed, nothing. */
+static bool is_same(const runner *r, uint64_t mcu, unsigned b, const int16_t *block, const int16_t *wanted,
+                    unsigned last, unsigned end) {
+    for (unsigned k = !plain_is_same(block, wanted) ? 0 : last < 63 ? 64 : end; k < 64; k++) {
+        const int found = block[plain_natural[k]], expected = wanted[plain_natural[k]];
+        if ((found == expected || (k > last && found == 0)) && (last < 63 || k < end || found == 0)) continue;
+        fprintf(stderr, "%s: MCU %llu, block %u, coefficient %u is %d, not %d; needed to %u, ended at %u\n", r->name,
+                (unsigned long long)mcu, b, k, found, expected, last, end);
         return false;
     }
     return true;
 }
 
-/* wanted: NULL if there is no such MCU. */
-static bool try_mcu(runner *r, const choice *chosen, const plain_jpeg *jpeg, uint64_t mcu, int16_t (*wanted)[64]) {
+/* `count` MCUs from this one on into memory of their own, to the byte; `good` of them are there. */
+static bool try_mcus(runner *r, const choice *chosen, const plain_jpeg *jpeg, uint64_t mcu, unsigned count,
+                     int16_t (*wanted)[64], unsigned good) {
     const fi_scan *scan = &jpeg->scan;
+    const unsigned blocks = count * scan->blocks;
+    const bool whole = is_whole(chosen, r, mcu);
+    bool is_right = true;
 
     if (r->gave_up) return true;
-    for (unsigned b = 0; b < scan->blocks; b++) {
-        memset(r->blocks[b], 0, 64 * sizeof(int16_t));
-        if (mcu % 16 == 0) fi_entropy_need(r->entropy, scan->component[b], last_of(chosen, r, scan->component[b], mcu));
+    for (unsigned b = 0; b < scan->blocks && mcu % PERIOD == 0; b++) {
+        fi_entropy_need(r->entropy, scan->component[b], last_of(chosen, r, scan->component[b], mcu));
     }
-    const bool whole = !r->is_limited || is_whole(chosen, mcu);
-    r->gave_up = !fi_entropy_decode_mcu(r->entropy, r->blocks, whole);
-    if (r->gave_up) return true;
-    r->decoded++;
-    if (!wanted) {
-        fprintf(stderr, "%s: there is no MCU %llu in this scan\n", r->name, (unsigned long long)mcu);
-        return false;
+    int16_t (*found)[64] = allocate(blocks * sizeof *found);
+    uint8_t *ends = allocate(blocks);
+    memset(found, 0, blocks * sizeof *found);
+    r->gave_up = !fi_entropy_decode(r->entropy, count, whole, found, ends);
+    if (!r->gave_up && good < count) {
+        fprintf(stderr, "%s: there is no MCU %llu in this scan\n", r->name, (unsigned long long)mcu + good);
+        is_right = false;
     }
-    for (unsigned b = 0; b < scan->blocks; b++) {
-        const unsigned last = whole ? 63 : last_of(chosen, r, scan->component[b], mcu);
-        if (!is_same(r, mcu, b, wanted[b], last)) return false;
+    for (unsigned i = 0; i < blocks && is_right && !r->gave_up; i++) {
+        const unsigned b = i % scan->blocks, nth = i / scan->blocks;
+        const unsigned last = whole && nth == count - 1 ? 63 : last_of(chosen, r, scan->component[b], mcu);
+        is_right = is_same(r, mcu + nth, b, found[i], wanted[i], last, ends[i]);
     }
-    return true;
+    if (!r->gave_up) r->decoded += count;
+    free(found);
+    free(ends);
+    return is_right;
 }
 
 static bool try_finish(const runner *r, const plain_reader *plain) {
@@ -163,17 +176,23 @@ static void start(runner *r, const plain_jpeg *jpeg) {
 
 /* Both versions of the stage beside the plain decoder. */
 static bool try_scan(runner runners[2], const choice *chosen, const plain_jpeg *jpeg, uint64_t mcus) {
-    int16_t wanted[FI_MCU_MOST_BLOCKS][64];
+    int16_t wanted[MOST_TOGETHER * FI_MCU_MOST_BLOCKS][64];
     plain_reader plain;
     bool is_good = plain_start(&plain, jpeg);
     uint64_t mcu = 0;
 
     for (int i = 0; i < 2; i++) start(&runners[i], jpeg);
-    for (; mcu < mcus && !(runners[0].gave_up && runners[1].gave_up); mcu++) {
-        is_good = is_good && plain_decode_mcu(&plain, jpeg, wanted);
-        for (int i = 0; i < 2; i++) {
-            if (!try_mcu(&runners[i], chosen, jpeg, mcu, is_good ? wanted : NULL)) return false;
+    while (mcu < mcus && !(runners[0].gave_up && runners[1].gave_up)) {
+        const unsigned count = mcus - mcu < chosen->together ? (unsigned)(mcus - mcu) : chosen->together;
+        unsigned good = 0;
+        while (good < count && is_good) {
+            is_good = plain_decode_mcu(&plain, jpeg, wanted + good * jpeg->scan.blocks);
+            good += is_good;
         }
+        for (int i = 0; i < 2; i++) {
+            if (!try_mcus(&runners[i], chosen, jpeg, mcu, count, wanted, good)) return false;
+        }
+        mcu += count;
     }
     if (mcu < jpeg->mcus) return true;
     return try_finish(&runners[0], &plain) && try_finish(&runners[1], &plain);
