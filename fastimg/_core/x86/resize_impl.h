@@ -183,29 +183,32 @@ FI_AVX2 static inline __m256i green_sum(__m256i cb_cr) {
     return _mm256_srai_epi32(sum, 16);
 }
 
-FI_AVX2 static void ycc8_to_rgb_avx2(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
+FI_AVX2 static inline void ycc8_to_rgb_x32(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t i) {
     const __m256i r_cr = _mm256_set1_epi16(R_CR), b_cb = _mm256_set1_epi16(B_CB);
+    __m256i r[2], g[2], b[2];
+
+    for (int h = 0; h < 2; h++) {
+        const size_t at = i + 16 * (size_t)h;
+        const __m256i y = load_pixels(ycc[0] + at, 0);
+        const __m256i cb = load_pixels(ycc[1] + at, 128), cr = load_pixels(ycc[2] + at, 128);
+        const __m256i green =
+            _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb, cr)), green_sum(_mm256_unpackhi_epi16(cb, cr)));
+        r[h] = _mm256_add_epi16(_mm256_add_epi16(y, cr), _mm256_mulhrs_epi16(cr, r_cr));
+        g[h] = _mm256_add_epi16(_mm256_sub_epi16(y, cr), green);
+        b[h] = _mm256_add_epi16(_mm256_add_epi16(y, cb), _mm256_mulhrs_epi16(cb, b_cb));
+    }
+    store_pixels(rgb[0] + i, r);
+    store_pixels(rgb[1] + i, g);
+    store_pixels(rgb[2] + i, b);
+}
+
+/* The last 32 are done whole, and some of them for a second time. */
+FI_AVX2 static void ycc8_to_rgb_avx2(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
     size_t i = 0;
 
-    for (; i + 32 <= n; i += 32) {
-        __m256i r[2], g[2], b[2];
-        for (int h = 0; h < 2; h++) {
-            const size_t at = i + 16 * (size_t)h;
-            const __m256i y = load_pixels(ycc[0] + at, 0);
-            const __m256i cb = load_pixels(ycc[1] + at, 128), cr = load_pixels(ycc[2] + at, 128);
-            const __m256i green =
-                _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb, cr)), green_sum(_mm256_unpackhi_epi16(cb, cr)));
-            r[h] = _mm256_add_epi16(_mm256_add_epi16(y, cr), _mm256_mulhrs_epi16(cr, r_cr));
-            g[h] = _mm256_add_epi16(_mm256_sub_epi16(y, cr), green);
-            b[h] = _mm256_add_epi16(_mm256_add_epi16(y, cb), _mm256_mulhrs_epi16(cb, b_cb));
-        }
-        store_pixels(rgb[0] + i, r);
-        store_pixels(rgb[1] + i, g);
-        store_pixels(rgb[2] + i, b);
-    }
-    const uint8_t *const rest[3] = {ycc[0] + i, ycc[1] + i, ycc[2] + i};
-    uint8_t *const to[3] = {rgb[0] + i, rgb[1] + i, rgb[2] + i};
-    ycc8_to_rgb_c(rest, to, n - i);
+    for (; i + 32 <= n; i += 32) ycc8_to_rgb_x32(ycc, rgb, i);
+    if (n < 32) ycc8_to_rgb_c(ycc, rgb, n);
+    else if (i < n) ycc8_to_rgb_x32(ycc, rgb, n - 32);
 }
 
 /* Both passes of idct_4, on four columns and then on four rows: 32-bit sums of exact products. */
