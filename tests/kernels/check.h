@@ -55,6 +55,22 @@ static inline void catch_faults(void) {
     signal(SIGBUS, on_fault);
 }
 
+/* ---- arithmetic of definitions ----------------------------------------------------------------------------------- */
+
+static inline int64_t limit(int64_t v, int64_t low, int64_t high) {
+    return v < low ? low : v > high ? high : v;
+}
+
+/* floor(v / by) */
+static inline int64_t divide(int64_t v, int64_t by) {
+    return v >= 0 ? v / by : -((-v + by - 1) / by);
+}
+
+/* What 16 bits keep of it. */
+static inline int64_t wrap16(int64_t v) {
+    return v - 65536 * divide(v + 32768, 65536);
+}
+
 /* ---- buffers between guard pages --------------------------------------------------------------------------------- */
 
 typedef struct {

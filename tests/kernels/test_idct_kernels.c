@@ -6,34 +6,24 @@
  *   cc -std=c11 -O2 -I fastimg/_core tests/kernels/test_idct_kernels.c fastimg/_core/{kernels,cpu,idct}.c -lm -o test
  */
 #include "check.h"
+#include "coefficients.h"
 
 #include "idct.h"
 
 #include <math.h>
 
-#define PI 3.14159265358979323846
-
 enum {
     SIDE = 4,
     READ = 8 * (SIDE - 1) + SIDE, /* coefficients up to the last one that may be read */
-    BLOCK = 64,
     MOST_COLUMN = 2 * VECTOR,
     ROUNDS = 300,
 };
 
-/* A kernel that is added to the table has to be tested in one of these programs; the ones before are in the other two. */
-_Static_assert(sizeof(fi_kernels) == offsetof(fi_kernels, idct_4) + sizeof(void (*)(void)), "a kernel is not tested");
+/* The next one is tested in test_idct_8_kernel.c. */
+_Static_assert(offsetof(fi_kernels, idct_8) == offsetof(fi_kernels, idct_4) + sizeof(void (*)(void)),
+               "a kernel is not tested");
 
 /* ---- what it has to give ----------------------------------------------------------------------------------------- */
-
-static int64_t limit(int64_t v, int64_t low, int64_t high) {
-    return v < low ? low : v > high ? high : v;
-}
-
-/* floor(v / by) */
-static int64_t divide(int64_t v, int64_t by) {
-    return v >= 0 ? v / by : -((-v + by - 1) / by);
-}
 
 /* sqrt(2) cos(k (2 s + 1) pi / 8), where k > 0, in 13 bits of fraction: what frequency k has in sample s */
 static int64_t cosine(int k, int s) {
@@ -49,8 +39,7 @@ static void idct_4_defined(const int16_t *coefficients, const uint16_t *quantisa
         for (int c = 0; c < SIDE; c++) {
             int64_t sum = 1 << 10;
             for (int k = 0; k < SIDE; k++) {
-                const int64_t product = (int64_t)coefficients[8 * k + c] * quantisation[8 * k + c] + 32768;
-                sum += cosine(k, s) * (product - 65536 * divide(product, 65536) - 32768);
+                sum += cosine(k, s) * wrap16((int64_t)coefficients[8 * k + c] * quantisation[8 * k + c]);
             }
             work[s][c] = limit(divide(sum, 1 << 11), INT16_MIN, INT16_MAX);
         }
@@ -65,40 +54,6 @@ static void idct_4_defined(const int16_t *coefficients, const uint16_t *quantisa
 }
 
 static const fi_kernels definition = {.name = "its definition", .idct_4 = idct_4_defined};
-
-/* ---- fills ------------------------------------------------------------------------------------------------------- */
-
-static const char *const fills[] = {"random", "extreme", "sparse", "a single one", "of a picture", "just one sign"};
-#define FILLS (sizeof fills / sizeof fills[0])
-
-static int16_t either(int16_t a, int16_t b) {
-    return random16() & 1 ? a : b;
-}
-
-/* A coefficient of about so many steps of quantisation, up to 1024 in all, which is what 8-bit pixels can have. */
-static int16_t plausible(uint16_t quantisation) {
-    const int most = 1024 / quantisation, within = 1 + random16() % (most + 1);
-    return (int16_t)(random16() % (2 * within + 1) - within);
-}
-
-static void fill_block(int16_t *x, uint16_t *q, size_t fill) {
-    const uint16_t same = random16();
-    const int single = 8 * (random16() % SIDE) + random16() % SIDE;
-
-    for (int k = 0; k < BLOCK; k++) {
-        const bool is_extreme = fill == 1 || fill == 5;
-        q[k] = fill >= 2 && fill <= 4 ? (uint16_t)(1 + random16() % 255) : random16();
-        x[k] = (int16_t)random16();
-        if (is_extreme) {
-            q[k] = same % 3 == 0 ? UINT16_MAX : same % 3 == 1 ? 1 : (uint16_t)either(1, -1);
-            x[k] = fill == 5 ? (same & 4 ? INT16_MIN : INT16_MAX) : either(INT16_MIN, INT16_MAX);
-            if (random16() % 16 == 0) x[k] = either(0, -1);
-        }
-        if (fill == 2) x[k] = random16() % 4 ? 0 : plausible(q[k]);
-        if (fill == 3) x[k] = k == single ? (int16_t)random16() : 0;
-        if (fill == 4) x[k] = plausible(q[k]);
-    }
-}
 
 /* ---- trying ------------------------------------------------------------------------------------------------------ */
 
@@ -133,10 +88,10 @@ static void try_kernel(const fi_kernels *version, const fi_kernels *judge) {
     uint16_t q[BLOCK];
     uint8_t *rows[SIDE];
 
-    for (size_t i = 0; i < FILLS * ROUNDS; i++) {
+    for (unsigned i = 0; i < FILLS * ROUNDS; i++) {
         now.fill = fills[i % FILLS];
         tried_column = i % 5 ? random16() % MOST_COLUMN : 0;
-        fill_block(x, q, i % FILLS);
+        fill_block(x, q, i % FILLS, SIDE);
         for (unsigned r = 0; r < SIDE; r++) rows[r] = new_expected(r, tried_column + SIDE);
         judge->idct_4(x, q, rows, tried_column);
         for (int at_end = 0; at_end < 2; at_end++) {
@@ -191,7 +146,7 @@ static void try_low_pass(void) {
 
     for (size_t i = 0; i < 3 * 20000; i++) {
         const unsigned size = 1u << i % 3;
-        fill_block(x, q, i % 2 ? 2 : 4);
+        fill_block(x, q, i % 2 ? SPARSE : PICTURE, SIDE);
         fi_idct_choose(size)(x, q, rows, 0);
         for (unsigned s = 0; s < size * size; s++) {
             double exact = 128, magnitude = 0;
@@ -249,7 +204,7 @@ static void time_version(const fi_kernels *version) {
     uint8_t *const rows[SIDE] = {samples[0], samples[1], samples[2], samples[3]};
     double best = 1e30;
 
-    for (int b = 0; b < BLOCKS; b++) fill_block(x[b], q, 4);
+    for (int b = 0; b < BLOCKS; b++) fill_block(x[b], q, PICTURE, SIDE);
     for (int round = 0; round < TIMES; round++) { /* the best one: nobody else was running */
         const uint64_t start = now_ns();
         for (int call = 0; call < CALLS; call++) {

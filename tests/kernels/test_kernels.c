@@ -23,7 +23,7 @@ typedef struct {
     size_t src_nbytes, dst_nbytes; /* of each source and destination */
 } args;
 
-enum { SPLIT3, MERGE3, REVERSE, TRANSPOSE, NORMALIZE32, MAP16, KERNELS };
+enum { SPLIT3, MERGE3, REVERSE, TRANSPOSE, NORMALIZE32, MAP16, YCC8_TO_RGB, KERNELS };
 
 typedef struct {
     const char *name;
@@ -39,6 +39,7 @@ static const kernel all_kernels[KERNELS] = {
     [TRANSPOSE] = {"transpose", offsetof(fi_kernels, transpose), 1, 1, 0, 0},
     [NORMALIZE32] = {"normalize32", offsetof(fi_kernels, normalize32), 1, 1, 1, 4},
     [MAP16] = {"map16", offsetof(fi_kernels, map16), 1, 1, 1, 2},
+    [YCC8_TO_RGB] = {"ycc8_to_rgb", offsetof(fi_kernels, ycc8_to_rgb), 3, 3, 1, 1},
 };
 
 static void run(const kernel *k, const fi_kernels *by, const args *a) {
@@ -49,13 +50,16 @@ static void run(const kernel *k, const fi_kernels *by, const args *a) {
     else if (which == TRANSPOSE) by->transpose(a->src[0], a->src_stride, a->dst[0], a->dst_stride, a->rows, a->cols);
     else if (which == NORMALIZE32) by->normalize32(a->src[0], a->mean, a->std, a->dst[0], a->n);
     else if (which == MAP16) by->map16(a->src[0], a->table, a->dst[0], a->n);
+    else if (which == YCC8_TO_RGB) by->ycc8_to_rgb(a->src, a->dst, a->n);
 }
 
 /*
  * A kernel that is added to the table has to be added here: all of fi_kernels but its name are pointers to functions.
- * Those from resample_rows on are tested in test_resize_kernels.c.
+ * Those from resample_rows on are tested in test_resize_kernels.c, but for ycc8_to_rgb; behind that is idct_4, which has
+ * a program of its own.
  */
-_Static_assert(offsetof(fi_kernels, resample_rows) == sizeof(char *) + KERNELS * sizeof(void (*)(void)),
+_Static_assert(offsetof(fi_kernels, resample_rows) == sizeof(char *) + YCC8_TO_RGB * sizeof(void (*)(void)) &&
+                   offsetof(fi_kernels, idct_4) == offsetof(fi_kernels, ycc8_to_rgb) + sizeof(void (*)(void)),
                "a kernel is not tested");
 
 /* What the comments in pixels.h say, a byte of the destination at a time: the judge of the C reference. */
@@ -93,6 +97,17 @@ static void map16_defined(const uint8_t *src, const uint16_t *table, void *dst, 
     for (size_t i = 0; i < 2 * n; i++) ((uint8_t *)dst)[i] = ((const uint8_t *)(table + src[i / 2]))[i % 2];
 }
 
+/* JFIF's equations as libjpeg computes them: factors in 16 bits of fraction, one rounding for all that is added to Y. */
+static void ycc8_to_rgb_defined(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const int64_t cb = (int64_t)ycc[1][i] - 128, cr = (int64_t)ycc[2][i] - 128;
+        const int64_t chroma[3] = {91881 * cr, -22554 * cb - 46802 * cr, 116130 * cb};
+        for (int c = 0; c < 3; c++) {
+            rgb[c][i] = (uint8_t)limit(ycc[0][i] + divide(chroma[c] + 32768, 65536), 0, UINT8_MAX);
+        }
+    }
+}
+
 static const fi_kernels definition = {
     .name = "its definition",
     .split3 = split3_defined,
@@ -101,11 +116,13 @@ static const fi_kernels definition = {
     .transpose = transpose_defined,
     .normalize32 = normalize32_defined,
     .map16 = map16_defined,
+    .ycc8_to_rgb = ycc8_to_rgb_defined,
 };
 
 /* ---- trying ------------------------------------------------------------------------------------------------------ */
 
 static guarded sources[3], tables;
+static uint8_t *data[3]; /* what the sources are filled with */
 static args tried;
 
 static void print_sizes(void) {
@@ -125,8 +142,7 @@ static void fill_source(uint8_t *p, size_t nbytes, size_t fill) {
     }
 }
 
-static void try_at(const kernel *k, const fi_kernels *version, uint8_t *const data[3], args a, size_t src_offset,
-                   size_t dst_offset) {
+static void try_at(const kernel *k, const fi_kernels *version, args a, size_t src_offset, size_t dst_offset) {
     now.src_offset = src_offset;
     now.dst_offset = dst_offset;
     tried = a;
@@ -142,14 +158,11 @@ static void try_at(const kernel *k, const fi_kernels *version, uint8_t *const da
 
 /* One shape, with all fills, at both ends of the buffers, at offsets up to (without) most_offset. */
 static void try_shape(const kernel *k, const fi_kernels *version, const fi_kernels *judge, args a, size_t most_offset) {
-    static uint8_t *data[3];
-
     for (size_t fill = 0; fill < FILLS; fill++) {
         now.fill = fills[fill];
         a.mean = statistics[fill][0];
         a.std = statistics[fill][1];
         for (unsigned i = 0; i < 3; i++) {
-            if (!data[i]) data[i] = malloc(MOST_BUFFER_NBYTES);
             fill_source(data[i], a.src_nbytes, fill);
             a.src[i] = data[i];
             a.dst[i] = new_expected(i, a.dst_nbytes);
@@ -159,9 +172,9 @@ static void try_shape(const kernel *k, const fi_kernels *version, const fi_kerne
             a.table = place(&tables, 256 * (k->dst_item ? k->dst_item : 1), 0, at_end);
             run(k, judge, &a); /* again for this end's table */
             for (size_t offset = 0; offset < most_offset; offset++) {
-                try_at(k, version, data, a, offset, 13 * offset % VECTOR);
-                if (offset) try_at(k, version, data, a, offset, 0);
-                if (offset) try_at(k, version, data, a, 0, offset);
+                try_at(k, version, a, offset, 13 * offset % VECTOR);
+                if (offset) try_at(k, version, a, offset, 0);
+                if (offset) try_at(k, version, a, 0, offset);
             }
         }
     }
@@ -196,12 +209,36 @@ static void try_rows(const kernel *k, const fi_kernels *version, const fi_kernel
     }
 }
 
+/* All chroma there is, with several Y. */
+static void try_chroma(const kernel *k, const fi_kernels *version, const fi_kernels *judge) {
+    const size_t n = 65536;
+    args a = {.n = n, .src_nbytes = n, .dst_nbytes = n};
+    char name[32];
+
+    for (int y = 0; y < 256; y += 15) {
+        snprintf(name, sizeof name, "all chroma with Y %d", y);
+        now.fill = name;
+        memset(data[0], y, n);
+        for (size_t i = 0; i < n; i++) {
+            data[1][i] = (uint8_t)(i >> 8);
+            data[2][i] = (uint8_t)i;
+        }
+        for (unsigned i = 0; i < 3; i++) {
+            a.src[i] = data[i];
+            a.dst[i] = new_expected(i, n);
+        }
+        run(k, judge, &a);
+        try_at(k, version, a, 0, 0);
+    }
+}
+
 static void try_version(const fi_kernels *version) {
     for (const kernel *k = all_kernels; k < all_kernels + KERNELS; k++) {
         const fi_kernels *judge = judge_of(k->name, k->member, version, &definition);
         if (!judge) continue;
         if (k->src_item) try_rows(k, version, judge);
         else try_transposes(k, version, judge);
+        if (k == &all_kernels[YCC8_TO_RGB]) try_chroma(k, version, judge);
         say_equal();
     }
 }
@@ -258,32 +295,39 @@ static void try_luma(void) {
     printf("%-15s %-5s equals its definition\n", "luma", "c");
 }
 
+static void compare_jfif(const char *name, uint8_t rgb[3][256], int cb, int cr, double away_most) {
+    const double chroma[3] = {1.402 * (cr - 128), -0.344136286 * (cb - 128) - 0.714136286 * (cr - 128),
+                              1.772 * (cb - 128)};
+    for (int i = 0; i < 3 * 256; i++) {
+        const int y = i / 3, channel = i % 3, found = rgb[channel][y];
+        if (fabs(found - fmin(fmax(y + chroma[channel], 0), 255)) <= away_most) continue;
+        printf("%s c: Y %d, Cb %d, Cr %d: channel %d is %d\n", name, y, cb, cr, channel, found);
+        exit(1);
+    }
+}
+
 /*
- * That the formula of ycc_to_rgb, which test_resize_kernels.c has in whole numbers, is JFIF's: rounded once, but for two
- * products that are rounded to levels.
+ * That the formulas of ycc8_to_rgb, and of ycc_to_rgb, which test_resize_kernels.c has in whole numbers, are JFIF's. Both
+ * round once; but before, ycc_to_rgb rounds two products to levels, and two factors of ycc8_to_rgb are up to half of their
+ * last bit away, as often as chroma says.
  */
 static void try_jfif(void) {
-    const double away_most = 0.5 + 1.25 / 64;
+    const double away_most = 0.5 + 1.25 / 64, away_most8 = 0.5 + 2 * 128 * 0.5 / 65536;
     static int16_t ycc[3][256];
-    static uint8_t rgb[3][256];
+    static uint8_t ycc8[3][256], rgb[3][256];
 
     for (int c = 0; c < 65 * 65; c++) { /* every fourth Cb and Cr, so also 128, and 255 */
         const int cb = (int)least(4 * (size_t)(c / 65), 255), cr = (int)least(4 * (size_t)(c % 65), 255);
-        for (int y = 0; y < 256; y++) {
-            ycc[0][y] = (int16_t)(64 * y);
-            ycc[1][y] = (int16_t)(64 * cb);
-            ycc[2][y] = (int16_t)(64 * cr);
-        }
-        fi_kernels_c.ycc_to_rgb((const int16_t *const[]){ycc[0], ycc[1], ycc[2]},
-                                (uint8_t *const[]){rgb[0], rgb[1], rgb[2]}, 256);
-        const double chroma[3] = {1.402 * (cr - 128), -0.344136286 * (cb - 128) - 0.714136286 * (cr - 128),
-                                  1.772 * (cb - 128)};
         for (int i = 0; i < 3 * 256; i++) {
-            const int y = i / 3, channel = i % 3, found = rgb[channel][y];
-            if (fabs(found - fmin(fmax(y + chroma[channel], 0), 255)) <= away_most) continue;
-            printf("ycc_to_rgb c: Y %d, Cb %d, Cr %d: channel %d is %d\n", y, cb, cr, channel, found);
-            exit(1);
+            const int plane = i / 256, y = i % 256;
+            ycc8[plane][y] = (uint8_t)(plane == 0 ? y : plane == 1 ? cb : cr);
+            ycc[plane][y] = (int16_t)(64 * ycc8[plane][y]);
         }
+        uint8_t *const to[3] = {rgb[0], rgb[1], rgb[2]};
+        fi_kernels_c.ycc_to_rgb((const int16_t *const[]){ycc[0], ycc[1], ycc[2]}, to, 256);
+        compare_jfif("ycc_to_rgb", rgb, cb, cr, away_most);
+        fi_kernels_c.ycc8_to_rgb((const uint8_t *const[]){ycc8[0], ycc8[1], ycc8[2]}, to, 256);
+        compare_jfif("ycc8_to_rgb", rgb, cb, cr, away_most8);
     }
     printf("%-15s %-5s equals its definition\n", "jfif", "c");
 }
@@ -325,7 +369,10 @@ static void time_all(void) {
 }
 
 int main(int argc, char **argv) {
-    for (int i = 0; i < 3; i++) sources[i] = guarded_new(MOST_BUFFER_NBYTES);
+    for (int i = 0; i < 3; i++) {
+        sources[i] = guarded_new(MOST_BUFFER_NBYTES);
+        data[i] = malloc(MOST_BUFFER_NBYTES);
+    }
     new_dests(MOST_BUFFER_NBYTES);
     tables = guarded_new(256 * sizeof(float));
     fill_source(tables.start, (size_t)(tables.end - tables.start), 3);

@@ -52,8 +52,9 @@ static const kernel all_kernels[KERNELS] = {
     [YCC_TO_RGB] = {"ycc_to_rgb", offsetof(fi_kernels, ycc_to_rgb), 3, 3, 2, 1},
 };
 
-/* Those from idct_4 on are tested in test_idct_kernels.c. */
-_Static_assert(offsetof(fi_kernels, idct_4) == offsetof(fi_kernels, resample_rows) + KERNELS * sizeof(void (*)(void)),
+/* Those before are tested in test_kernels.c, and so is the next one. */
+_Static_assert(offsetof(fi_kernels, ycc8_to_rgb) ==
+                   offsetof(fi_kernels, resample_rows) + KERNELS * sizeof(void (*)(void)),
                "a kernel is not tested");
 
 static size_t results_of(const kernel *k, const sizes *s) {
@@ -104,15 +105,6 @@ static void run(const kernel *k, const fi_kernels *by, const sizes *s, const buf
 /* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 /* What pixels.h says, in 64 bits, with a division for each shift: the judge of the C reference. */
-
-static int64_t limit(int64_t v, int64_t low, int64_t high) {
-    return v < low ? low : v > high ? high : v;
-}
-
-/* floor(v / by) */
-static int64_t divide(int64_t v, int64_t by) {
-    return v >= 0 ? v / by : -((-v + by - 1) / by);
-}
 
 static void resample_rows_defined(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
                                   const int16_t *weights, size_t taps, size_t n) {
