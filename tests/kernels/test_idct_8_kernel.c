@@ -118,7 +118,7 @@ static struct {
 } tried;
 
 static void print_sizes(void) {
-    printf("%s, %s of %s, %s of %s, columns %zu and %zu%s;", arrangements[tried.arrangement], keeps[tried.keep[0]],
+    printf("%s, %s (%s) and %s (%s), columns %zu and %zu%s;", arrangements[tried.arrangement], keeps[tried.keep[0]],
            fills[tried.fill[0]], keeps[tried.keep[1]], fills[tried.fill[1]], tried.column[0], tried.column[1],
            tried.low ? ", low" : "");
 }
@@ -255,10 +255,10 @@ static void fill_pixels(double *pixels, unsigned kind) {
 }
 
 /*
- * Of blocks that pictures have. Half a level is for the last rounding. Between the passes, eight numbers are rounded to
- * quarters of 8 / sqrt(8) of a level, by half of one, and count 7.48 times in all in 32 such steps. A factor of an input is
- * the sum of at most four rounded ones, each up to half of 2^-13 away, and at most 1.39; a coefficient meets two of them,
- * and of their product an eighth counts.
+ * Of blocks that pictures have: never more than a level away. Half of one is for the last rounding. Between the passes,
+ * eight numbers are rounded, by half of their last bit; in a sample these count 7.48 times in all, which are the magnitudes
+ * of eight factors, and 32 of them are a level. A factor of an input is the sum of at most four rounded ones, each up to
+ * half of 2^-13 away, and at most 1.39; a coefficient meets two of them, and of their product an eighth counts.
  */
 static void try_accuracy(void) {
     int16_t x[BLOCK];
