@@ -83,6 +83,7 @@ void fi_session_free(fi_session *session) {
 
 void fi_session_trim(fi_session *session) {
     fi_banks_trim(session->banks);
+    fi_entropy_trim(session->entropy);
 }
 
 const char *fi_session_notes(const fi_session *session) {
@@ -166,7 +167,7 @@ static void decode_image(fi_session *session, const fi_request *req) {
 
 static void try_decode(fi_session *session, const fi_request *req) {
     session->again = false;
-    session->hit_end = session->scanning = session->multiple_scans = false;
+    session->hit_end = session->scanning = session->multiple_scans = session->scan_left = false;
     session->note_count = session->notes_nbytes = 0;
     session->notes[0] = '\0';
     session->source.next_input_byte = req->data;

@@ -72,6 +72,8 @@ struct fi_session {
     bool stock; /* libjpeg's own entropy stage has to do it */
     bool again; /* ours has given up */
     bool multiple_scans;
+    uint64_t mcus_to_go; /* of a progressive scan */
+    bool scan_left; /* to libjpeg, of a progressive file, though it was large enough: all others are, too */
     fi_raw_plane raw[3];
     fi_conversion conversion;
     void (*start_input_pass)(j_decompress_ptr cinfo); /* libjpeg's own */

@@ -7,6 +7,7 @@
 /* The front of structs of libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that is known here of what is private to it. */
 struct jpeg_entropy_decoder {
     void (*start_pass)(j_decompress_ptr cinfo);
+    boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
 };
 
 struct jpeg_input_controller {
@@ -33,19 +34,21 @@ struct jpeg_inverse_dct {
     fi_inverse_dct *inverse_DCT[MAX_COMPONENTS];
 };
 
+/* Tables for fewer than this are not worth building. */
+#define SMALL_SCAN_MCUS 256
+
 static _Noreturn void give_up(fi_session *session) {
     session->again = true;
     longjmp(session->escape, 1);
 }
 
-/* All rows of MCUs have become samples: on to the markers behind them. */
+/* All of a scan is decoded: libjpeg goes on with the marker behind it. */
 static void finish_scan(fi_session *session) {
     const uint8_t *position = fi_entropy_finish(session->entropy);
 
     if (!position) give_up(session);
     session->source.bytes_in_buffer -= (size_t)(position - session->source.next_input_byte);
     session->source.next_input_byte = position;
-    session->cinfo.inputctl->finish_input_pass(&session->cinfo);
 }
 
 static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
@@ -58,7 +61,18 @@ static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     cinfo->output_iMCU_row++;
     if (++cinfo->input_iMCU_row < cinfo->total_iMCU_rows) return JPEG_ROW_COMPLETED;
     finish_scan(session);
+    cinfo->inputctl->finish_input_pass(cinfo);
     return JPEG_SCAN_COMPLETED;
+}
+
+static boolean decode_progressive(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
+    fi_session *session = cinfo->client_data;
+    int16_t *coefficients[FI_MCU_MOST_BLOCKS];
+
+    for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
+    if (!fi_entropy_decode_progressive(session->entropy, coefficients)) give_up(session);
+    if (--session->mcus_to_go == 0) finish_scan(session);
+    return TRUE;
 }
 
 /* A file that was cut short would be given up in the end: all that was done until then would be done in vain. */
@@ -75,48 +89,90 @@ static bool has_end_marker(const uint8_t *data, size_t nbytes) {
     return false;
 }
 
-/* Puts our stage in place of libjpeg's, for a baseline file whose only scan begins here. */
-static bool take_over(fi_session *session) {
-    const j_decompress_ptr cinfo = &session->cinfo;
-    fi_scan scan = {
+/* What both kinds of scan need. false: a component has no table. */
+static bool describe_scan(const fi_session *session, fi_scan *scan) {
+    const struct jpeg_decompress_struct *cinfo = &session->cinfo;
+    const bool needs_dc = cinfo->Ss == 0 && cinfo->Ah == 0, needs_ac = !cinfo->progressive_mode || cinfo->Ss > 0;
+
+    *scan = (fi_scan){
         .data = session->source.next_input_byte,
         .nbytes = session->source.bytes_in_buffer,
         .restart_interval = cinfo->restart_interval,
         .blocks = (unsigned)cinfo->blocks_in_MCU,
+        .first = (uint8_t)cinfo->Ss,
+        .last = (uint8_t)cinfo->Se,
+        .high = (uint8_t)cinfo->Ah,
+        .low = (uint8_t)cinfo->Al,
+        .begins_image = cinfo->input_scan_number == 1,
+        .component_index = (uint8_t)cinfo->cur_comp_info[0]->component_index,
+        .mcus = (size_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan,
     };
-
-    if (session->stock || session->hit_end || session->multiple_scans || cinfo->progressive_mode || cinfo->arith_code ||
-        cinfo->unread_marker || cinfo->Ss != 0 || cinfo->Se != DCTSIZE2 - 1 || cinfo->Ah != 0 || cinfo->Al != 0 ||
-        cinfo->data_precision != 8 || !has_end_marker(scan.data, scan.nbytes)) {
-        return false;
-    }
-    for (unsigned b = 0; b < scan.blocks; b++) {
+    for (unsigned b = 0; b < scan->blocks; b++) {
         const jpeg_component_info *component = cinfo->cur_comp_info[cinfo->MCU_membership[b]];
         const unsigned dc_id = (unsigned)component->dc_tbl_no, ac_id = (unsigned)component->ac_tbl_no;
         if (dc_id >= NUM_HUFF_TBLS || ac_id >= NUM_HUFF_TBLS) return false; /* as yet nobody has looked */
         const JHUFF_TBL *dc = cinfo->dc_huff_tbl_ptrs[dc_id], *ac = cinfo->ac_huff_tbl_ptrs[ac_id];
-        if (!dc || !ac) return false;
-        scan.component[b] = (uint8_t)cinfo->MCU_membership[b];
-        scan.dc[b] = (fi_huffman){dc->bits, dc->huffval};
-        scan.ac[b] = (fi_huffman){ac->bits, ac->huffval};
+        if ((needs_dc && !dc) || (needs_ac && !ac)) return false;
+        scan->component[b] = (uint8_t)cinfo->MCU_membership[b];
+        if (needs_dc) scan->dc[b] = (fi_huffman){dc->bits, dc->huffval};
+        if (needs_ac) scan->ac[b] = (fi_huffman){ac->bits, ac->huffval};
     }
-    if (!fi_entropy_start(session->entropy, &scan)) return false;
+    return true;
+}
+
+static bool may_take_over(const fi_session *session) {
+    const struct jpeg_decompress_struct *cinfo = &session->cinfo;
+    return !session->stock && !session->hit_end && !cinfo->arith_code && !cinfo->unread_marker &&
+           cinfo->data_precision == 8;
+}
+
+/*
+ * Of a baseline file whose only scan begins here. libjpeg's start_pass would build its Huffman tables, which costs as much as
+ * all the blocks of a small image.
+ */
+static bool take_over_baseline(fi_session *session) {
+    const j_decompress_ptr cinfo = &session->cinfo;
+    fi_scan scan;
+
+    if (!may_take_over(session) || session->multiple_scans || cinfo->Ss != 0 || cinfo->Se != DCTSIZE2 - 1 ||
+        cinfo->Ah != 0 || cinfo->Al != 0 || !describe_scan(session, &scan) || !has_end_marker(scan.data, scan.nbytes) ||
+        !fi_entropy_start(session->entropy, &scan)) {
+        return false;
+    }
     cinfo->coef->decompress_data = decompress_data;
     return true;
 }
 
-/* Where libjpeg would build its Huffman tables, which costs as much as all the blocks of a small image. */
-static void start_entropy_pass(j_decompress_ptr cinfo) {
-    fi_session *session = cinfo->client_data;
-    if (!take_over(session)) session->start_entropy_pass(cinfo);
+/* Of a progressive file, behind libjpeg's start_pass, which checks the scan, and warns if it does not follow the others. */
+static void take_over_progressive(fi_session *session) {
+    const j_decompress_ptr cinfo = &session->cinfo;
+    fi_scan scan;
+
+    session->mcus_to_go = (uint64_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan;
+    if (session->mcus_to_go < SMALL_SCAN_MCUS) return;
+    session->scan_left = session->scan_left || session->errors.num_warnings > 0 || !may_take_over(session) ||
+                         !describe_scan(session, &scan) || !has_end_marker(scan.data, scan.nbytes) ||
+                         !fi_entropy_start_progressive(session->entropy, &scan);
+    if (!session->scan_left) cinfo->entropy->decode_mcu = decode_progressive;
 }
 
+static void start_entropy_pass(j_decompress_ptr cinfo) {
+    fi_session *session = cinfo->client_data;
+
+    if (cinfo->progressive_mode) {
+        session->start_entropy_pass(cinfo);
+        take_over_progressive(session);
+    } else if (!take_over_baseline(session)) {
+        session->start_entropy_pass(cinfo);
+    }
+}
+
+/* Once an image: for its first scan. Those that follow libjpeg begins without this method. */
 static void start_input_pass(j_decompress_ptr cinfo) {
     fi_session *session = cinfo->client_data;
     session->start_entropy_pass = cinfo->entropy->start_pass;
     cinfo->entropy->start_pass = start_entropy_pass;
     session->start_input_pass(cinfo);
-    cinfo->entropy->start_pass = session->start_entropy_pass;
 }
 
 /* A block that sticks out over the image's right or bottom edge. */

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The scans of progressive files (T.81, G.1.2). */
+#include "cpu.h"
+#include "entropy_private.h"
+
+#include <stdlib.h>
+
+/* Begins with a component's first AC scan. false: no memory. */
+static bool begin_nonzero(fi_entropy *entropy, const fi_scan *scan) {
+    fi_nonzero *nonzero = &entropy->nonzero[scan->component_index & 3];
+
+    if (nonzero->room < scan->mcus) {
+        free(nonzero->bits);
+        *nonzero = (fi_nonzero){.bits = malloc(scan->mcus * sizeof *nonzero->bits)};
+        if (!nonzero->bits) return false;
+        nonzero->room = scan->mcus;
+    }
+    if (!nonzero->has_begun) memset(nonzero->bits, 0, scan->mcus * sizeof *nonzero->bits);
+    nonzero->has_begun = true;
+    entropy->next_nonzero = nonzero->bits;
+    return true;
+}
+
+bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
+    const bool is_dc = scan->first == 0, has_codes = !is_dc || scan->high == 0;
+
+    entropy->scan++;
+    for (unsigned b = 0; b < scan->blocks && has_codes; b++) {
+        const table **to = is_dc ? &entropy->dc[b] : &entropy->ac[b];
+        *to = fi_entropy_find_table(entropy, is_dc ? &scan->dc[b] : &scan->ac[b], is_dc ? DC_TABLE : PROGRESSIVE_TABLE,
+                                    true);
+        if (!*to) return false;
+    }
+    for (int c = 0; c < 4 && scan->begins_image; c++) entropy->nonzero[c].has_begun = false;
+    if (!is_dc && !begin_nonzero(entropy, scan)) return false;
+    fi_entropy_begin(entropy, scan);
+    entropy->first_k = scan->first;
+    entropy->last_k = scan->last;
+    entropy->low = scan->low;
+    entropy->is_refinement = scan->high > 0;
+    return true;
+}
+
+/* ---- DC -------------------------------------------------------------------------------------------------------- */
+
+FI_INLINE bool first_dc(fi_entropy *entropy, reader *r, int16_t *const blocks[]) {
+    for (unsigned b = 0; b < entropy->blocks; b++) {
+        int32_t diff, *last_dc = &entropy->last_dc[entropy->component[b]];
+        if (!decode_dc(r, entropy->dc[b], &diff) || !add_dc(last_dc, diff)) return false;
+        blocks[b][0] = (int16_t)((uint32_t)*last_dc << entropy->low);
+    }
+    return true;
+}
+
+FI_INLINE void refine_dc(const fi_entropy *entropy, reader *r, int16_t *const blocks[]) {
+    refill(r);
+    for (unsigned b = 0; b < entropy->blocks; b++) {
+        if (r->bits >> 63) blocks[b][0] |= (int16_t)(1 << entropy->low);
+        skip(r, 1);
+    }
+}
+
+/* ---- AC -------------------------------------------------------------------------------------------------------- */
+
+/* How many blocks end by a symbol of this run, which is under 15; 14 more bits at most. */
+FI_INLINE uint32_t read_end_run(reader *r, unsigned run) {
+    const uint32_t more = (uint32_t)(r->bits >> 1 >> (63 - run));
+    skip(r, run);
+    return (1u << run) + more;
+}
+
+/* The coefficient before index k, which is 79 at most. */
+FI_INLINE void put(int16_t *block, uint64_t *nonzero, unsigned k, int16_t coefficient) {
+    const unsigned place = k <= 64 ? k - 1 : 63;
+    block[behind[k]] = coefficient;
+    *nonzero = (*nonzero & ~((uint64_t)1 << place)) | (uint64_t)(coefficient != 0) << place;
+}
+
+FI_INLINE bool first_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
+    const table *t = entropy->ac[0];
+    const unsigned last = entropy->last_k, low = entropy->low;
+
+    for (unsigned k = entropy->first_k; k <= last;) {
+        refill(r);
+        for (int i = 0; i < SYMBOLS_A_REFILL && k <= last; i++) {
+            const uint64_t entry = look_up(r, t);
+            int32_t value;
+            if (entry & RARE) {
+                refill(r);
+                const int symbol = read_symbol(r, t, entry);
+                if (symbol < 0) return false;
+                const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
+                if (size == 0 && run < 15) {
+                    entropy->end_run = read_end_run(r, run) - 1;
+                    return true;
+                }
+                value = size ? read_value(r, size) : 0;
+                k += run + 1;
+                i = SYMBOLS_A_REFILL;
+            } else {
+                skip(r, entry);
+                value = (int16_t)(entry >> 16);
+                k += (uint8_t)(entry >> 8);
+            }
+            /* What is behind the band belongs to another scan, which may have been there before. */
+            if (value) put(block, nonzero, k, (int16_t)((uint32_t)value << low));
+        }
+    }
+    return true;
+}
+
+/* Coefficients first to end - 1, in zigzag order. */
+FI_INLINE uint64_t band(unsigned first, unsigned end) {
+    const uint64_t below = end < 64 ? ((uint64_t)1 << end) - 1 : ~(uint64_t)0;
+    return below >> first << first;
+}
+
+/* The next bit of each of these, which are not zero: it adds to their magnitude. */
+FI_INLINE void correct(reader *r, int16_t *block, uint64_t which, int32_t one) {
+    for (; which; which &= which - 1) {
+        int16_t *coefficient = &block[behind[__builtin_ctzll(which) + 1]];
+        if ((r->count & 63) == 0) refill(r);
+        const int32_t value = *coefficient, sign = value >> 15;
+        const int32_t is_set = (int32_t)(r->bits >> 63) & ((value & one) == 0);
+        skip(r, 1);
+        *coefficient = (int16_t)(value + (((one ^ sign) - sign) & -is_set));
+    }
+}
+
+/* The next symbol: how many zeros it passes over, and the coefficient behind these. false: nonsense. */
+FI_INLINE bool read_refinement(fi_entropy *entropy, reader *r, unsigned *run, int32_t *value) {
+    const table *t = entropy->ac[0];
+
+    refill(r);
+    const uint64_t entry = look_up(r, t);
+    if (entry & RARE) {
+        const int symbol = read_symbol(r, t, entry);
+        if (symbol < 0) return false;
+        const unsigned size = (unsigned)symbol & 15;
+        *run = (unsigned)symbol >> 4;
+        if (size == 0 && *run < 15) entropy->end_run = read_end_run(r, *run);
+        *value = size ? read_value(r, size) : 0;
+        return size <= 1;
+    }
+    skip(r, entry);
+    *run = (uint8_t)(entry >> 8) - 1u;
+    *value = (int16_t)(entry >> 16);
+    if (*run >= END - 1) entropy->end_run = 1;
+    return *value >= -1 && *value <= 1;
+}
+
+FI_INLINE bool refine_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
+    const unsigned end = entropy->last_k + 1u;
+    const int32_t one = 1 << entropy->low;
+    unsigned k = entropy->first_k, run;
+    int32_t value;
+
+    while (k < end && !entropy->end_run) {
+        if (!read_refinement(entropy, r, &run, &value)) return false;
+        if (entropy->end_run) break;
+        uint64_t zeros = ~*nonzero & band(k, end);
+        for (; run; run--) zeros &= zeros - 1; /* 0 stays 0 */
+        const unsigned stop = zeros ? (unsigned)__builtin_ctzll(zeros) : end;
+        correct(r, block, *nonzero & band(k, stop), one);
+        k = stop + 1;
+        if (value) put(block, nonzero, k, (int16_t)(value * one));
+    }
+    if (!entropy->end_run) return true;
+    if (k < end) correct(r, block, *nonzero & band(k, end), one);
+    entropy->end_run--;
+    return true;
+}
+
+/* ---- both ------------------------------------------------------------------------------------------------------ */
+
+FI_INLINE bool decode_progressive(fi_entropy *entropy, int16_t *const blocks[]) {
+    reader r = {entropy->next, entropy->bits, entropy->count};
+
+    if (!prepare_mcu(entropy, &r)) return false;
+    if (entropy->first_k == 0) {
+        if (entropy->is_refinement) refine_dc(entropy, &r, blocks);
+        else if (!first_dc(entropy, &r, blocks)) return false;
+    } else {
+        uint64_t *nonzero = entropy->next_nonzero++;
+        if (entropy->is_refinement) {
+            if (!refine_ac(entropy, &r, blocks[0], nonzero)) return false;
+        } else if (entropy->end_run) {
+            entropy->end_run--;
+        } else if (!first_ac(entropy, &r, blocks[0], nonzero)) {
+            return false;
+        }
+    }
+    put_back(entropy, &r);
+    return had_all(entropy, &r);
+}
+
+static bool decode_any(fi_entropy *entropy, int16_t *const blocks[]) {
+    return decode_progressive(entropy, blocks);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("bmi2"))) static bool decode_bmi2(fi_entropy *entropy, int16_t *const blocks[]) {
+    return decode_progressive(entropy, blocks);
+}
+#endif
+
+void fi_entropy_choose_progressive(fi_entropy *entropy) {
+    entropy->decode_progressive = decode_any;
+#if defined(__x86_64__)
+    if (fi_cpu_used() & FI_CPU_BMI2) entropy->decode_progressive = decode_bmi2;
+#endif
+}
+
+bool fi_entropy_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]) {
+    return entropy->decode_progressive(entropy, blocks);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Huffman tables as the entropy stage looks them up, kept by their content. */
+#include "entropy_private.h"
+
+static uint32_t make_entry(uint32_t look, unsigned length, unsigned symbol, table_kind kind) {
+    const unsigned size = symbol & 15, run = symbol >> 4;
+
+    const bool is_run = kind == PROGRESSIVE_TABLE && size == 0 && run > 0 && run < 15;
+    if (length + size > LOOK_BITS || is_run) return length << 16 | symbol << 8 | RARE;
+    const unsigned advance = kind == DC_TABLE ? 0 : size == 0 && run < 15 ? END : run + 1;
+    const uint32_t value = look >> (LOOK_BITS - length - size) & ((1u << size) - 1);
+    return (size ? (uint32_t)extend(value, size) << 16 : 0) | advance << 8 | (length + size);
+}
+
+/* What libjpeg demands of a table: no code is all ones (T.81, C.2), and a DC symbol is a number of bits. */
+static bool is_sound(const fi_huffman *huffman, table_kind kind) {
+    unsigned code = 0, symbols = 0;
+    for (unsigned length = 1; length <= 16; length++, code <<= 1) {
+        code += huffman->counts[length];
+        symbols += huffman->counts[length];
+        if (code >= 1u << length || symbols > 256) return false;
+    }
+    for (unsigned i = 0; kind == DC_TABLE && i < symbols; i++) {
+        if (huffman->symbols[i] > 15) return false;
+    }
+    return true;
+}
+
+static void build(table *t, const fi_huffman *huffman, table_kind kind) {
+    unsigned code = 0, index = 0;
+
+    for (uint32_t look = 0; look < 1 << LOOK_BITS; look++) t->look[look] = RARE;
+    memcpy(t->counts, huffman->counts, sizeof t->counts);
+    memcpy(t->symbols, huffman->symbols, sizeof t->symbols);
+    t->kind = kind;
+    t->can_skip = false;
+    for (unsigned length = 1; length <= 16; length++) {
+        t->offset[length] = (int32_t)index - (int32_t)code;
+        for (unsigned i = 0; i < t->counts[length]; i++, code++, index++) {
+            if (length > LOOK_BITS) continue;
+            const unsigned spread = LOOK_BITS - length;
+            for (uint32_t look = code << spread; look < (code + 1) << spread; look++) {
+                t->look[look] = make_entry(look, length, t->symbols[index], kind);
+            }
+        }
+        t->max_code[length] = (int32_t)(code << (16 - length));
+        code <<= 1;
+    }
+    t->max_code[17] = INT32_MAX;
+}
+
+/*
+ * Of windows of 0 to SKIP_BITS bits: what stands in one is its first symbol, and what stands in the window behind that. The
+ * windows of n bits lie from 1 << n on.
+ */
+void fi_entropy_build_skip(table *t) {
+    uint16_t windows[2 << SKIP_BITS] = {0};
+
+    for (unsigned n = 1; n <= SKIP_BITS; n++) {
+        uint16_t *window = windows + (1 << n);
+        for (unsigned length = 1, index = 0; length <= n; length++) {
+            for (unsigned i = 0; i < t->counts[length]; i++, index++) {
+                const unsigned size = t->symbols[index & 255] & 15, run = t->symbols[index & 255] >> 4;
+                const bool ends = size == 0 && run < 15;
+                const unsigned advance = ends ? SKIP_END : run + 1, nbits = length + size;
+                const unsigned left = ends || nbits > n ? 0 : n - nbits;
+                const uint16_t *behind = windows + (1 << left);
+                for (unsigned k = 0; k < 1u << (n - length); k++) {
+                    const unsigned more = behind[k & ((1u << left) - 1)], far = more >> SKIP_ADVANCE & (SKIP_END - 1);
+                    const unsigned first = nbits | advance << SKIP_ADVANCE;
+                    *window++ = (uint16_t)(far + advance > 64 ? first : first + more);
+                }
+            }
+        }
+    }
+    for (unsigned look = 0; look < 1 << SKIP_BITS; look++) {
+        const uint16_t entry = windows[(1 << SKIP_BITS) + look];
+        t->skip[look] = entry ? entry : 64 << SKIP_ADVANCE;
+    }
+    t->can_skip = true;
+}
+
+static bool is_same(const table *t, const fi_huffman *huffman, table_kind kind) {
+    size_t symbols = 0;
+    if (!t->last_scan || t->kind != kind || memcmp(t->counts + 1, huffman->counts + 1, 16) != 0) return false;
+    for (size_t i = 1; i <= 16; i++) symbols += t->counts[i];
+    return memcmp(t->symbols, huffman->symbols, symbols < 256 ? symbols : 256) == 0;
+}
+
+/*
+ * Most files carry one of a few tables. The one that was not used for longest makes room: never one of this scan, which
+ * has eight at most. NULL: it would have to be built, and may not or cannot be.
+ */
+const table *fi_entropy_find_table(fi_entropy *entropy, const fi_huffman *huffman, table_kind kind, bool may_build) {
+    table *oldest = &entropy->tables[0], *found = NULL;
+
+    for (size_t i = 0; i < CACHED_TABLES && !found; i++) {
+        table *t = &entropy->tables[i];
+        if (is_same(t, huffman, kind)) found = t;
+        if (t->last_scan < oldest->last_scan) oldest = t;
+    }
+    if (!found && may_build && is_sound(huffman, kind)) build(found = oldest, huffman, kind);
+    if (found) found->last_scan = entropy->scan;
+    return found;
+}
