@@ -125,6 +125,20 @@ def test_every_kind(compare):
     assert all_decoded(compare(dict(every_kind())))
 
 
+def every_progressive():
+    for seed, size in enumerate((57, 64, 65, 90, 129, 200)):
+        for quality in (10, 75, 95):
+            for channels, subsampling in ((1, 0), (3, 0), (3, 1), (3, 2), (4, 0)):
+                for options in ({}, {"restart_marker_blocks": 5}, {"restart_marker_rows": 1}):
+                    image = (noise if quality == 95 else jpegs.pixels)(size, 264 - size, channels, seed=seed)
+                    options = {"quality": quality, "subsampling": subsampling, "progressive": True, **options}
+                    yield f"{size} {channels} {options}", jpegs.pillow(image, **options)
+
+
+def test_every_progressive(compare):
+    assert all_decoded(compare(dict(every_progressive())))
+
+
 def with_own_tables(data, count, seed):
     """A file whose `count` components share two tables, with two for each instead.
 
@@ -292,6 +306,10 @@ def bases():
     yield jpegs.turbo(jpegs.pixels(20, 30, 4))
     yield jpegs.pillow(jpegs.pixels(90, 90, 4))
     yield jpegs.pillow(jpegs.pixels(30, 40), progressive=True)
+    # Large enough for our stage.
+    yield jpegs.pillow(jpegs.pixels(90, 100), progressive=True)
+    yield jpegs.pillow(jpegs.pixels(80, 70), progressive=True, subsampling=0, restart_marker_blocks=7)
+    yield jpegs.pillow(noise(66, 70, 1), progressive=True, quality=98)
 
 
 def test_mutations(compare):

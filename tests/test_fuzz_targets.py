@@ -15,7 +15,8 @@ from test_entropy import SOUND, UNSOUND, bases, mutate, noise, one_block, turbo_
 from test_kernels import COMPILER, CORE, PLAIN_ENV, SANITIZE, compile_c
 
 FOLDER = Path(__file__).parent / "fuzz"
-SOURCES = [FOLDER / "fuzz_entropy.c", CORE / "entropy.c", CORE / "cpu.c"]
+OTHERS = [CORE / "entropy_tables.c", CORE / "entropy_progressive.c", CORE / "cpu.c"]
+SOURCES = [FOLDER / "fuzz_entropy.c", CORE / "entropy.c", *OTHERS]
 MUTATIONS = 600
 
 # A stage that is wrong: stands between the target and ours, whose functions are called inner_...
@@ -161,7 +162,7 @@ def test_wrong_stage(tmp_path, decode, finish, message):
         "".join(f"#define fi_entropy_{name} inner_{name}\n" for name in ("decode", "finish"))
         + (CORE / "entropy.c").read_text()
     )
-    sources = [SOURCES[0], tmp_path / "entropy.c", tmp_path / "wrong.c", CORE / "cpu.c"]
+    sources = [SOURCES[0], tmp_path / "entropy.c", tmp_path / "wrong.c", *OTHERS]
     target = compile_target(sources, tmp_path / "fuzz_entropy")
     done = run(target, write(tmp_path, [jpegs.truncated(jpegs.jpeg()), jpegs.jpeg()]))
     assert done.returncode != 0

@@ -35,7 +35,7 @@ struct jpeg_inverse_dct {
 };
 
 /* Tables for fewer than this are not worth building. */
-#define SMALL_SCAN_MCUS 256
+#define SMALL_SCAN_MCUS 64
 
 static _Noreturn void give_up(fi_session *session) {
     session->again = true;

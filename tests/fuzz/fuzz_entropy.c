@@ -4,7 +4,7 @@
  * where it does not. An input is a JPEG file; what has no baseline scan is passed over.
  *
  *   clang -g -O2 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -fno-sanitize-coverage=trace-cmp \
- *       -I fastimg/_core tests/fuzz/fuzz_entropy.c fastimg/_core/entropy.c fastimg/_core/cpu.c -o fuzz_entropy
+ *       -I fastimg/_core tests/fuzz/fuzz_entropy.c fastimg/_core/entropy*.c fastimg/_core/cpu.c -o fuzz_entropy
  *   ./fuzz_entropy -max_len=2048 -max_total_time=300 CORPUS SEEDS
  *
  * scripts/fuzz.sh does that. With -DFASTIMG_FUZZ_MAIN and any compiler it becomes a program that takes files, and prints of

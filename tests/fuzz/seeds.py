@@ -65,6 +65,13 @@ def made():
                 file = io.BytesIO()
                 picture.save(file, "JPEG", subsampling=subsampling, **extra)
                 yield file.getvalue()
+        # Progressive ones are decoded here from 64 blocks a scan on.
+        for extra in ({}, {"restart_marker_blocks": 9}):
+            file = io.BytesIO()
+            picture.resize((72, 80)).save(
+                file, "JPEG", subsampling=subsampling, quality=30, progressive=True, **extra
+            )
+            yield file.getvalue()
 
 
 def main(target, *folders):

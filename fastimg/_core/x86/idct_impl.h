@@ -186,9 +186,9 @@ FI_AVX2 static inline void store_columns(const __m256i r[8], const fi_block *fir
     for (int k = 0; k < 4; k++) {
         const __m128i one = _mm256_castsi256_si128(w[k]), other = _mm256_extracti128_si256(w[k], 1);
         _mm_storel_epi64((__m128i *)(void *)(first->rows[2 * k] + first->column), one);
-        _mm_storeh_pd((double *)(void *)(first->rows[2 * k + 1] + first->column), _mm_castsi128_pd(one));
+        _mm_storeh_pi((__m64 *)(void *)(first->rows[2 * k + 1] + first->column), _mm_castsi128_ps(one));
         _mm_storel_epi64((__m128i *)(void *)(second->rows[2 * k] + second->column), other);
-        _mm_storeh_pd((double *)(void *)(second->rows[2 * k + 1] + second->column), _mm_castsi128_pd(other));
+        _mm_storeh_pi((__m64 *)(void *)(second->rows[2 * k + 1] + second->column), _mm_castsi128_ps(other));
     }
 }
 
