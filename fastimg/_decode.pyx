@@ -268,7 +268,8 @@ def decode(source, out, Options options not None, crop, bint flip, leading):
 def verify(source, Options options not None):
     """Decodes everything and keeps nothing.
 
-    Returns (the warnings that cost no pixels, as a tuple of str; how many warnings there were, of any kind).
+    Returns (the warnings that cost no pixels, as a tuple of str; how many warnings there were, of any kind; whether our
+    entropy stage gave the file up, so that it was decoded twice).
     """
     cdef fi_source core_source
     cdef fi_crop core_crop
@@ -279,6 +280,7 @@ def verify(source, Options options not None):
     cdef object _keep = coerce(source, &core_source)
     cdef bytes notes = b""
     cdef long warnings = 0
+    cdef bint gave_up = False
     set_crop(&core_crop, None)
     memset(&output, 0, sizeof(output))
     memset(&failure, 0, sizeof(failure))
@@ -291,11 +293,12 @@ def verify(source, Options options not None):
         if status == FI_OK:
             notes = fi_worker_notes(worker.core)
             warnings = fi_worker_warnings(worker.core)
+            gave_up = fi_worker_gave_up(worker.core)
     finally:
         give_back(worker)
     if status != FI_OK:
         raise make_error(failure_of(&failure, 0), source, None)
-    return tuple(notes.decode("ascii", "replace").splitlines()), warnings
+    return tuple(notes.decode("ascii", "replace").splitlines()), warnings, gave_up
 
 
 cdef tuple header_fields(const fi_header *header):

@@ -118,6 +118,7 @@ cdef extern from "_core/fi.h" nogil:
     fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop *crop, bint flip,
                         const fi_output *out, fi_failure *failure)
     const char *fi_worker_notes(const fi_worker *worker)
+    bint fi_worker_gave_up(const fi_worker *worker)
     long fi_worker_warnings(const fi_worker *worker)
     fi_status fi_read_header(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_header *header,
                              fi_failure *failure)

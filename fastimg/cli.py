@@ -257,7 +257,7 @@ def _examined(sources: Sequence[str | FileRange], num_threads: int) -> Iterator[
 def _examine(source: str | FileRange) -> Row | None:
     path = str(source)
     try:
-        notes, _ = _decode.verify(source, STRICT)
+        notes, *_ = _decode.verify(source, STRICT)
     except OSError as error:
         kind, reason = "unreadable", _reason(error, path)
     except fastimg.JpegError as error:

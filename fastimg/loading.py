@@ -221,5 +221,5 @@ def verify(source: Source) -> tuple[str, ...]:
     JpegError, OSError, TypeError
         As `decode`.
     """
-    notes, _ = _decode.verify(source, make_options())
+    notes, *_ = _decode.verify(source, make_options())
     return notes

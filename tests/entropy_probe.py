@@ -3,7 +3,8 @@
 
     python entropy_probe.py FILES OUTCOMES
 
-FILES is a pickled list of bytes, OUTCOMES becomes JSON: the entropy stage, and a list of outcomes for each file.
+FILES is a pickled list of bytes, OUTCOMES becomes JSON: the entropy stage; a list of outcomes for each file; and
+whether any of these was decoded twice.
 """
 
 import hashlib
@@ -19,13 +20,13 @@ MAX_PIXELS = 1 << 20  # what a changed frame header asks for must not take secon
 
 
 def outcome(data, strict):
-    """A hash of shape and pixels and the warnings, or the exception in full."""
+    """A hash of shape and pixels and the warnings, or the exception in full; and whether it was decoded twice."""
     try:
         pixels = fastimg.decode(data, strict=strict, max_pixels=MAX_PIXELS)
-        notes, warnings = _decode.verify(data, make_options(strict=strict, max_pixels=MAX_PIXELS))
+        notes, warnings, gave_up = _decode.verify(data, make_options(strict=strict, max_pixels=MAX_PIXELS))
     except fastimg.JpegError as error:
-        return f"{type(error).__name__}: {error}"
-    return f"{pixels.shape} {hashlib.blake2b(pixels, digest_size=16).hexdigest()} {warnings} {notes}"
+        return f"{type(error).__name__}: {error}", None
+    return f"{pixels.shape} {hashlib.blake2b(pixels, digest_size=16).hexdigest()} {warnings} {notes}", gave_up
 
 
 def main():
@@ -34,7 +35,9 @@ def main():
     # Small files' tables are only built when they come again, so both kinds of call come twice.
     outcomes = [[outcome(data, strict) for strict in (True, False, True, False)] for data in files]
     with open(sys.argv[2], "w") as file:
-        json.dump([fastimg.build_info()["entropy"], outcomes], file)
+        ends = [[end for end, _ in four] for four in outcomes]
+        gave_up = [any(again for _, again in four) for four in outcomes]
+        json.dump([fastimg.build_info()["entropy"], ends, gave_up], file)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ typedef struct fi_scan {
     fi_huffman dc[FI_MCU_MOST_BLOCKS], ac[FI_MCU_MOST_BLOCKS];
     /* Of progressive scans (T.81, B.2.3: Ss, Se, Ah, Al). They have one component, or else are DC scans. */
     uint8_t first, last, high, low;
-    bool begins_image;
     uint8_t component_index; /* of the frame's: 0 to 3 */
     size_t mcus;
 } fi_scan;
@@ -41,6 +40,9 @@ void fi_entropy_trim(fi_entropy *entropy); /* gives back what large images need,
 
 /* false: not for this scan: its tables are unsound, or building them would take longer than they save. */
 bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan);
+
+/* Before the first scan of a progressive file. */
+void fi_entropy_begin_progressive(fi_entropy *entropy);
 
 /*
  * The same for a scan of a progressive file, of which only those tables are looked at that it uses. All AC scans of a component

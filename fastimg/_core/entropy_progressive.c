@@ -21,6 +21,10 @@ static bool begin_nonzero(fi_entropy *entropy, const fi_scan *scan) {
     return true;
 }
 
+void fi_entropy_begin_progressive(fi_entropy *entropy) {
+    for (int c = 0; c < 4; c++) entropy->nonzero[c].has_begun = false;
+}
+
 bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
     const bool is_dc = scan->first == 0, has_codes = !is_dc || scan->high == 0;
 
@@ -31,7 +35,6 @@ bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
                                     true);
         if (!*to) return false;
     }
-    for (int c = 0; c < 4 && scan->begins_image; c++) entropy->nonzero[c].has_begun = false;
     if (!is_dc && !begin_nonzero(entropy, scan)) return false;
     fi_entropy_begin(entropy, scan);
     entropy->first_k = scan->first;

@@ -2,14 +2,24 @@
 /* Huffman tables as the entropy stage looks them up, kept by their content. */
 #include "entropy_private.h"
 
-static uint32_t make_entry(uint32_t look, unsigned length, unsigned symbol, table_kind kind) {
-    const unsigned size = symbol & 15, run = symbol >> 4;
+static uint32_t *fill(uint32_t *to, unsigned bits, uint32_t entry) {
+    for (uint32_t *const end = to + (1u << bits); to < end; to++) *to = entry;
+    return to;
+}
 
-    const bool is_run = kind == PROGRESSIVE_TABLE && size == 0 && run > 0 && run < 15;
-    if (length + size > LOOK_BITS || is_run) return length << 16 | symbol << 8 | RARE;
-    const unsigned advance = kind == DC_TABLE ? 0 : size == 0 && run < 15 ? END : run + 1;
-    const uint32_t value = look >> (LOOK_BITS - length - size) & ((1u << size) - 1);
-    return (size ? (uint32_t)extend(value, size) << 16 : 0) | advance << 8 | (length + size);
+/* The entries that begin with a code; returns what is behind them. */
+static uint32_t *fill_code(uint32_t *to, unsigned length, unsigned symbol, table_kind kind) {
+    const unsigned size = symbol & 15, run = symbol >> 4, spread = LOOK_BITS - length;
+    const bool ends = kind != DC_TABLE && size == 0 && run < 15;
+    const unsigned advance = kind == DC_TABLE ? 0 : ends ? END : run + 1;
+    const uint32_t entry = advance << 8 | (length + size);
+
+    if (size > spread || (kind == PROGRESSIVE_TABLE && ends && run > 0)) {
+        return fill(to, spread, length << 16 | symbol << 8 | RARE);
+    }
+    if (size == 0) return fill(to, spread, entry);
+    for (uint32_t v = 0; v < 1u << size; v++) to = fill(to, spread - size, (uint32_t)extend(v, size) << 16 | entry);
+    return to;
 }
 
 /* What libjpeg demands of a table: no code is all ones (T.81, C.2), and a DC symbol is a number of bits. */
@@ -28,8 +38,8 @@ static bool is_sound(const fi_huffman *huffman, table_kind kind) {
 
 static void build(table *t, const fi_huffman *huffman, table_kind kind) {
     unsigned code = 0, index = 0;
+    uint32_t *look = t->look;
 
-    for (uint32_t look = 0; look < 1 << LOOK_BITS; look++) t->look[look] = RARE;
     memcpy(t->counts, huffman->counts, sizeof t->counts);
     memcpy(t->symbols, huffman->symbols, sizeof t->symbols);
     t->kind = kind;
@@ -37,16 +47,13 @@ static void build(table *t, const fi_huffman *huffman, table_kind kind) {
     for (unsigned length = 1; length <= 16; length++) {
         t->offset[length] = (int32_t)index - (int32_t)code;
         for (unsigned i = 0; i < t->counts[length]; i++, code++, index++) {
-            if (length > LOOK_BITS) continue;
-            const unsigned spread = LOOK_BITS - length;
-            for (uint32_t look = code << spread; look < (code + 1) << spread; look++) {
-                t->look[look] = make_entry(look, length, t->symbols[index], kind);
-            }
+            if (length <= LOOK_BITS) look = fill_code(look, length, t->symbols[index], kind);
         }
         t->max_code[length] = (int32_t)(code << (16 - length));
         code <<= 1;
     }
     t->max_code[17] = INT32_MAX;
+    while (look < t->look + (1 << LOOK_BITS)) *look++ = RARE;
 }
 
 /*

@@ -212,6 +212,9 @@ fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop 
 /* Warnings of the last fi_decode that cost no pixels, a line each; valid until the worker's next call. */
 const char *fi_worker_notes(const fi_worker *worker);
 
+/* Whether the last fi_decode was done twice, as the core's own stage had to leave the image to libjpeg's. */
+bool fi_worker_gave_up(const fi_worker *worker);
+
 /* How many warnings libjpeg counted in the last fi_decode, those that cost pixels included. */
 long fi_worker_warnings(const fi_worker *worker);
 

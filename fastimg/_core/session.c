@@ -90,6 +90,10 @@ const char *fi_session_notes(const fi_session *session) {
     return session->notes;
 }
 
+bool fi_session_gave_up(const fi_session *session) {
+    return session->gave_up;
+}
+
 long fi_session_warnings(const fi_session *session) {
     return session->errors.num_warnings;
 }
@@ -186,6 +190,7 @@ fi_status fi_session_decode(fi_session *session, const uint8_t *data, size_t nby
     session->max_scans = options->max_scans;
     session->stock = options->stock;
     try_decode(session, &req);
+    session->gave_up = session->again;
     if (session->again) {
         session->stock = true;
         try_decode(session, &req);

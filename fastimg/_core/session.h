@@ -20,5 +20,6 @@ fi_status fi_session_decode(fi_session *session, const uint8_t *data, size_t nby
 /* Warnings of the last decode that cost no pixels, a line each. */
 const char *fi_session_notes(const fi_session *session);
 long fi_session_warnings(const fi_session *session);
+bool fi_session_gave_up(const fi_session *session);
 
 #endif

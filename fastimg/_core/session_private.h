@@ -71,6 +71,7 @@ struct fi_session {
     bool scanning; /* the header is read */
     bool stock; /* libjpeg's own entropy stage has to do it */
     bool again; /* ours has given up */
+    bool gave_up; /* it had, of the last image */
     bool multiple_scans;
     uint64_t mcus_to_go; /* of a progressive scan */
     bool scan_left; /* to libjpeg, of a progressive file, though it was large enough: all others are, too */

@@ -103,7 +103,6 @@ static bool describe_scan(const fi_session *session, fi_scan *scan) {
         .last = (uint8_t)cinfo->Se,
         .high = (uint8_t)cinfo->Ah,
         .low = (uint8_t)cinfo->Al,
-        .begins_image = cinfo->input_scan_number == 1,
         .component_index = (uint8_t)cinfo->cur_comp_info[0]->component_index,
         .mcus = (size_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan,
     };
@@ -148,6 +147,7 @@ static void take_over_progressive(fi_session *session) {
     const j_decompress_ptr cinfo = &session->cinfo;
     fi_scan scan;
 
+    if (cinfo->input_scan_number == 1) fi_entropy_begin_progressive(session->entropy);
     session->mcus_to_go = (uint64_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan;
     if (session->mcus_to_go < SMALL_SCAN_MCUS) return;
     session->scan_left = session->scan_left || session->errors.num_warnings > 0 || !may_take_over(session) ||

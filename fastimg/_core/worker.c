@@ -56,6 +56,10 @@ const char *fi_worker_notes(const fi_worker *worker) {
     return fi_session_notes(worker->session);
 }
 
+bool fi_worker_gave_up(const fi_worker *worker) {
+    return fi_session_gave_up(worker->session);
+}
+
 long fi_worker_warnings(const fi_worker *worker) {
     return fi_session_warnings(worker->session);
 }
