@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""fastimg's own Huffman stage against libjpeg-turbo's ("stock"), on one thread.
+"""fastimg's own Huffman stage against libjpeg-turbo's ("stock", FASTIMG_ENTROPY=stock), on one thread.
 
 Bytes in memory to contiguous (3, H, W) uint8 in a preallocated buffer, (1, H, W) for grey files, by
-fastimg.decode(data, out=). Everything but the stage is the same: "ratio" is what the stage alone is worth to a
-whole decode, and 1.00 would be nothing. Three tables:
+fastimg.decode(data, out=). With our Huffman stage come our inverse DCT to full size, and colours straight to
+planes; without it all of these are libjpeg-turbo's. "ratio" is what they are worth to a whole decode, and 1.00
+would be nothing. Three tables:
 
 photos    the photos as they are, to their own size and to (3, 256, 256).
 classes   generated files of four sizes, three qualities, 4:4:4, 4:2:0 and grey, with restart markers after every
           row of MCUs and without. They are made of parts of the photos, so that they compress as photos do.
-kinds     the photos re-encoded at quality 85; with optimised tables; progressive, where our stage does not come
-          in; and damaged, where it gives up and libjpeg-turbo's begins again. The pixels of damaged files are
-          those of strict=False.
+kinds     the photos re-encoded at quality 85; with optimised tables; progressive; and damaged: where bits are
+          wrong our stage gives up and libjpeg-turbo's begins again, and where the end is missing ours does not
+          begin. The pixels of damaged files are those of strict=False.
 
 Each stage has a process of its own, that lives as long as the run; they take turns block by block, on the same CPU
 where the system lets us choose it (Linux), and each times itself: in CPU time, since nothing is waited for and a

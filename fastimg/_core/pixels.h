@@ -26,7 +26,7 @@ typedef struct fi_block {
 
 /*
  * The loops that have more than one version. The C version of each (kernels.c) defines its answer; the others equal it
- * bit for bit. No alignment is assumed. Source and destination do not overlap.
+ * bit for bit. (idct_8 has none: without a vector version libjpeg's own is used.) No alignment is assumed. Source and destination do not overlap.
  */
 typedef struct fi_kernels {
     const char *name;

@@ -22,6 +22,7 @@ typedef struct {
 struct fi_banks {
     entry entries[MOST_BANKS];
     fi_buffer scratch; /* one result's weights, before they are rounded */
+    fi_buffer sights; /* of the bank that is being made */
     uint64_t clock;
 };
 
@@ -78,8 +79,14 @@ typedef struct {
     uint32_t first, last;
 } sight;
 
-static uint32_t clamp(double v, uint32_t low, uint32_t high) {
+/* floor(v), or the nearest of low to high */
+static uint32_t clamp_floor(double v, uint32_t low, uint32_t high) {
     return v <= low ? low : v >= high ? high : (uint32_t)v;
+}
+
+/* The sample that a pixel of the grid belongs to. Most often they are the same, and a division takes long. */
+static uint32_t owner_of(const fi_axis *axis, uint32_t v) {
+    return axis->ratio == 1 ? v : v / axis->ratio;
 }
 
 /*
@@ -94,17 +101,17 @@ static sight see(const fi_axis *axis, uint32_t i, double step, double support) {
     const uint32_t most = axis->samples - 1, all = axis->high - axis->low;
     const double start = axis->reversed ? axis->high - (axis->start + axis->length) : axis->start - axis->low;
     sight s = {.centre = start + ((axis->reversed ? axis->count - 1 - i : i) + 0.5) * step};
-    uint32_t low = clamp(floor(s.centre - support + 0.5), 0, all);
-    uint32_t high = clamp(floor(s.centre + support + 0.5), 0, all);
+    uint32_t low = clamp_floor(s.centre - support + 0.5, 0, all);
+    uint32_t high = clamp_floor(s.centre + support + 0.5, 0, all);
 
     if (low >= high) { /* between two, or beyond the last one that is whole */
-        low = clamp(floor(s.centre), 0, all - 1);
+        low = clamp_floor(s.centre, 0, all - 1);
         high = low + 1;
     }
     s.low = axis->reversed ? axis->high - high : axis->low + low;
     s.high = axis->reversed ? axis->high - low : axis->low + high;
-    s.first = s.low / axis->ratio;
-    s.last = (s.high - 1) / axis->ratio;
+    s.first = owner_of(axis, s.low);
+    s.last = owner_of(axis, s.high - 1);
     if (axis->smooth) {
         if (s.low % 2 == 0 && s.first > 0) s.first--;
         if (s.high % 2 == 0) s.last++;
@@ -123,7 +130,7 @@ static double weigh(const fi_axis *axis, const sight *s, double scale, double *s
     memset(sums, 0, (most + 1) * sizeof *sums);
     for (uint32_t v = s->low; v < s->high; v++) {
         const double w = weight((upright(axis, v) - s->centre + 0.5) / scale);
-        const uint32_t owner = v / axis->ratio, k = owner <= s->first ? 0 : owner - s->first;
+        const uint32_t owner = owner_of(axis, v), k = owner <= s->first ? 0 : owner - s->first;
         const uint32_t near = k < most ? k : most;
         total += w;
         if (!axis->smooth || k > most) { /* behind the last sample there is none to interpolate with */
@@ -189,9 +196,11 @@ static bool make_bank(fi_banks *banks, entry *e) {
     const size_t count = axis->count;
     uint32_t most = 1;
 
+    if (!fi_buffer_reserve(&banks->sights, count * sizeof(sight), 0)) return false;
+    sight *sights = (sight *)(void *)banks->sights.data;
     for (uint32_t i = 0; i < count; i++) {
-        const sight s = see(axis, i, step, support);
-        if (most < s.last - s.first + 1) most = s.last - s.first + 1;
+        sights[i] = see(axis, i, step, support);
+        if (most < sights[i].last - sights[i].first + 1) most = sights[i].last - sights[i].first + 1;
     }
     const size_t taps = (most + FI_TAPS_STEP - 1) / FI_TAPS_STEP * FI_TAPS_STEP;
     if (!fi_buffer_reserve(&banks->scratch, taps * sizeof(double), 0) ||
@@ -203,10 +212,9 @@ static bool make_bank(fi_banks *banks, entry *e) {
     int16_t *weights = (int16_t *)(void *)(used + count);
     memset(weights, 0, count * taps * sizeof *weights);
     for (uint32_t i = 0; i < count; i++) {
-        const sight s = see(axis, i, step, support);
-        double total = weigh(axis, &s, scale, sums);
-        first[i] = s.first;
-        used[i] = s.last - s.first + 1;
+        double total = weigh(axis, &sights[i], scale, sums);
+        first[i] = sights[i].first;
+        used[i] = sights[i].last - sights[i].first + 1;
         if (!(fabs(total) > 1e-6)) total = sums[0] = 1; /* a filter that is 0 at the only sample there is */
         round_weights(sums, total, used[i], weights + i * taps);
     }
@@ -227,6 +235,7 @@ void fi_banks_free(fi_banks *banks) {
         fi_buffer_free(&banks->entries[i].quads);
     }
     fi_buffer_free(&banks->scratch);
+    fi_buffer_free(&banks->sights);
     free(banks);
 }
 
