@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The Huffman stage of baseline and progressive files, in place of libjpeg's. It decodes whole and undamaged scans only: whatever is
- * unusual about one, it gives up, and the image is decoded again by libjpeg's own stage, whose pixels and warnings are
- * the ones that count.
+ * The Huffman stage of baseline and progressive files, in place of libjpeg's. It decodes whole and undamaged scans only:
+ * whatever is unusual about one, it gives up, and the image is decoded again by libjpeg's own stage, whose pixels and
+ * warnings are the ones that count.
  */
 #ifndef FI_ENTROPY_H
 #define FI_ENTROPY_H
@@ -20,7 +20,7 @@ typedef struct fi_huffman {
     const uint8_t *counts, *symbols;
 } fi_huffman;
 
-/* One interleaved scan. What an MCU's blocks use is given for each of them. */
+/* One scan. What an MCU's blocks use is given for each of them. */
 typedef struct fi_scan {
     const uint8_t *data; /* from the first byte behind the SOS segment on */
     size_t nbytes;       /* all there is, up to the end of the file */
@@ -45,8 +45,8 @@ bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan);
 void fi_entropy_begin_progressive(fi_entropy *entropy);
 
 /*
- * The same for a scan of a progressive file, of which only those tables are looked at that it uses. All AC scans of a component
- * have to be decoded here, or none.
+ * As fi_entropy_start(), for a scan of a progressive file, of which only those tables are looked at that it uses. All AC
+ * scans of a component have to be decoded here, or none; mcus is how many calls of fi_entropy_decode_progressive() follow.
  */
 bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan);
 

@@ -19,6 +19,8 @@
  * - A coefficient's index is at most 63 when an entry is looked up, and advances by END at most: `behind` has entries for
  *   all of these. Those behind the last coefficient become it, as in libjpeg.
  * - A table is looked up by exactly LOOK_BITS bits, and a longer code's index is checked.
+ * - In a progressive scan the same bound holds, as a coefficient takes a bit of correction or a symbol of at most 31; and
+ *   libjpeg asks for no more MCUs than the scan has, which is how many `nonzero` are there.
  */
 #define MCU_MOST_NBYTES (FI_MCU_MOST_BLOCKS * 64 * 31 / 8 + 16)
 #define CHUNK_NBYTES 16384
@@ -43,8 +45,8 @@ typedef enum { DC_TABLE, AC_TABLE, PROGRESSIVE_TABLE } table_kind;
  */
 typedef struct {
     uint32_t look[1 << LOOK_BITS];
-    int32_t
-        max_code[18]; /* of each length, left-aligned in 16 bits, plus one; nothing shorter than the first code fits */
+    /* Of each length, left-aligned in 16 bits, plus one; nothing shorter than the first code fits. */
+    int32_t max_code[18];
     int32_t offset[17]; /* symbols[offset[l] + code] for a code of l bits */
     uint8_t counts[17], symbols[256];
     table_kind kind;
