@@ -34,7 +34,15 @@ static fi_options options_for(size_t size) {
         .max_scans = 20,
         .max_pixels = MAX_PIXELS,
     };
+    if (size / 120 % 3 == 0) {
+        options.height = 1 + (uint32_t)(size / 360 % 40);
+        options.width = 1 + (uint32_t)(size / 11 % 50);
+        options.reducing_gap = (double)(size % 3);
+        options.resample = (fi_filter)(size / 4 % 5);
+    }
     for (unsigned c = 0; c < 3; c++) {
+        options.mean[c] = (float)c;
+        options.std[c] = (float)(c + 1);
         for (unsigned v = 0; v < 256; v++) {
             /* different for every channel and value, so that no mix-up stays hidden */
             if (options.dtype == FI_FLOAT16) options.table.f16[c][v] = (uint16_t)(256 * c + v);
@@ -60,6 +68,10 @@ static void decode(fi_worker *worker, const fi_options *options, size_t size, re
     const size_t item = fi_item_nbytes(options);
     fi_output out = {.height = (uint32_t)crop.height, .width = (uint32_t)crop.width};
 
+    if (options->height) {
+        out.height = options->height;
+        out.width = options->width;
+    }
     out.row_stride = (ptrdiff_t)(out.width * item * (options->layout == FI_HWC ? fi_channels(options) : 1));
     out.plane_stride = out.row_stride * (ptrdiff_t)out.height;
     memset(&result->failure, 0, sizeof result->failure);
