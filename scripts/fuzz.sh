@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# bash scripts/fuzz.sh [entropy | decode] [SECONDS | ARGUMENTS OF LIBFUZZER]
+# bash scripts/fuzz.sh [entropy | progressive | decode] [SECONDS | ARGUMENTS OF LIBFUZZER]
 #
 # Builds the targets of tests/fuzz with clang and its sanitizers, and runs one of them, or one after the other: 60 seconds
 # each, if nothing else is said. Whatever is found fails the run. Its input stays in a folder that is named then, with the
@@ -14,8 +14,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/setup-env.sh
 . "$here/setup-env.sh"
 
-targets="entropy decode"
-case ${1:-} in entropy | decode)
+targets="entropy progressive decode"
+case ${1:-} in entropy | progressive | decode)
     targets=$1
     shift
     ;;
@@ -24,7 +24,7 @@ esac
 case $1 in
     *[!0-9]* | "") ;;
     *)
-        [ $# -eq 1 ] || die "usage: bash scripts/fuzz.sh [entropy | decode] [SECONDS | ARGUMENTS OF LIBFUZZER]"
+        [ $# -eq 1 ] || die "usage: bash scripts/fuzz.sh [entropy | progressive | decode] [SECONDS | ARGUMENTS OF LIBFUZZER]"
         set -- "-max_total_time=$1"
         ;;
 esac
@@ -56,12 +56,12 @@ build() { # a target, what it is built from and with
 
 cd "$project"
 for target in $targets; do
-    if [ "$target" = entropy ]; then
-        # Comparisons say nothing about Huffman codes, and following them takes most of the time.
-        build entropy -O2 -fno-sanitize-coverage=trace-cmp fastimg/_core/entropy*.c fastimg/_core/cpu.c
-    else
+    if [ "$target" = decode ]; then
         # shellcheck disable=SC2046 # flags
         build decode -O1 fastimg/_core/[a-z]*.c $(jpeg_flags)
+    else
+        # Comparisons say nothing about Huffman codes, and following them takes most of the time.
+        build "$target" -O2 -fno-sanitize-coverage=trace-cmp fastimg/_core/entropy*.c fastimg/_core/cpu.c
     fi
 done
 

@@ -17,6 +17,7 @@ import jpegs
 import numpy as np
 import pytest
 from jpegs import EOI, SOS
+from progressive_scans import random_file
 
 PROBE = pathlib.Path(__file__).with_name("entropy_probe.py")
 DHT, DRI, FRAMES = 0xC4, jpegs.DRI, jpegs.FRAMES
@@ -141,6 +142,11 @@ def every_progressive():
 
 def test_every_progressive(compare):
     assert all_decoded(compare(dict(every_progressive()), whole=True))
+
+
+def test_random_progressive(compare):
+    files = {seed: random_file(seed, 72, 150) for seed in range(60)}
+    assert all_decoded(compare(files, whole=True))
 
 
 def with_own_tables(data, count, seed):

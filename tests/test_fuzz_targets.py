@@ -1,33 +1,42 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The entropy stage beside a plain decoder of T.81: the fuzz target, on files made here and on the collections.
+"""The entropy stage beside a plain decoder of T.81: its fuzz targets, on files made here and on the collections.
 
 scripts/fuzz.sh lets libFuzzer make the files.
 """
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import jpegs
 import numpy as np
 import pytest
+from progressive_scans import random_file
 from test_entropy import SOUND, UNSOUND, bases, mutate, noise, one_block, turbo_setting
 from test_kernels import COMPILER, CORE, PLAIN_ENV, SANITIZE, compile_c
 
 FOLDER = Path(__file__).parent / "fuzz"
-OTHERS = [CORE / "entropy_tables.c", CORE / "entropy_progressive.c", CORE / "cpu.c"]
-SOURCES = [FOLDER / "fuzz_entropy.c", CORE / "entropy.c", *OTHERS]
+CORE_SOURCES = [CORE / f"{name}.c" for name in ("entropy", "entropy_tables", "entropy_progressive", "cpu")]
+SOURCES = [FOLDER / "fuzz_entropy.c", *CORE_SOURCES]
+PROGRESSIVE_SOURCES = [FOLDER / "fuzz_progressive.c", *CORE_SOURCES]
 MUTATIONS = 600
 
 # A stage that is wrong: stands between the target and ours, whose functions are called inner_...
 WRONG = """
 #include "entropy.h"
 bool inner_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *ends);
+bool inner_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]);
 const uint8_t *inner_finish(fi_entropy *entropy);
 
 bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *ends) {
     const bool is_good = inner_decode(entropy, mcus, whole, blocks, ends);
     DECODE
+}
+
+bool fi_entropy_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]) {
+    const bool is_good = inner_decode_progressive(entropy, blocks);
+    PROGRESSIVE
 }
 
 const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
@@ -57,7 +66,7 @@ def flags(tmp_path_factory):
     """The sanitizers', if the compiler has any; there is a compiler."""
     if not shutil.which(COMPILER[0]):
         pytest.skip(f"no C compiler: {COMPILER[0]}")
-    if not all(path.exists() for path in SOURCES):
+    if not all(path.exists() for path in (*SOURCES, PROGRESSIVE_SOURCES[0])):
         pytest.skip("no C sources")
     return SANITIZE if has_sanitizers(tmp_path_factory.mktemp("sanitizers")) else []
 
@@ -67,12 +76,21 @@ def target(flags, tmp_path_factory):
     return compile_target(SOURCES, tmp_path_factory.mktemp("target") / "fuzz_entropy", *flags)
 
 
+@pytest.fixture(scope="module")
+def progressive(flags, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("target")
+    return compile_target(PROGRESSIVE_SOURCES, folder / "fuzz_progressive", *flags)
+
+
 def run(target, paths):
     return subprocess.run([target, *paths], capture_output=True, text=True, timeout=300, env=PLAIN_ENV)
 
 
 def replay(target, paths):
-    """(MCUs in the file, decoded by the plain version of the stage, decoded by the processor's own) of each."""
+    """(MCUs in the file, decoded by the plain version of the stage, decoded by the processor's own) of each.
+
+    Progressive ones have another number behind these: of scans.
+    """
     done = run(target, paths)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout[-200:]
     lines = [line.rpartition(": ") for line in done.stdout.splitlines()]
@@ -143,6 +161,102 @@ def test_collections(target, shared, name):
     assert sum(plain for _, plain, _ in replay(target, paths)) > 1000
 
 
+# ---- progressive files ------------------------------------------------------------------------------
+
+
+def good_progressive_files():
+    for subsampling in jpegs.SUBSAMPLINGS:
+        yield jpegs.turbo(jpegs.pixels(24, 50), subsampling, quality=60, progressive=True)
+    for channels in (1, 3, 4):
+        for blocks in (0, 1, 5):
+            image = jpegs.pixels(45, 61, channels)
+            yield jpegs.pillow(image, quality=60, progressive=True, restart_marker_blocks=blocks)
+    flat = np.full((600, 800, 3), 90, np.uint8)  # its blocks end in runs of thousands
+    flat[::100, ::100] = 0
+    yield jpegs.turbo(flat, progressive=True)
+    # Read in several pieces.
+    yield jpegs.turbo(noise(170, 170), "4:4:4", quality=100, progressive=True)
+
+
+def test_good_progressive_files(tmp_path, progressive):
+    files = [longer for data in good_progressive_files() for longer in of_every_length(data, 16)]
+    for mcus, *decoded, scans in replay(progressive, write(tmp_path, files)):
+        assert decoded == [mcus, mcus]
+        assert 6 <= scans <= 18
+
+
+def test_random_progressive_files(tmp_path, progressive):
+    files = [random_file(seed) for seed in range(100)]
+    results = replay(progressive, write(tmp_path, files))
+    for data, (mcus, *decoded, scans) in zip(files, results, strict=True):
+        assert decoded == [mcus, mcus]
+        assert scans == data.count(b"\xff\xda")
+
+
+def test_scans_out_of_order(tmp_path, progressive):
+    # What libjpeg refuses, or warns of: the target stops there.
+    whole = jpegs.pillow(jpegs.pixels(24, 24, 1), progressive=True)
+    at = whole.rindex(b"\xff\xda") + 7  # the last scan's, behind its component: Ss, Se, Ah and Al
+    bands = (
+        b"\x00\x3f\x10",
+        b"\x05\x04\x10",
+        b"\x01\x40\x10",
+        b"\x01\x3f\x20",
+        b"\x01\x3f\x21",
+        b"\x01\x3f\x00",
+    )
+    files = [whole, *(whole[:at] + band + whole[at + 3 :] for band in bands)]
+    every, *others = [scans for *_, scans in replay(progressive, write(tmp_path, files))]
+    assert others == [every - 1] * len(bands)
+
+
+def test_progressive_mutations(tmp_path, progressive):
+    rng = np.random.default_rng(4)
+    files = [*good_progressive_files()][:12] + [random_file(seed) for seed in range(12)]
+    paths = write(tmp_path, [mutate(rng, files[i % len(files)]) for i in range(MUTATIONS)])
+    results = replay(progressive, paths)
+    whole = sum(mcus > 0 and decoded == [mcus, mcus] for mcus, *decoded, _ in results)
+    assert MUTATIONS / 20 < whole < MUTATIONS / 2
+
+
+def test_progressive_collection(progressive, shared):
+    paths = [path for path in sorted((shared / "awkward").rglob("*")) if path.is_file()]
+    assert sum(plain for _, plain, _, _ in replay(progressive, paths)) > 1000
+
+
+def test_seeds(tmp_path, target, progressive):
+    # What libFuzzer starts from has to get through.
+    command = [sys.executable, FOLDER / "seeds.py", tmp_path]
+    subprocess.run(command, capture_output=True, check=True, timeout=120)
+    paths = sorted(tmp_path.iterdir())
+    baseline = [mcus for mcus, *decoded in replay(target, paths) if mcus and decoded == [mcus, mcus]]
+    scans = [
+        scans for mcus, *decoded, scans in replay(progressive, paths) if mcus and decoded == [mcus, mcus]
+    ]
+    assert len(baseline) > 30
+    assert len(scans) > 70
+    assert len(baseline) + len(scans) >= len(paths) - 3
+
+
+# ---- stages that are wrong --------------------------------------------------------------------------
+
+
+def check_wrong(folder, source, files, message, *, decode="", progressive="", finish=""):
+    """The target aborts with the message; what is not given does as our stage does."""
+    wrong = WRONG.replace("DECODE", decode or "return is_good;")
+    wrong = wrong.replace("PROGRESSIVE", progressive or "return is_good;")
+    (folder / "wrong.c").write_text(wrong.replace("FINISH", finish or "return marker;"))
+    renamed = "".join(
+        f"#define fi_entropy_{name} inner_{name}\n" for name in ("decode", "decode_progressive", "finish")
+    )
+    for name in ("entropy.c", "entropy_progressive.c"):
+        (folder / name).write_text(renamed + (CORE / name).read_text())
+    sources = [source, CORE / "entropy_tables.c", CORE / "cpu.c", *sorted(folder.glob("*.c"))]
+    done = run(compile_target(sources, folder / "wrong"), write(folder, files))
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
 @pytest.mark.parametrize(
     ("decode", "finish", "message"),
     [
@@ -156,14 +270,28 @@ def test_collections(target, shared, name):
 )
 @pytest.mark.usefixtures("flags")
 def test_wrong_stage(tmp_path, decode, finish, message):
-    wrong = WRONG.replace("DECODE", decode).replace("FINISH", finish)
-    (tmp_path / "wrong.c").write_text(wrong)
-    (tmp_path / "entropy.c").write_text(
-        "".join(f"#define fi_entropy_{name} inner_{name}\n" for name in ("decode", "finish"))
-        + (CORE / "entropy.c").read_text()
-    )
-    sources = [SOURCES[0], tmp_path / "entropy.c", tmp_path / "wrong.c", *OTHERS]
-    target = compile_target(sources, tmp_path / "fuzz_entropy")
-    done = run(target, write(tmp_path, [jpegs.truncated(jpegs.jpeg()), jpegs.jpeg()]))
-    assert done.returncode != 0
-    assert message in done.stderr
+    files = [jpegs.truncated(jpegs.jpeg()), jpegs.jpeg()]
+    check_wrong(tmp_path, SOURCES[0], files, message, decode=decode, finish=finish)
+
+
+@pytest.mark.parametrize(
+    ("progressive", "finish", "message"),
+    [
+        ("blocks[0][63] ^= 1; return is_good;", "", "coefficient 63"),
+        ("blocks[0][0] ^= 1; return is_good;", "", "coefficient 0"),
+        # In the third call the plain version is at the second MCU.
+        (
+            "static int calls; if (++calls == 3) blocks[0][-1] ^= 1; return is_good;",
+            "",
+            "blocks that are not its own",
+        ),
+        ("return is_good || blocks;", "", "has no MCU"),
+        ("", "return marker + 1;", "the scan ends at"),
+        ("", "return marker ? NULL : marker;", "the scan ends at -1"),
+    ],
+)
+@pytest.mark.usefixtures("flags")
+def test_wrong_progressive_stage(tmp_path, progressive, finish, message):
+    good = jpegs.jpeg(progressive=True)
+    files = [jpegs.truncated(good), good]
+    check_wrong(tmp_path, PROGRESSIVE_SOURCES[0], files, message, progressive=progressive, finish=finish)

@@ -10,11 +10,9 @@
  * scripts/fuzz.sh does that. With -DFASTIMG_FUZZ_MAIN and any compiler it becomes a program that takes files, and prints of
  * each how many MCUs it has and how many of them the stage decoded, in its plain version and in the processor's own.
  */
-#include "plain_entropy.h"
+#include "runners.h"
 
-#include "cpu.h"
-
-#include <stdio.h>
+#include "plain_baseline.h"
 
 /* Of each scan, for libFuzzer: what comes later seldom tells more, and thousands of scans a second do. */
 static uint64_t most_mcus = 24;
@@ -30,14 +28,6 @@ static uint64_t most_mcus = 24;
 /* MCUs after which what is needed may change. */
 #define PERIOD 16
 
-/* One version of the stage. */
-typedef struct {
-    const char *name;
-    fi_entropy *entropy;
-    bool is_limited, gave_up;
-    uint64_t decoded;
-} runner;
-
 /*
  * The file's length picks what else there is to pick, so that one byte more or less is enough to try the next: bits of
  * this number.
@@ -47,16 +37,8 @@ typedef struct {
     bool is_limited, is_long, is_new;
 } choice;
 
-/*
- * A new stage takes longer than all the rest: it has its tables to build. Inputs therefore share one of each version; one
- * length in 32 gets new ones. What goes wrong is tried again with new ones: where that goes well, only the inputs in their
- * order bring it back, which are the same for the same seeds and the same -seed.
- */
-static runner kept[2] = {{.name = "plain"}, {.name = "native"}};
-static plain_jpeg input;
-
 static choice choose(size_t size) {
-    const uint32_t bits = (uint32_t)size * 0x9E3779B1u;
+    const uint32_t bits = scatter(size);
     return (choice){
         .limited_runner = bits >> 31,
         .limited_components = bits >> 27 & 15,
@@ -67,28 +49,6 @@ static choice choose(size_t size) {
         .is_new = (bits >> 2 & 31) == 0,
         .together = 1u << (bits & 3),
     };
-}
-
-static void *allocate(size_t nbytes) {
-    void *memory = malloc(nbytes ? nbytes : 1);
-    if (!memory) abort();
-    return memory;
-}
-
-static fi_entropy *new_entropy(unsigned version) {
-    fi_cpu_init(version == 0);
-    fi_entropy *entropy = fi_entropy_new();
-    if (!entropy) abort();
-    return entropy;
-}
-
-int LLVMFuzzerInitialize(const int *argc, char ***argv) {
-    (void)argc, (void)argv;
-    plain_init();
-    for (unsigned version = 0; version < 2; version++) {
-        kept[version].entropy = new_entropy(version);
-    }
-    return 0;
 }
 
 /* ---- comparing --------------------------------------------------------------------------------------------------- */
@@ -147,15 +107,6 @@ static bool try_mcus(runner *r, const choice *chosen, const plain_jpeg *jpeg, ui
     free(found);
     free(ends);
     return is_right;
-}
-
-static bool try_finish(const runner *r, const plain_reader *plain) {
-    if (r->gave_up) return true;
-    const uint8_t *found = fi_entropy_finish(r->entropy), *expected = plain_marker(plain);
-    if (found == expected) return true;
-    fprintf(stderr, "%s: the scan ends at %td, not %td (-1: nowhere), of %td bytes\n", r->name,
-            found ? found - plain->start : -1, expected ? expected - plain->start : -1, plain->end - plain->start);
-    return false;
 }
 
 /* ---- a scan ------------------------------------------------------------------------------------------------------ */
@@ -256,33 +207,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 /* ---- without libFuzzer ------------------------------------------------------------------------------------------- */
 
 #if defined(FASTIMG_FUZZ_MAIN)
-static void replay(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END) != 0) {
-        perror(path);
-        exit(2);
-    }
-    const size_t size = (size_t)ftell(file);
-    uint8_t *data = allocate(size);
-    rewind(file);
-    if (fread(data, 1, size, file) != size) {
-        perror(path);
-        exit(2);
-    }
-    fclose(file);
-    printf("%s: ", path);
-    fflush(stdout);
-    LLVMFuzzerTestOneInput(data, size);
-    free(data);
-    printf("%llu %llu %llu\n", (unsigned long long)input.mcus, (unsigned long long)kept[0].decoded,
-           (unsigned long long)kept[1].decoded);
+static void prepare_replay(void) {
+    most_mcus = UINT64_MAX;
 }
 
-int main(int argc, char **argv) {
-    most_mcus = UINT64_MAX;
-    LLVMFuzzerInitialize(&argc, &argv);
-    for (int i = 1; i < argc; i++) replay(argv[i]);
-    for (int i = 0; i < 2; i++) fi_entropy_free(kept[i].entropy);
-    return 0;
+static void print_result(void) {
+    printf("%llu %llu %llu\n", (unsigned long long)input.mcus, (unsigned long long)kept[0].decoded,
+           (unsigned long long)kept[1].decoded);
 }
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The judge of the entropy stage: reads the segments of a baseline file, and decodes its first scan a bit at a time, by the
- * words of T.81 alone. Nothing here is meant to be fast, or is shared with what it judges.
+ * The judge of the entropy stage: the segments of a file, and its scans a bit at a time, by the words of T.81 alone. Nothing
+ * here is meant to be fast, or is shared with what it judges. plain_baseline.h and plain_progressive.h decode blocks.
  */
 #include "entropy.h"
 
@@ -30,7 +30,9 @@ typedef struct {
 typedef struct {
     plain_component components[4], *in_scan[4];
     unsigned height, width, count, scan_count;
+    bool is_progressive;
     plain_huffman tables[2][4]; /* DC, AC */
+    const uint8_t *next, *end;  /* what is still to be read */
     fi_scan scan;
     uint64_t mcus;
 } plain_jpeg;
@@ -116,12 +118,15 @@ static bool plain_parse_scan(plain_jpeg *jpeg, const uint8_t *p, size_t nbytes) 
         found->dc = p[2 + 2 * i] >> 4;
         found->ac = p[2 + 2 * i] & 15;
         if (found->dc > 3 || found->ac > 3) return false;
-        if (!jpeg->tables[0][found->dc].is_defined || !jpeg->tables[1][found->ac].is_defined) return false;
         jpeg->in_scan[i] = found;
     }
     jpeg->scan_count = count;
     p += 1 + 2 * count;
-    return p[0] == 0 && p[1] == 63 && p[2] == 0;
+    jpeg->scan.first = p[0];
+    jpeg->scan.last = p[1];
+    jpeg->scan.high = p[2] >> 4;
+    jpeg->scan.low = p[2] & 15;
+    return true;
 }
 
 /* T.81, A.2: what one MCU has, and how many there are. */
@@ -156,14 +161,20 @@ static bool plain_lay_out(plain_jpeg *jpeg) {
     return true;
 }
 
-/* false: not a baseline file that has a whole SOS segment, or a segment that is not as T.81 has it. */
-static bool plain_parse(plain_jpeg *jpeg, const uint8_t *data, size_t nbytes) {
-    const uint8_t *p = data + 2, *const end = data + nbytes;
-
+static bool plain_open(plain_jpeg *jpeg, const uint8_t *data, size_t nbytes) {
     jpeg->count = 0;
     jpeg->scan.restart_interval = 0;
     for (int i = 0; i < 8; i++) jpeg->tables[i / 4][i % 4].is_defined = false;
     if (nbytes < 2 || plain_word(data) != 0xFFD8) return false;
+    jpeg->next = data + 2;
+    jpeg->end = data + nbytes;
+    return true;
+}
+
+/* Up to the first byte of the next scan. false: there is none, or a segment is not as T.81 has it. */
+static bool plain_read_segments(plain_jpeg *jpeg) {
+    const uint8_t *p = jpeg->next, *const end = jpeg->end;
+
     while (end - p >= 4 && p[0] == 0xFF) {
         if (p[1] == 0xFF) {
             p++;
@@ -174,8 +185,9 @@ static bool plain_parse(plain_jpeg *jpeg, const uint8_t *data, size_t nbytes) {
         const uint8_t *payload = p + 4;
         const size_t left = length - 2;
         p += 2 + length;
-        if (marker == 0xC0 || marker == 0xC1) {
+        if (marker <= 0xC2 && marker >= 0xC0) {
             if (!plain_parse_frame(jpeg, payload, left)) return false;
+            jpeg->is_progressive = marker == 0xC2;
         } else if (marker == 0xC4) {
             if (!plain_parse_tables(jpeg, payload, left)) return false;
         } else if (marker == 0xDD) {
@@ -184,7 +196,7 @@ static bool plain_parse(plain_jpeg *jpeg, const uint8_t *data, size_t nbytes) {
         } else if (marker == 0xDA) {
             jpeg->scan.data = p;
             jpeg->scan.nbytes = (size_t)(end - p);
-            return plain_parse_scan(jpeg, payload, left) && plain_lay_out(jpeg);
+            return plain_parse_scan(jpeg, payload, left);
         } else if (marker < 0xDB) {
             return false; /* another kind of frame, or a marker that is out of place */
         }
@@ -192,12 +204,20 @@ static bool plain_parse(plain_jpeg *jpeg, const uint8_t *data, size_t nbytes) {
     return false;
 }
 
-/* ---- its scan ---------------------------------------------------------------------------------------------------- */
+static bool plain_has_tables(const plain_jpeg *jpeg, int kind) {
+    for (unsigned i = 0; i < jpeg->scan_count; i++) {
+        const plain_component *c = jpeg->in_scan[i];
+        if (!jpeg->tables[kind][kind ? c->ac : c->dc].is_defined) return false;
+    }
+    return true;
+}
+
+/* ---- a scan ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const uint8_t *start, *next, *end;
     unsigned byte, left; /* bits of it */
-    unsigned to_go, restarts;
+    unsigned to_go, restarts, end_run; /* blocks that are still to end, of a progressive scan */
     int64_t dc[4];
 } plain_reader;
 
@@ -241,28 +261,6 @@ static bool plain_value(plain_reader *r, int size, int *value) {
     return true;
 }
 
-/* What is said to lie behind the last coefficient becomes it, as in libjpeg. */
-static bool plain_decode_block(plain_reader *r, const plain_huffman *dc, const plain_huffman *ac, int64_t *last_dc,
-                               int16_t block[64]) {
-    int symbol = plain_symbol(r, dc), value;
-
-    memset(block, 0, 64 * sizeof *block);
-    if (symbol < 0 || !plain_value(r, symbol, &value)) return false;
-    block[0] = (int16_t)(*last_dc += value);
-    for (int k = 1; k < 64; k++) {
-        symbol = plain_symbol(r, ac);
-        if (symbol == 0xF0) {
-            k += 15;
-            continue;
-        }
-        if (symbol < 0 || !plain_value(r, symbol & 15, &value)) return false;
-        if ((symbol & 15) == 0) break;
-        k += symbol >> 4;
-        block[plain_natural[k < 63 ? k : 63]] = (int16_t)value;
-    }
-    return true;
-}
-
 /* A table has one code too few to use up all: none is made of ones only. A difference has 15 bits at most. */
 static bool plain_is_sound(const plain_huffman *h, bool is_dc) {
     unsigned used = 0, symbols = 0;
@@ -276,16 +274,19 @@ static bool plain_is_sound(const plain_huffman *h, bool is_dc) {
     return used < 1 << 16;
 }
 
-static bool plain_start(plain_reader *r, const plain_jpeg *jpeg) {
-    memset(r, 0, sizeof *r);
-    r->start = r->next = jpeg->scan.data;
-    r->end = r->start + jpeg->scan.nbytes;
-    r->to_go = jpeg->scan.restart_interval;
+static bool plain_are_sound(const plain_jpeg *jpeg, int kind) {
     for (unsigned i = 0; i < jpeg->scan_count; i++) {
-        if (!plain_is_sound(&jpeg->tables[0][jpeg->in_scan[i]->dc], true)) return false;
-        if (!plain_is_sound(&jpeg->tables[1][jpeg->in_scan[i]->ac], false)) return false;
+        const plain_component *c = jpeg->in_scan[i];
+        if (!plain_is_sound(&jpeg->tables[kind][kind ? c->ac : c->dc], kind == 0)) return false;
     }
     return true;
+}
+
+static void plain_begin(plain_reader *r, const fi_scan *scan) {
+    memset(r, 0, sizeof *r);
+    r->start = r->next = scan->data;
+    r->end = r->start + scan->nbytes;
+    r->to_go = scan->restart_interval;
 }
 
 /* What is left of a byte is filled up; then the marker comes, with nothing in between. */
@@ -294,22 +295,17 @@ static bool plain_restart(plain_reader *r) {
     r->next += 2;
     r->left = 0;
     r->restarts++;
+    r->end_run = 0;
     memset(r->dc, 0, sizeof r->dc);
     return true;
 }
 
-static bool plain_decode_mcu(plain_reader *r, const plain_jpeg *jpeg, int16_t (*blocks)[64]) {
-    const fi_scan *scan = &jpeg->scan;
-
+/* false: there should be a restart marker, and is none */
+static bool plain_begin_mcu(plain_reader *r, const fi_scan *scan) {
     if (scan->restart_interval) {
         if (r->to_go == 0 && !plain_restart(r)) return false;
         if (r->to_go == 0) r->to_go = scan->restart_interval;
         r->to_go--;
-    }
-    for (unsigned b = 0; b < scan->blocks; b++) {
-        const plain_component *c = jpeg->in_scan[scan->component[b]];
-        int64_t *last_dc = &r->dc[scan->component[b]];
-        if (!plain_decode_block(r, &jpeg->tables[0][c->dc], &jpeg->tables[1][c->ac], last_dc, blocks[b])) return false;
     }
     return true;
 }

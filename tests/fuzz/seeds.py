@@ -43,8 +43,16 @@ def one_block(dc, ac):
     return data + segment(0xDA, b"\x01\x01\x00\x00\x3f\x00") + b"\x53\xff\xd9"
 
 
+def odd():
+    """Small progressive files of random symbols."""
+    sys.path.append(str(pathlib.Path(__file__).parents[1]))
+    from progressive_scans import random_file
+
+    return (random_file(seed, 16, 24) for seed in range(50))
+
+
 def made():
-    """Grey, colour and CMYK, with standard and with optimised tables, with and without restart markers."""
+    """Grey, colour and CMYK, baseline and progressive, with and without tables of their own and restart markers."""
     short, full = ([1], [0]), ([1] * 15 + [2], range(17))
     yield one_block(([1], [4]), short)
     yield one_block(([1], [4]), full)  # a code of ones only, which no table may have
@@ -61,11 +69,18 @@ def made():
             picture = Image.merge(
                 mode, [picture.rotate(90 * i) for i in range(len(picture.convert(mode).getbands()))]
             )
-            for extra in ({}, {"optimize": True}, {"restart_marker_blocks": 2}, {"quality": 100}):
+            for extra in (
+                {},
+                {"optimize": True},
+                {"restart_marker_blocks": 2},
+                {"quality": 100},
+                {"progressive": True},
+                {"progressive": True, "restart_marker_blocks": 3},
+            ):
                 file = io.BytesIO()
                 picture.save(file, "JPEG", subsampling=subsampling, **extra)
                 yield file.getvalue()
-        # Progressive ones are decoded here from 64 blocks a scan on.
+        # Where files are decoded as a whole, ours has no scans of fewer blocks than 64.
         for extra in ({}, {"restart_marker_blocks": 9}):
             file = io.BytesIO()
             picture.resize((72, 80)).save(
@@ -75,7 +90,7 @@ def made():
 
 
 def main(target, *folders):
-    seeds = list(made())
+    seeds = [*made(), *odd()]
     for folder in folders:
         for path in sorted(pathlib.Path(folder).rglob("*")):
             if path.is_file() and (data := path.read_bytes())[:2] == b"\xff\xd8":

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A libFuzzer target: whatever the scans of a progressive file, the entropy stage gives up, or its coefficients are those
+ * of a plain decoder of T.81, scan by scan. Aborts where they are not. An input is a JPEG file; it is left behind at the
+ * first scan that libjpeg would warn of.
+ *
+ *   clang -g -O2 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -fno-sanitize-coverage=trace-cmp \
+ *       -I fastimg/_core tests/fuzz/fuzz_progressive.c fastimg/_core/entropy*.c fastimg/_core/cpu.c -o fuzz_progressive
+ *   ./fuzz_progressive -max_len=2048 -max_total_time=300 CORPUS SEEDS
+ *
+ * scripts/fuzz.sh does that. With -DFASTIMG_FUZZ_MAIN and any compiler it becomes a program that takes files, and prints of
+ * each how many MCUs its scans have, how many of them the stage decoded, in its plain version and in the processor's own,
+ * and how many scans those are.
+ */
+#include "runners.h"
+
+#include "plain_progressive.h"
+
+/* Of each component, for libFuzzer. What has more of them is passed over. */
+static uint64_t most_blocks = 128;
+
+/* The blocks of each component. */
+typedef struct {
+    int16_t (*blocks[4])[64];
+} image;
+
+/* What else there is to pick, by the file's length. */
+typedef struct {
+    bool is_new, is_trimmed, is_after_baseline;
+} choice;
+
+static struct {
+    uint64_t scans, mcus;
+} done;
+
+static choice choose(size_t size) {
+    const uint32_t bits = scatter(size);
+    return (choice){
+        .is_new = (bits >> 27 & 31) == 0,
+        .is_trimmed = (bits >> 24 & 1) == 0,
+        .is_after_baseline = (bits >> 20 & 7) == 0,
+    };
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
+
+/* To the byte. */
+static void new_image(image *to, const plain_jpeg *jpeg) {
+    for (unsigned c = 0; c < jpeg->count; c++) {
+        const size_t nbytes = plain_count_blocks(jpeg, c) * sizeof *to->blocks[c];
+        to->blocks[c] = allocate(nbytes);
+        memset(to->blocks[c], 0, nbytes);
+    }
+}
+
+static void free_image(image *from) {
+    for (int c = 0; c < 4; c++) free(from->blocks[c]);
+}
+
+static bool is_small(const plain_jpeg *jpeg) {
+    for (unsigned c = 0; c < jpeg->count; c++) {
+        if (plain_count_blocks(jpeg, c) > most_blocks) return false;
+    }
+    return true;
+}
+
+static void find_blocks(const plain_jpeg *jpeg, const image *of, const uint64_t *places, int16_t **blocks) {
+    for (unsigned b = 0; b < jpeg->scan.blocks; b++) {
+        blocks[b] = of->blocks[plain_index(jpeg, jpeg->scan.component[b])][places[b]];
+    }
+}
+
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
+
+static bool is_same(const runner *r, const fi_scan *scan, uint64_t mcu, unsigned b, const int16_t *found,
+                    const int16_t *wanted) {
+    if (plain_is_same(found, wanted)) return true;
+    for (unsigned k = 0; k < 64; k++) {
+        const int one = found[plain_natural[k]], other = wanted[plain_natural[k]];
+        if (one == other) continue;
+        fprintf(stderr, "%s: scan %llu (%u to %u, bits %u to %u), MCU %llu, block %u: coefficient %u is %d, not %d\n",
+                r->name, (unsigned long long)done.scans, scan->first, scan->last, scan->high, scan->low,
+                (unsigned long long)mcu, b, k, one, other);
+        break;
+    }
+    return false;
+}
+
+static bool try_mcu(runner *r, const plain_jpeg *jpeg, uint64_t mcu, int16_t *const *found, int16_t *const *wanted,
+                    bool is_good) {
+    if (r->gave_up) return true;
+    r->gave_up = !fi_entropy_decode_progressive(r->entropy, found);
+    if (r->gave_up) return true;
+    r->decoded++;
+    if (!is_good) {
+        fprintf(stderr, "%s: scan %llu has no MCU %llu\n", r->name, (unsigned long long)done.scans,
+                (unsigned long long)mcu);
+        return false;
+    }
+    for (unsigned b = 0; b < jpeg->scan.blocks; b++) {
+        if (!is_same(r, &jpeg->scan, mcu, b, found[b], wanted[b])) return false;
+    }
+    return true;
+}
+
+/* Blocks that were none of an MCU's must be as they were. */
+static bool try_image(const runner *r, const plain_jpeg *jpeg, const image *found, const image *wanted) {
+    for (unsigned c = 0; c < jpeg->count && !r->gave_up; c++) {
+        const size_t nbytes = plain_count_blocks(jpeg, c) * sizeof *found->blocks[c];
+        if (memcmp(found->blocks[c], wanted->blocks[c], nbytes) == 0) continue;
+        fprintf(stderr, "%s: scan %llu has changed blocks that are not its own\n", r->name,
+                (unsigned long long)done.scans);
+        return false;
+    }
+    return true;
+}
+
+/* ---- a file ------------------------------------------------------------------------------------------------------ */
+
+/* The same tables mean something else in baseline scans. */
+static void start_baseline(fi_entropy *entropy, const fi_scan *scan) {
+    fi_scan baseline = *scan;
+
+    if (scan->first == 0 && scan->high > 0) return;
+    for (unsigned b = 0; b < scan->blocks; b++) {
+        baseline.dc[b] = baseline.ac[b] = scan->first ? scan->ac[b] : scan->dc[b];
+    }
+    /* Small scans have to come twice for their tables to be built. */
+    if (!fi_entropy_start(entropy, &baseline)) fi_entropy_start(entropy, &baseline);
+}
+
+/* Both versions of the stage beside the plain decoder: images[2] is its. */
+static bool try_scan(runner runners[2], const choice *chosen, plain_jpeg *jpeg, const image images[3]) {
+    plain_reader plain;
+    bool is_good = plain_start_progressive(&plain, jpeg);
+
+    for (int i = 0; i < 2; i++) {
+        if (chosen->is_after_baseline) start_baseline(runners[i].entropy, &jpeg->scan);
+        if (!runners[i].gave_up) runners[i].gave_up = !fi_entropy_start_progressive(runners[i].entropy, &jpeg->scan);
+    }
+    for (uint64_t mcu = 0; mcu < jpeg->mcus && !(runners[0].gave_up && runners[1].gave_up); mcu++) {
+        uint64_t places[FI_MCU_MOST_BLOCKS];
+        int16_t *found[FI_MCU_MOST_BLOCKS], *wanted[FI_MCU_MOST_BLOCKS];
+        plain_place(jpeg, mcu, places);
+        find_blocks(jpeg, &images[2], places, wanted);
+        is_good = is_good && plain_decode_progressive(&plain, jpeg, wanted);
+        for (int i = 0; i < 2; i++) {
+            find_blocks(jpeg, &images[i], places, found);
+            if (!try_mcu(&runners[i], jpeg, mcu, found, wanted, is_good)) return false;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        if (!try_image(&runners[i], jpeg, &images[i], &images[2]) || !try_finish(&runners[i], &plain)) return false;
+    }
+    jpeg->next = runners[0].gave_up && runners[1].gave_up ? NULL : plain_marker(&plain);
+    return true;
+}
+
+/* Scan after scan, as long as one version goes on. */
+static bool try_file(runner runners[2], const choice *chosen, const uint8_t *data, size_t size) {
+    plain_progress progress;
+    image images[3] = {{{NULL}}};
+    bool is_right = plain_open(&input, data, size), goes_on = is_right;
+
+    if (!is_right) return true;
+    memset(&progress, -1, sizeof progress);
+    for (int i = 0; i < 2; i++) {
+        runners[i].gave_up = false;
+        if (chosen->is_trimmed) fi_entropy_trim(runners[i].entropy);
+        fi_entropy_begin_progressive(runners[i].entropy);
+    }
+    while (goes_on && plain_next_scan(&input, &progress) && is_small(&input)) {
+        for (int i = 0; i < 3 && done.scans == 0; i++) new_image(&images[i], &input);
+        done.mcus += input.mcus;
+        is_right = try_scan(runners, chosen, &input, images);
+        done.scans++;
+        goes_on = is_right && input.next;
+    }
+    for (int i = 0; i < 3; i++) free_image(&images[i]);
+    return is_right;
+}
+
+static bool try_with(bool is_new, const choice *chosen, const uint8_t *data, size_t size) {
+    runner runners[2] = {kept[0], kept[1]};
+
+    done.scans = done.mcus = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        runners[i].decoded = 0;
+        if (is_new) runners[i].entropy = new_entropy(i);
+    }
+    const bool is_right = try_file(runners, chosen, data, size);
+    for (unsigned i = 0; i < 2; i++) {
+        if (is_new) fi_entropy_free(runners[i].entropy);
+        kept[i].decoded = runners[i].decoded;
+    }
+    return is_right;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const choice chosen = choose(size);
+
+    if (!try_with(chosen.is_new, &chosen, data, size)) {
+        fputs("With new tables: ", stderr);
+        if (try_with(true, &chosen, data, size)) fputs("right; the inputs before this one matter\n", stderr);
+        abort();
+    }
+    return 0;
+}
+
+#if defined(FASTIMG_FUZZ_MAIN)
+static void prepare_replay(void) {
+    most_blocks = 1 << 18;
+}
+
+static void print_result(void) {
+    printf("%llu %llu %llu %llu\n", (unsigned long long)done.mcus, (unsigned long long)kept[0].decoded,
+           (unsigned long long)kept[1].decoded, (unsigned long long)done.scans);
+}
+#endif
