@@ -71,9 +71,9 @@ void fi_entropy_build_skip(table *t) {
                 const bool ends = size == 0 && run < 15;
                 const unsigned advance = ends ? SKIP_END : run + 1, nbits = length + size;
                 const unsigned left = ends || nbits > n ? 0 : n - nbits;
-                const uint16_t *behind = windows + (1 << left);
+                const uint16_t *rest = windows + (1 << left);
                 for (unsigned k = 0; k < 1u << (n - length); k++) {
-                    const unsigned more = behind[k & ((1u << left) - 1)], far = more >> SKIP_ADVANCE & (SKIP_END - 1);
+                    const unsigned more = rest[k & ((1u << left) - 1)], far = more >> SKIP_ADVANCE & (SKIP_END - 1);
                     const unsigned first = nbits | advance << SKIP_ADVANCE;
                     *window++ = (uint16_t)(far + advance > 64 ? first : first + more);
                 }

@@ -147,12 +147,14 @@ static void take_over_progressive(fi_session *session) {
     const j_decompress_ptr cinfo = &session->cinfo;
     fi_scan scan;
 
-    if (cinfo->input_scan_number == 1) fi_entropy_begin_progressive(session->entropy);
+    if (cinfo->input_scan_number == 1) {
+        fi_entropy_begin_progressive(session->entropy);
+        session->scan_left = !has_end_marker(session->source.next_input_byte, session->source.bytes_in_buffer);
+    }
     session->mcus_to_go = (uint64_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan;
     if (session->mcus_to_go < SMALL_SCAN_MCUS) return;
     session->scan_left = session->scan_left || session->errors.num_warnings > 0 || !may_take_over(session) ||
-                         !describe_scan(session, &scan) || !has_end_marker(scan.data, scan.nbytes) ||
-                         !fi_entropy_start_progressive(session->entropy, &scan);
+                         !describe_scan(session, &scan) || !fi_entropy_start_progressive(session->entropy, &scan);
     if (!session->scan_left) cinfo->entropy->decode_mcu = decode_progressive;
 }
 
