@@ -33,14 +33,14 @@ typedef struct {
     JSAMPARRAY rows;
     JDIMENSION column, step; /* in the first MCU; from one to the next */
     JDIMENSION end; /* from this MCU on it is padding, or nobody needs it */
-} target;
+} destination;
 
 /* A row of them. */
 typedef struct {
     fi_blocks *blocks;
     j_decompress_ptr cinfo;
     unsigned count; /* blocks in an MCU */
-    target targets[FI_MCU_MOST_BLOCKS];
+    destination targets[FI_MCU_MOST_BLOCKS];
 } mcu_row;
 
 fi_blocks *fi_blocks_new(void) {
@@ -75,7 +75,7 @@ static void transform_sorted(fi_blocks *blocks) {
     memset(blocks->counts, 0, sizeof blocks->counts);
 }
 
-static void sort_block(fi_blocks *blocks, unsigned i, const target *target, JDIMENSION column) {
+static void sort_block(fi_blocks *blocks, unsigned i, const destination *target, JDIMENSION column) {
     const unsigned kind = (blocks->ends[i] > 1) + (blocks->ends[i] > LOW_END);
 
     blocks->sorted[kind][blocks->counts[kind]++] = (fi_block){
@@ -91,7 +91,7 @@ static void transform_batch(const mcu_row *row, JDIMENSION first, JDIMENSION end
     fi_blocks *blocks = row->blocks;
 
     for (unsigned b = 0; b < row->count; b++) {
-        const target *target = &row->targets[b];
+        const destination *target = &row->targets[b];
         const JDIMENSION last = target->end < end ? target->end : end;
         unsigned i = b;
         for (JDIMENSION mcu = first; mcu < last; mcu++, i += row->count) {
@@ -121,7 +121,7 @@ static void set_targets(mcu_row *row, fi_inverse_dct *const methods[], bool islo
         for (int y = first; y < first + component->MCU_height; y++) {
             const bool is_there = needed && (!last_row || y < component->last_row_height);
             for (int x = 0; x < component->MCU_width; x++) {
-                row->targets[row->count++] = (target){
+                row->targets[row->count++] = (destination){
                     .component = component,
                     .method = islow && size == DCTSIZE ? NULL : methods[c],
                     .rows = output[c] + y * size,
