@@ -29,7 +29,9 @@ static fi_status status_of(int code) {
     switch (code) {
         case JERR_OUT_OF_MEMORY:
             return FI_E_NOMEM;
+#if JPEG_LIB_VERSION < 70 /* later interfaces have no such message */
         case JERR_ARITH_NOTIMPL:
+#endif
         case JERR_BAD_PRECISION:
         case JERR_CCIR601_NOTIMPL:
         case JERR_COMPONENT_COUNT:

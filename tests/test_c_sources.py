@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The core compiles with every interface that libjpeg-turbo can be built with: Ubuntu's is that of libjpeg 8."""
+
+import os
+import shlex
+import shutil
+import subprocess
+
+import pytest
+from test_kernels import COMPILER, CORE, PLAIN_ENV
+
+JCONFIG = """
+#include_next <jconfig.h>
+#undef JPEG_LIB_VERSION
+#define JPEG_LIB_VERSION {version}
+"""
+
+
+def header_flags():
+    if root := os.environ.get("FASTIMG_JPEG_ROOT"):
+        return [f"-I{root}/include"]
+    try:
+        found = subprocess.run(["pkg-config", "--cflags", "libjpeg"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return []
+    return shlex.split(found.stdout)
+
+
+def compiles(*arguments):
+    command = [
+        *COMPILER,
+        "-std=c11",
+        "-D_GNU_SOURCE",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fsyntax-only",
+        *arguments,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=PLAIN_ENV)
+
+
+@pytest.mark.parametrize("version", [62, 70, 80])
+def test_interfaces(version, tmp_path):
+    if not shutil.which(COMPILER[0]):
+        pytest.skip(f"no C compiler: {COMPILER[0]}")
+    probe = tmp_path / "probe.c"
+    probe.write_text("#include <stdio.h>\n#include <jpeglib.h>\n")
+    if compiles(*header_flags(), probe).returncode:
+        pytest.skip("no headers of libjpeg-turbo")
+    (tmp_path / "jconfig.h").write_text(JCONFIG.format(version=version))
+    sources = sorted(CORE.glob("*.c"))
+    assert sources
+    done = compiles("-I", tmp_path, *header_flags(), *sources)
+    assert done.returncode == 0, done.stderr
