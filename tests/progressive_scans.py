@@ -81,13 +81,19 @@ class Picture:
             else:
                 bits.put_random(self.rng, 1)
 
+    def run_and_size(self, bits, table):
+        """Those of the next symbol; one that ends blocks sets how many of them."""
+        symbol = table.put_random(self.rng, bits)
+        run, size = symbol >> 4, symbol & 15
+        if size == 0 and run < 15:
+            self.end_run = (1 << run) + bits.put_random(self.rng, run)
+        return run, size
+
     def first_ac(self, bits, table, block, band, low):
         k = band[0]
         while k <= band[1] and not self.end_run:
-            symbol = table.put_random(self.rng, bits)
-            run, size = symbol >> 4, symbol & 15
-            if size == 0 and run < 15:
-                self.end_run = (1 << run) + bits.put_random(self.rng, run)
+            run, size = self.run_and_size(bits, table)
+            if self.end_run:
                 break
             k += run
             if size:
@@ -100,10 +106,8 @@ class Picture:
     def refine_ac(self, bits, table, block, band):
         k = band[0]
         while k <= band[1] and not self.end_run:
-            symbol = table.put_random(self.rng, bits)
-            run, size = symbol >> 4, symbol & 15
-            if size == 0 and run < 15:
-                self.end_run = (1 << run) + bits.put_random(self.rng, run)
+            run, size = self.run_and_size(bits, table)
+            if self.end_run:
                 break
             bits.put_random(self.rng, size)
             while k <= band[1] and (block[k] or run):

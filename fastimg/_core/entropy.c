@@ -50,17 +50,22 @@ const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
     return find_marker(entropy) ? entropy->in : NULL;
 }
 
+/* At the start of a scan, and behind every restart marker. */
+static void begin_interval(fi_entropy *entropy) {
+    entropy->restarts_to_go = entropy->restart_interval;
+    entropy->next = entropy->end = entropy->chunk;
+    entropy->bits = 0;
+    entropy->count = 0;
+    entropy->at_end = false;
+    entropy->end_run = 0;
+    memset(entropy->last_dc, 0, sizeof entropy->last_dc);
+}
+
 bool fi_entropy_restart(fi_entropy *entropy) {
     if (find_marker(entropy) != 0xD0 + entropy->next_restart) return false;
     entropy->in += 2;
     entropy->next_restart = (entropy->next_restart + 1) & 7;
-    entropy->restarts_to_go = entropy->restart_interval;
-    entropy->bits = 0;
-    entropy->count = 0;
-    entropy->at_end = false;
-    entropy->next = entropy->end;
-    entropy->end_run = 0;
-    memset(entropy->last_dc, 0, sizeof entropy->last_dc);
+    begin_interval(entropy);
     return true;
 }
 
@@ -89,14 +94,9 @@ void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan) {
     memcpy(entropy->component, scan->component, sizeof entropy->component);
     entropy->in = scan->data;
     entropy->in_end = scan->data + scan->nbytes;
-    entropy->next = entropy->end = entropy->chunk;
-    entropy->bits = 0;
-    entropy->count = 0;
-    entropy->at_end = false;
-    entropy->restart_interval = entropy->restarts_to_go = scan->restart_interval;
+    entropy->restart_interval = scan->restart_interval;
     entropy->next_restart = 0;
-    entropy->end_run = 0;
-    memset(entropy->last_dc, 0, sizeof entropy->last_dc);
+    begin_interval(entropy);
 }
 
 bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {

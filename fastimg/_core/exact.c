@@ -98,7 +98,7 @@ static void read_through_store(j_decompress_ptr cinfo, const fi_request *req, ui
 
 void fi_exact_convert(fi_session *session, const uint8_t *const ycc[3]) {
     fi_conversion *conversion = &session->conversion;
-    const fi_plan *plan = conversion->plan;
+    const fi_plan *plan = conversion->store->plan;
     const uint8_t *const window[3] = {ycc[0] + plan->left, ycc[1] + plan->left, ycc[2] + plan->left};
     uint8_t *rgb[3];
 
@@ -116,7 +116,7 @@ static void read_converted(fi_session *session, const fi_request *req, uint8_t *
     fi_store store;
 
     fi_store_init(&store, req->plan, req->options, req->out, fi_kernels_active(), 3, scratch);
-    session->conversion = (fi_conversion){.plan = req->plan, .store = &store};
+    session->conversion = (fi_conversion){.store = &store};
     fi_session_convert(session);
     for (size_t i = 0; i < 16; i++) rows[i] = row;
     while (cinfo->output_scanline < end) {

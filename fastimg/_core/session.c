@@ -170,7 +170,6 @@ static void decode_image(fi_session *session, const fi_request *req) {
 }
 
 static void try_decode(fi_session *session, const fi_request *req) {
-    session->again = false;
     session->hit_end = session->scanning = session->multiple_scans = session->scan_left = false;
     session->note_count = session->notes_nbytes = 0;
     session->notes[0] = '\0';
@@ -189,9 +188,9 @@ fi_status fi_session_decode(fi_session *session, const uint8_t *data, size_t nby
     session->strict = options->strict;
     session->max_scans = options->max_scans;
     session->stock = options->stock;
+    session->gave_up = false;
     try_decode(session, &req);
-    session->gave_up = session->again;
-    if (session->again) {
+    if (session->gave_up) {
         session->stock = true;
         try_decode(session, &req);
     }

@@ -35,7 +35,6 @@
 
 /* Where the rows of Y, Cb and Cr go that libjpeg would convert. */
 typedef struct fi_conversion {
-    const fi_plan *plan;
     fi_store *store;
     uint32_t row; /* the next one, of the file's */
 } fi_conversion;
@@ -70,8 +69,7 @@ struct fi_session {
     bool hit_end; /* libjpeg asked for more bytes than there are */
     bool scanning; /* the header is read */
     bool stock; /* libjpeg's own entropy stage has to do it */
-    bool again; /* ours has given up */
-    bool gave_up; /* it had, of the last image */
+    bool gave_up; /* ours has, of this image */
     bool multiple_scans;
     uint64_t mcus_to_go; /* of a progressive scan */
     bool scan_left; /* to libjpeg, of a progressive file, though it was large enough: all others are, too */

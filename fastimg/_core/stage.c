@@ -38,7 +38,7 @@ struct jpeg_inverse_dct {
 #define SMALL_SCAN_MCUS 64
 
 static _Noreturn void give_up(fi_session *session) {
-    session->again = true;
+    session->gave_up = true;
     longjmp(session->escape, 1);
 }
 

@@ -122,7 +122,6 @@ static void start(runner *r, const plain_jpeg *jpeg) {
         for (unsigned b = 0; b < longer.blocks; b++) fi_entropy_need(r->entropy, longer.component[b], 0);
     }
     r->gave_up = !fi_entropy_start(r->entropy, &jpeg->scan) && !fi_entropy_start(r->entropy, &jpeg->scan);
-    r->decoded = 0;
 }
 
 /* Both versions of the stage beside the plain decoder. */
@@ -150,17 +149,12 @@ static bool try_scan(runner runners[2], const choice *chosen, const plain_jpeg *
 }
 
 static bool try_with(bool is_new, const choice *chosen, const plain_jpeg *jpeg, uint64_t mcus) {
-    runner runners[2] = {kept[0], kept[1]};
+    runner runners[2];
 
-    for (unsigned i = 0; i < 2; i++) {
-        runners[i].is_limited = chosen->is_limited && i == chosen->limited_runner;
-        if (is_new) runners[i].entropy = new_entropy(i);
-    }
+    take_runners(runners, is_new);
+    for (unsigned i = 0; i < 2; i++) runners[i].is_limited = chosen->is_limited && i == chosen->limited_runner;
     const bool is_right = try_scan(runners, chosen, jpeg, mcus);
-    for (unsigned i = 0; i < 2; i++) {
-        if (is_new) fi_entropy_free(runners[i].entropy);
-        kept[i].decoded = runners[i].decoded;
-    }
+    give_back_runners(runners, is_new);
     return is_right;
 }
 

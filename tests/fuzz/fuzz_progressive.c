@@ -181,18 +181,12 @@ static bool try_file(runner runners[2], const choice *chosen, const uint8_t *dat
 }
 
 static bool try_with(bool is_new, const choice *chosen, const uint8_t *data, size_t size) {
-    runner runners[2] = {kept[0], kept[1]};
+    runner runners[2];
 
     done.scans = done.mcus = 0;
-    for (unsigned i = 0; i < 2; i++) {
-        runners[i].decoded = 0;
-        if (is_new) runners[i].entropy = new_entropy(i);
-    }
+    take_runners(runners, is_new);
     const bool is_right = try_file(runners, chosen, data, size);
-    for (unsigned i = 0; i < 2; i++) {
-        if (is_new) fi_entropy_free(runners[i].entropy);
-        kept[i].decoded = runners[i].decoded;
-    }
+    give_back_runners(runners, is_new);
     return is_right;
 }
 

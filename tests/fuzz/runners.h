@@ -52,6 +52,22 @@ int LLVMFuzzerInitialize(const int *argc, char ***argv) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* The kept ones, or as many with new stages, until they are given back. */
+static void take_runners(runner runners[2], bool is_new) {
+    for (unsigned i = 0; i < 2; i++) {
+        runners[i] = kept[i];
+        runners[i].decoded = 0;
+        if (is_new) runners[i].entropy = new_entropy(i);
+    }
+}
+
+static void give_back_runners(const runner runners[2], bool is_new) {
+    for (unsigned i = 0; i < 2; i++) {
+        if (is_new) fi_entropy_free(runners[i].entropy);
+        kept[i].decoded = runners[i].decoded;
+    }
+}
+
 static bool try_finish(const runner *r, const plain_reader *plain) {
     if (r->gave_up) return true;
     const uint8_t *found = fi_entropy_finish(r->entropy), *expected = plain_marker(plain);

@@ -5,6 +5,10 @@
  * vector versions do to numbers that do not fit into 16 bits (dequantised ones and sums of two wrap around, results of the
  * columns are clamped). A register holds a row of 8 numbers of two blocks, a lane for each.
  */
+
+/* What is shifted out behind the columns, of which two bits of fraction stay, and behind the rows. */
+enum { COLUMN_SHIFT = 11, ROW_SHIFT = 18 };
+
 /* The paper's factors times 2^13. */
 enum {
     F_0_298 = 2446,
@@ -73,28 +77,9 @@ FI_AVX2 static inline void sum_half_low(half_sums *sums, const __m256i r[4], __m
     sums->odd[3] = weigh(r13, F_1_175 - F_0_899, z33);
 }
 
-/* Rows i and 7 - i of both halves, shifted and clamped to 16 bits. */
-#define FINISH(i, shift)                                                                                               \
-    r[i] = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(lo.even[i], lo.odd[i]), shift),                       \
-                              _mm256_srai_epi32(_mm256_add_epi32(hi.even[i], hi.odd[i]), shift));                      \
-    r[7 - (i)] = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_sub_epi32(lo.even[i], lo.odd[i]), shift),                 \
-                                    _mm256_srai_epi32(_mm256_sub_epi32(hi.even[i], hi.odd[i]), shift))
-
-FI_AVX2 static inline void idct_columns(__m256i r[8]) {
-    const __m256i rounding = _mm256_set1_epi32(1 << 10);
-    half_sums lo, hi;
-
-    sum_half(&lo, r, rounding, false);
-    sum_half(&hi, r, rounding, true);
-    FINISH(0, 11);
-    FINISH(1, 11);
-    FINISH(2, 11);
-    FINISH(3, 11);
-}
-
-/* What comes out is transposed: r[i] is column i. */
-FI_AVX2 static inline void idct_rows(__m256i r[8], bool low) {
-    const __m256i rounding = _mm256_set1_epi32(1 << 17);
+/* Eight columns, which come out in the same order, or as many rows of what was transposed. low: r[4] to r[7] are zero. */
+FI_AVX2 static inline void idct_pass(__m256i r[8], int shift, bool low) {
+    const __m256i rounding = _mm256_set1_epi32(1 << (shift - 1));
     half_sums lo, hi;
 
     if (low) {
@@ -104,10 +89,12 @@ FI_AVX2 static inline void idct_rows(__m256i r[8], bool low) {
         sum_half(&lo, r, rounding, false);
         sum_half(&hi, r, rounding, true);
     }
-    FINISH(0, 18);
-    FINISH(1, 18);
-    FINISH(2, 18);
-    FINISH(3, 18);
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(lo.even[i], lo.odd[i]), shift),
+                                  _mm256_srai_epi32(_mm256_add_epi32(hi.even[i], hi.odd[i]), shift));
+        r[7 - i] = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_sub_epi32(lo.even[i], lo.odd[i]), shift),
+                                      _mm256_srai_epi32(_mm256_sub_epi32(hi.even[i], hi.odd[i]), shift));
+    }
 }
 
 /* Three rounds; each interleaves row k with row k + 4, as transpose16 does. */
@@ -131,12 +118,11 @@ FI_AVX2 static inline void idct_columns_low(__m256i r[4]) {
     half_sums sums;
     __m256i w[4], v[4];
 
-    sum_half_low(&sums, r, _mm256_set1_epi32(1 << 10), false);
+    sum_half_low(&sums, r, _mm256_set1_epi32(1 << (COLUMN_SHIFT - 1)), false);
     for (int i = 0; i < 4; i++) {
-        const __m256i row = _mm256_srai_epi32(_mm256_add_epi32(sums.even[i], sums.odd[i]), 11);
-        const int mirrored = 3 - i; /* row 7 - i is row 3 - i of the lower four */
-        w[i] = row;
-        v[mirrored] = _mm256_srai_epi32(_mm256_sub_epi32(sums.even[i], sums.odd[i]), 11);
+        w[i] = _mm256_srai_epi32(_mm256_add_epi32(sums.even[i], sums.odd[i]), COLUMN_SHIFT);
+        /* Row 7 - i is row 3 - i of the lower four. */
+        v[3 - i] = _mm256_srai_epi32(_mm256_sub_epi32(sums.even[i], sums.odd[i]), COLUMN_SHIFT);
     }
     for (int i = 0; i < 4; i++) w[i] = _mm256_packs_epi32(w[i], v[i]);
     const __m256i a = _mm256_unpacklo_epi16(w[0], w[1]), b = _mm256_unpacklo_epi16(w[2], w[3]);
@@ -212,9 +198,9 @@ FI_AVX2 static void idct_8_avx2(const fi_block *first, const fi_block *second, b
         idct_columns_low(r);
     } else {
         load_rows(r, 8, first, second);
-        idct_columns(r);
+        idct_pass(r, COLUMN_SHIFT, false);
         transpose8(r);
     }
-    idct_rows(r, low);
+    idct_pass(r, ROW_SHIFT, low);
     store_columns(r, first, second);
 }
