@@ -69,9 +69,9 @@ STRICT = ["-Wall", "-Wextra", "-Werror"] if os.environ.get("FASTIMG_WERROR") == 
 
 extension = Extension(
     "fastimg._decode",
-    ["fastimg/_decode.pyx", *sorted(glob.glob("fastimg/_core/*.c"))],
+    ["fastimg/_decode.pyx", *sorted(glob.glob("fastimg/_core/**/*.c", recursive=True))],
     depends=glob.glob("fastimg/_core/**/*.h", recursive=True),
-    include_dirs=["fastimg"],
+    include_dirs=["fastimg", "fastimg/_core"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
     extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden", *CFLAGS, *STRICT],
     extra_link_args=[*LIBS, "-lm"],

@@ -24,15 +24,34 @@ from numpy import empty
 from fastimg.errors import Failure, make_error
 from fastimg.sources import FileRange, check_buffer, encode_path
 
-cdef const char *FORMATS = b"Bfe"  # the buffer protocol's names, in the order of fi_dtype
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order
 cdef dict FORMAT_NAMES = {"Zf": "complex64", "Zd": "complex128"}
 cdef int IDLE_WORKERS = 8
 cdef list idle = []
 
-fi_init(os.environ.get("FASTIMG_CPU", "") == "c")
 
-cdef bint STOCK = os.environ.get("FASTIMG_ENTROPY", "") == "stock" or not fi_layout_known()
+cdef unsigned parse_cpu(bytes words) except? 0:
+    """The CPU features that FASTIMG_CPU leaves."""
+    cdef unsigned features = 0
+    cdef const char *unknown = NULL
+    cdef size_t nbytes = 0
+    if not fi_cpu_parse(words, &features, &unknown, &nbytes):
+        raise ImportError(
+            f"FASTIMG_CPU: expected words of {fi_cpu_words().decode('ascii')}, each perhaps after a -, "
+            f"found {unknown[:nbytes].decode('ascii', 'replace')!r}")
+    return features
+
+
+cdef bint use_libjpeg(str entropy) except *:
+    """Whether FASTIMG_ENTROPY turns the core's own stages off."""
+    if entropy not in ("", "fastimg", "libjpeg"):
+        raise ImportError(f"FASTIMG_ENTROPY: expected 'fastimg' or 'libjpeg', found {entropy!r}")
+    return entropy == "libjpeg"
+
+
+fi_init(parse_cpu(os.fsencode(os.environ.get("FASTIMG_CPU", ""))))
+
+cdef bint USE_LIBJPEG = use_libjpeg(os.environ.get("FASTIMG_ENTROPY", "")) or not fi_hooks_verified()
 
 
 cdef class View:
@@ -52,15 +71,15 @@ cdef class View:
 
 cdef class Worker:
     """Owns a worker of the core."""
-    cdef fi_worker *core
+    cdef fi_decoder *core
 
     def __cinit__(self):
-        self.core = fi_worker_new()
+        self.core = fi_decoder_new()
         if self.core == NULL:
             raise MemoryError("no memory for a decoder")
 
     def __dealloc__(self):
-        fi_worker_free(self.core)
+        fi_decoder_free(self.core)
 
 
 cdef Worker take_worker():
@@ -73,7 +92,7 @@ cdef Worker take_worker():
 
 cdef int give_back(Worker worker) except -1:
     if len(idle) < IDLE_WORKERS:
-        fi_worker_trim(worker.core)
+        fi_decoder_trim(worker.core)
         idle.append(worker)
     return 0
 
@@ -103,7 +122,7 @@ cdef class Options:
         memcpy(self.core.pad, PyBytes_AsString(pad), min(PyBytes_Size(pad), <Py_ssize_t>sizeof(self.core.pad)))
         self.core.orient = orient
         self.core.strict = strict
-        self.core.stock = STOCK
+        self.core.use_libjpeg_entropy = USE_LIBJPEG
         self.core.max_pixels = max_pixels
         self.core.max_scans = max_scans
         memcpy(self.core.mean, PyBytes_AsString(mean), min(PyBytes_Size(mean), <Py_ssize_t>sizeof(self.core.mean)))
@@ -190,13 +209,14 @@ cdef Py_ssize_t bind_output(View view, Options options, int first_axis, fi_outpu
     """Checks items and strides of the image axes, from first_axis on, and fills `target`."""
     cdef Py_buffer *b = &view.buffer
     cdef int y = first_axis + (1 if options.planar else 0), x = y + 1
-    cdef Py_ssize_t item = fi_item_nbytes(&options.core), pixel = item if options.planar else item * options.channels
+    cdef const fi_element *element = fi_element_of(options.core.dtype)
+    cdef Py_ssize_t item = element.nbytes, pixel = item if options.planar else item * options.channels
     cdef const char *format = b.format
     if format == NULL:
         format = b"B"
     if format[0] in NATIVE:
         format += 1
-    if format[0] != FORMATS[<int>options.core.dtype] or format[1] != 0 or b.itemsize != item:
+    if format[0] != element.format or format[1] != 0 or b.itemsize != item:
         raise TypeError(f"out must have dtype {options.dtype}, found {dtype_name(b.format)}")
     if (b.shape[x] > 1 and view.strides[x] != pixel) or (
             not options.planar and options.channels > 1 and view.strides[x + 1] != item):
@@ -249,7 +269,7 @@ def decode(source, out, Options options not None, crop, bint flip, leading):
         with nogil:
             status = fi_open(worker.core, &core_source, options.core.max_pixels, &failure)
             if status == FI_OK:
-                status = fi_plan_make(&plan, fi_worker_header(worker.core), &options.core, &core_crop, flip, &failure)
+                status = fi_plan_make(&plan, fi_decoder_header(worker.core), &options.core, &core_crop, flip, &failure)
         if status == FI_OK:
             shape = leading + options.shape(plan.out_height, plan.out_width)
             if out is None:
@@ -291,9 +311,9 @@ def verify(source, Options options not None):
             if status == FI_OK:
                 status = fi_decode(worker.core, &options.core, &core_crop, False, &output, &failure)
         if status == FI_OK:
-            notes = fi_worker_notes(worker.core)
-            warnings = fi_worker_warnings(worker.core)
-            gave_up = fi_worker_gave_up(worker.core)
+            notes = fi_decoder_warnings(worker.core)
+            warnings = fi_decoder_warning_count(worker.core)
+            gave_up = fi_decoder_fell_back(worker.core)
     finally:
         give_back(worker)
     if status != FI_OK:
@@ -333,4 +353,6 @@ include "_batch.pxi"
 
 
 # The kernels in use, the libjpeg-turbo this was built with, and the entropy stage.
-core_info = fi_kernels_name().decode("ascii"), fi_libjpeg_version().decode("ascii"), "stock" if STOCK else "fastimg"
+core_info = (
+    fi_kernels_name().decode("ascii"), fi_libjpeg_version().decode("ascii"), "libjpeg" if USE_LIBJPEG else "fastimg",
+)

@@ -61,7 +61,7 @@ cdef extern from "_core/fi.h" nogil:
         uint8_t pad[3]
         bint orient
         bint strict
-        bint stock
+        bint use_libjpeg_entropy
         uint32_t max_scans
         uint64_t max_pixels
         float[3] mean
@@ -78,6 +78,13 @@ cdef extern from "_core/fi.h" nogil:
         uint32_t out_height
         uint32_t out_width
 
+    ctypedef struct fi_element:
+        const char *name
+        char format
+        size_t nbytes
+
+    const fi_element *fi_element_of(fi_dtype dtype)
+
     ctypedef struct fi_output:
         uint8_t *data
         Py_ssize_t plane_stride
@@ -85,7 +92,7 @@ cdef extern from "_core/fi.h" nogil:
         uint32_t height
         uint32_t width
 
-    ctypedef struct fi_worker:
+    ctypedef struct fi_decoder:
         pass
 
     ctypedef struct fi_job:
@@ -108,27 +115,28 @@ cdef extern from "_core/fi.h" nogil:
     fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                            bint flip, fi_failure *failure)
     unsigned fi_channels(const fi_options *options)
-    size_t fi_item_nbytes(const fi_options *options)
 
-    fi_worker *fi_worker_new()
-    void fi_worker_free(fi_worker *worker)
-    void fi_worker_trim(fi_worker *worker)
-    fi_status fi_open(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_failure *failure)
-    const fi_header *fi_worker_header(const fi_worker *worker)
-    fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop *crop, bint flip,
+    fi_decoder *fi_decoder_new()
+    void fi_decoder_free(fi_decoder *decoder)
+    void fi_decoder_trim(fi_decoder *decoder)
+    fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure)
+    const fi_header *fi_decoder_header(const fi_decoder *decoder)
+    fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_crop *crop, bint flip,
                         const fi_output *out, fi_failure *failure)
-    const char *fi_worker_notes(const fi_worker *worker)
-    bint fi_worker_gave_up(const fi_worker *worker)
-    long fi_worker_warnings(const fi_worker *worker)
-    fi_status fi_read_header(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_header *header,
+    const char *fi_decoder_warnings(const fi_decoder *decoder)
+    bint fi_decoder_fell_back(const fi_decoder *decoder)
+    long fi_decoder_warning_count(const fi_decoder *decoder)
+    fi_status fi_read_header(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_header *header,
                              fi_failure *failure)
     const char *fi_status_name(fi_status status)
     void fi_failure_free(fi_failure *failure)
 
-    void fi_batch_run(fi_batch *batch, fi_worker *worker, int64_t budget_ns)
+    void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns)
     void fi_batch_cancel(fi_batch *batch)
 
-    void fi_init(bint plain)
-    bint fi_layout_known()
+    bint fi_cpu_parse(const char *words, unsigned *cpu_features, const char **unknown, size_t *nbytes)
+    const char *fi_cpu_words()
+    void fi_init(unsigned cpu_features)
+    bint fi_hooks_verified()
     const char *fi_kernels_name()
     const char *fi_libjpeg_version()

@@ -14,16 +14,16 @@ static int64_t now_ns(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static fi_status run_job(fi_batch *batch, size_t i, fi_worker *worker, fi_failure *failure) {
+static fi_status run_job(fi_batch *batch, size_t i, fi_decoder *decoder, fi_failure *failure) {
     const fi_options *options = batch->options;
     fi_job *job = &batch->jobs[i];
 
     if (batch->headers) {
-        return fi_read_header(worker, &job->source, options->max_pixels, &batch->headers[i], failure);
+        return fi_read_header(decoder, &job->source, options->max_pixels, &batch->headers[i], failure);
     }
-    const fi_status status = fi_open(worker, &job->source, options->max_pixels, failure);
+    const fi_status status = fi_open(decoder, &job->source, options->max_pixels, failure);
     if (status != FI_OK) return status;
-    return fi_decode(worker, options, &job->crop, job->flip, &job->out, failure);
+    return fi_decode(decoder, options, &job->crop, job->flip, &job->out, failure);
 }
 
 static void fail_job(fi_batch *batch, fi_job *job, fi_failure *failure) {
@@ -32,9 +32,9 @@ static void fail_job(fi_batch *batch, fi_job *job, fi_failure *failure) {
     else if (!batch->headers) fi_output_clear(&job->out, batch->options);
 }
 
-void fi_batch_run(fi_batch *batch, fi_worker *worker, int64_t budget_ns) {
+void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {
     const int64_t deadline = budget_ns ? now_ns() + budget_ns : INT64_MAX;
-    fi_failure *failure = NULL; /* the next job's, should it fail */
+    fi_failure *failure = NULL; /* for the next job that fails */
 
     do {
         const size_t i = atomic_fetch_add(&batch->next, 1);
@@ -45,7 +45,7 @@ void fi_batch_run(fi_batch *batch, fi_worker *worker, int64_t budget_ns) {
             atomic_store(&batch->out_of_memory, true);
             break;
         }
-        if (run_job(batch, i, worker, failure) != FI_OK) {
+        if (run_job(batch, i, decoder, failure) != FI_OK) {
             fail_job(batch, &batch->jobs[i], failure);
             failure = NULL;
         }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu.h"
 
+#include <string.h>
+
 unsigned fi_cpu_features(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    return (__builtin_cpu_supports("avx2") ? FI_CPU_AVX2 : 0u) | (__builtin_cpu_supports("bmi2") ? FI_CPU_BMI2 : 0u);
+    return (__builtin_cpu_supports("ssse3") ? FI_CPU_SSSE3 : 0u) | (__builtin_cpu_supports("avx2") ? FI_CPU_AVX2 : 0u) |
+           (__builtin_cpu_supports("bmi2") ? FI_CPU_BMI2 : 0u);
 #elif defined(__aarch64__)
     return FI_CPU_NEON; /* part of every 64-bit ARM */
 #else
@@ -12,13 +15,45 @@ unsigned fi_cpu_features(void) {
 #endif
 }
 
-/* Written by fi_init() at import, and only read from then on. */
-static unsigned used;
+/* A word, what "-word" takes away, and what stays as a ceiling. AVX2 and BMI2 came together, with x86-64-v3. */
+static const struct {
+    const char *name;
+    unsigned own, ceiling;
+} words_known[] = {
+    {"c", 0, 0},
+    {"ssse3", FI_CPU_SSSE3, FI_CPU_SSSE3},
+    {"avx2", FI_CPU_AVX2, FI_CPU_SSSE3 | FI_CPU_AVX2 | FI_CPU_BMI2},
+    {"bmi2", FI_CPU_BMI2, FI_CPU_SSSE3 | FI_CPU_AVX2 | FI_CPU_BMI2},
+    {"neon", FI_CPU_NEON, FI_CPU_NEON},
+};
 
-void fi_cpu_init(bool plain) {
-    used = plain ? 0 : fi_cpu_features();
+const char *fi_cpu_words(void) {
+    return "c, ssse3, avx2, bmi2, neon";
 }
 
-unsigned fi_cpu_used(void) {
-    return used;
+static bool apply(const char *word, size_t nbytes, unsigned *features) {
+    const bool minus = nbytes && word[0] == '-';
+    const unsigned here = fi_cpu_features();
+
+    if (nbytes == 0) return true;
+    word += minus;
+    nbytes -= minus;
+    for (size_t i = 0; i < sizeof words_known / sizeof words_known[0]; i++) {
+        const char *name = words_known[i].name;
+        if (strlen(name) != nbytes || memcmp(name, word, nbytes) != 0) continue;
+        if (minus) *features &= ~words_known[i].own;
+        else if ((words_known[i].own & ~here) == 0) *features &= words_known[i].ceiling;
+        return true;
+    }
+    return false;
+}
+
+bool fi_cpu_parse(const char *words, unsigned *cpu_features, const char **unknown, size_t *nbytes) {
+    *cpu_features = fi_cpu_features();
+    for (;; words += *nbytes + 1) {
+        *nbytes = strcspn(words, ",");
+        *unknown = words;
+        if (!apply(words, *nbytes, cpu_features)) return false;
+        if (words[*nbytes] == '\0') return true;
+    }
 }

@@ -2,23 +2,23 @@
 /*
  * fi.h - the manual of fastimg's core: JPEG files into arrays that the caller owns.
  *
- * Data runs one way:
+ * A batch claims jobs, and for each of them a decoder runs one image through these steps:
  *
- *   source.c -> header.c -> plan.c -> session.c (libjpeg-turbo) -> resize.c -> pixels.c -> the caller's array
+ *   source.c -> header.c -> plan.c -> jpeg/ (libjpeg-turbo, with entropy/ in it) -> pixels/ (a sink, a writer) -> array
  *
  * Rules that hold for every function here:
  *
- * - Ownership. Nothing in the core keeps a pointer of the caller's after it has returned. A worker owns its own
- *   buffers and its libjpeg state; failures are allocated by the core and freed with fi_failure_free().
- * - Threads. A worker belongs to one thread at a time; any number of workers may run at once, also on one batch.
- *   There is no mutable global state once fi_init() has returned. No function needs Python or its lock.
- * - Failure. A function that can fail returns a fi_status and fills a fi_failure; words are made by the caller.
- *   Nothing is ever printed and the process is never ended. After a failure the output array holds any mixture of
- *   old bytes and new pixels, unless the function says otherwise.
- * - Units. Sizes and strides are bytes (`nbytes`, `stride`), image measures are pixels, order is height, width.
+ * - Ownership. The core keeps none of the caller's pointers after a function has returned. A decoder owns its buffers
+ *   and its libjpeg state. Failures are allocated by the core and freed with fi_failure_free().
+ * - Threads. A decoder belongs to one thread at a time. Any number of decoders may run at once, on one batch or on
+ *   several. Once fi_init() has returned, no global state changes. No function needs Python or the GIL.
+ * - Failure. A function that can fail returns a fi_status and fills a fi_failure, which must be zeroed before the call;
+ *   the caller turns it into words. Nothing is printed, and the process is never ended. After a failure the output array
+ *   holds any mixture of old bytes and new pixels, unless the function says otherwise.
+ * - Units. Sizes and strides are in bytes (`nbytes`, `stride`), measures of images in pixels, in the order height, width.
  *   Strides are signed: an array may be upside down.
- * - Shapes. A planar array is (C, H, W), an interleaved one (H, W, C), C is 3, or 1 for FI_MODE_L. The pixels of one
- *   row of a plane (planar) or of one row (interleaved) are contiguous; planes and rows may lie anywhere.
+ * - Shapes. A planar array is (C, H, W), an interleaved one (H, W, C); C is 3, or 1 for FI_MODE_L. The pixels of a row of
+ *   a plane (planar) or of a row (interleaved) are contiguous. Planes and rows may be anywhere.
  */
 #ifndef FI_H
 #define FI_H
@@ -30,7 +30,7 @@
 
 /* ---- status ---------------------------------------------------------------------------------------------------- */
 
-/* What the numbers in fi_failure.detail mean stands behind each. */
+/* The comments say what fi_failure.detail holds. */
 typedef enum fi_status {
     FI_OK = 0,
     FI_E_NOMEM,      /* -                                            */
@@ -43,12 +43,12 @@ typedef enum fi_status {
     FI_E_NO_IMAGE,   /* offset of the marker; the marker             */
     FI_E_NO_PIXELS,  /* height, width                                */
     FI_E_TOO_LARGE,  /* height, width, limit                         */
-    FI_E_PRECISION,  /* bits a sample                                */
-    FI_E_PROCESS,    /* number n of the SOFn marker                  */
+    FI_E_PRECISION,  /* bits per sample                              */
+    FI_E_PROCESS,    /* n of the SOFn marker                         */
     FI_E_COMPONENTS, /* components                                   */
     FI_E_COLOR,      /* components                                   */
-    FI_E_TRUNCATED,  /* row reached, height                          */
-    FI_E_CORRUPT,    /* row reached, height; `text` is libjpeg's     */
+    FI_E_TRUNCATED,  /* row reached, height, scan or 0               */
+    FI_E_CORRUPT,    /* the same; `text` is libjpeg's                */
     FI_E_UNSUPPORTED,/* `text` is libjpeg's                          */
     FI_E_SCANS,      /* the limit                                    */
     FI_E_CROP,       /* height, width of the upright image           */
@@ -65,8 +65,11 @@ typedef struct fi_failure {
     char text[FI_TEXT_NBYTES]; /* NUL-terminated */
 } fi_failure;
 
-const char *fi_status_name(fi_status status); /* "TRUNCATED" for FI_E_TRUNCATED */
-void fi_failure_free(fi_failure *failure); /* NULL is allowed */
+/* The name of a status: "TRUNCATED" for FI_E_TRUNCATED. */
+const char *fi_status_name(fi_status status);
+
+/* Frees a failure that the core has allocated (fi_job.failure). NULL is allowed. */
+void fi_failure_free(fi_failure *failure);
 
 /* ---- sources --------------------------------------------------------------------------------------------------- */
 
@@ -74,25 +77,25 @@ void fi_failure_free(fi_failure *failure); /* NULL is allowed */
 
 /* A file (path), a range of one (path, offset, size), or memory (data, size; path is NULL). */
 typedef struct fi_source {
-    const char *path; /* NUL-terminated bytes as the system gives them */
+    const char *path; /* NUL-terminated bytes, in the system's encoding */
     const uint8_t *data;
     uint64_t offset;
-    uint64_t size; /* FI_WHOLE_FILE: all of the file, offset is 0 */
+    uint64_t size; /* FI_WHOLE_FILE: the whole file, and offset is 0 */
 } fi_source;
 
 /* ---- headers --------------------------------------------------------------------------------------------------- */
 
 typedef enum fi_color { FI_GRAYSCALE, FI_YCBCR, FI_RGB, FI_CMYK, FI_YCCK, FI_UNKNOWN } fi_color;
 
-/* What stands before the first scan. width and height are those of the file, before any orientation. */
+/* What comes before the first scan. width and height are those of the file, before any orientation. */
 typedef struct fi_header {
     uint64_t nbytes; /* of the whole source */
     uint32_t width, height;
     fi_color color;
-    uint16_t restart_interval; /* MCUs, 0: none */
+    uint16_t restart_interval; /* in MCUs, 0: none */
     uint16_t tables;           /* defined before the first scan: bits 0 to 3 DC, 4 to 7 AC, 8 to 11 quantisation */
     uint8_t components;
-    uint8_t precision;   /* bits a sample */
+    uint8_t precision;   /* bits per sample */
     uint8_t sof;         /* n of SOFn: 0 baseline, 1 extended, 2 progressive, 3 lossless, 9.. arithmetic */
     uint8_t orientation; /* EXIF's, 1 to 8 */
     uint8_t h_samp[4], v_samp[4];
@@ -102,15 +105,15 @@ typedef struct fi_header {
 
 typedef enum fi_mode { FI_MODE_RGB, FI_MODE_BGR, FI_MODE_L } fi_mode;
 typedef enum fi_layout { FI_CHW, FI_HWC } fi_layout;
-typedef enum fi_dtype { FI_UINT8, FI_FLOAT32, FI_FLOAT16 } fi_dtype;
+typedef enum fi_dtype { FI_UINT8, FI_FLOAT32, FI_FLOAT16, FI_BFLOAT16 } fi_dtype;
 
-/* How an image meets an output of another shape: distorted; cut to it, centred; whole, centred, padding around it. */
+/* How an image meets an output of another shape: distorted; cropped to it, centred; whole and centred, padded. */
 typedef enum fi_fit { FI_STRETCH, FI_COVER, FI_CONTAIN } fi_fit;
 
-/* Pillow's filters; all of them average over as many pixels as become one. */
+/* Pillow's filters. All of them are antialiasing: they widen as the image is reduced. */
 typedef enum fi_filter { FI_BILINEAR, FI_BOX, FI_HAMMING, FI_BICUBIC, FI_LANCZOS } fi_filter;
 
-#define FI_MOST_SIDE (1u << 20) /* of an output that is asked for by its size */
+#define FI_MAX_SIDE (1u << 20) /* of an output size */
 
 typedef struct fi_options {
     fi_mode mode;
@@ -118,27 +121,26 @@ typedef struct fi_options {
     fi_dtype dtype;
     fi_fit fit;
     fi_filter resample;
-    uint32_t height, width; /* of the output, 1 to FI_MOST_SIDE; both 0: what the crop has */
-    /* The inverse DCT may reduce while the image stays this many times larger than the result, 1 or more; 0: never. */
-    double reducing_gap;
-    uint8_t pad[3]; /* with FI_CONTAIN: the value of each output channel around the image, before any look-up */
+    uint32_t height, width; /* of the output, 1 to FI_MAX_SIDE; both 0: those of the crop */
+    double reducing_gap;    /* the inverse DCT may reduce while the image stays this many times larger; 0: never */
+    uint8_t pad[3];         /* FI_CONTAIN: the pixel value around the image, per output channel */
     bool orient;
-    bool strict; /* lost data is a failure */
-    bool stock; /* only libjpeg's own entropy stage; the pixels are the same */
+    bool strict;              /* lost data is a failure */
+    bool use_libjpeg_entropy; /* use none of the core's own stages; the pixels are the same */
     uint32_t max_scans;
     uint64_t max_pixels;
     /*
-     * With floats, value v of output channel c becomes (v / 255 - mean[c]) / std[c], in 32 bits with a rounding a step, and
-     * then of the dtype: that is table[c][v]. Two or four bytes an entry.
+     * For floats: value v of output channel c becomes (v / 255 - mean[c]) / std[c], rounded to float32 after each step and
+     * to the dtype at the end. table[c][v] is that result, in four or two bytes as the dtype has.
      */
     float mean[3], std[3];
     union {
         float f32[3][256];
-        uint16_t f16[3][256];
+        uint16_t u16[3][256];
     } table;
 } fi_options;
 
-/* A box in upright pixels; height 0: the whole image. */
+/* A box in upright pixels. height 0: the whole image. */
 typedef struct fi_crop {
     int64_t top, left, height, width;
 } fi_crop;
@@ -146,30 +148,44 @@ typedef struct fi_crop {
 /* ---- plan ------------------------------------------------------------------------------------------------------ */
 
 /*
- * From a stored image to the output. Source measures are the file's own pixels. The window is all that is looked at. What
- * becomes of it has `rows` x `cols` pixels: itself, or if `resize`, the box (inside of the window) resampled. Its pixel
- * (y, x) lands in the place at (y, x), or at (x, y) if transposed, and is then mirrored in the place's coordinates. The
- * place is a part of the output; around it is padding.
+ * The way from a stored image to the output. Source measures are in the file's own pixels.
+ *
+ * The window is all that is looked at. It becomes `rows` x `cols` pixels: the window itself or, if `resize`, the box
+ * inside of it, resampled. Pixel (y, x) of these goes to (y, x) of the destination, or to (x, y) if transposed, and is
+ * then mirrored in the destination's coordinates. The destination is a part of the output, and padding surrounds it.
  */
 typedef struct fi_plan {
     uint32_t out_height, out_width;
-    uint32_t place_top, place_left, place_height, place_width;
+    uint32_t dest_top, dest_left, dest_height, dest_width;
     bool transpose, mirror_x, mirror_y;
     uint32_t rows, cols;
-    uint32_t top, left, height, width;
+    uint32_t top, left, height, width; /* the window */
     bool resize;
-    uint32_t reduce; /* 1, 2, 4 or 8: the inverse DCT gives an image this many times smaller */
+    uint32_t scale_denom; /* 1, 2, 4 or 8: the inverse DCT gives an image this many times smaller */
     double box_top, box_left, box_height, box_width;
     bool reversed_y, reversed_x; /* the file's rows, columns run against those of the upright image */
 } fi_plan;
 
-/* Arithmetic only. FI_E_CROP, or FI_OK. */
+/*
+ * Plans how an image with this header becomes an output, without touching any pixel. Returns FI_E_CROP if the crop leaves
+ * the image. out_height and out_width are what the output array must have.
+ */
 fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                        bool flip, fi_failure *failure);
 
 /* ---- output ---------------------------------------------------------------------------------------------------- */
 
-/* data needs height rows of width pixels a plane; data NULL: decode everything, keep nothing. */
+/* The type of an output array's elements. */
+typedef struct fi_element {
+    const char *name; /* NumPy's, or ml_dtypes' */
+    char format;      /* the buffer protocol's, in native byte order */
+    size_t nbytes;
+} fi_element;
+
+/* The element type of a dtype. All that depends on the dtype follows from one table, in pixels/element.c. */
+const fi_element *fi_element_of(fi_dtype dtype);
+
+/* An output array. A plane has `height` rows of `width` pixels. data NULL: decode everything, keep nothing. */
 typedef struct fi_output {
     uint8_t *data;
     ptrdiff_t plane_stride; /* FI_CHW only */
@@ -177,49 +193,61 @@ typedef struct fi_output {
     uint32_t height, width;
 } fi_output;
 
-/* What is outside of the plan's place, if anything, becomes padding. */
+/* Writes padding to the part of the output that is outside the plan's destination. */
 void fi_output_pad(const fi_output *out, const fi_plan *plan, const fi_options *options);
 
-/* All pixels to zero bytes. */
+/* Sets all pixels to zero bytes. */
 void fi_output_clear(const fi_output *out, const fi_options *options);
 
+/* The channels of an output array: 3, or 1 for FI_MODE_L. */
 static inline unsigned fi_channels(const fi_options *options) {
     return options->mode == FI_MODE_L ? 1 : 3;
 }
 
-static inline size_t fi_item_nbytes(const fi_options *options) {
-    return options->dtype == FI_UINT8 ? 1 : options->dtype == FI_FLOAT32 ? 4 : 2;
-}
-
 /* ---- one image ------------------------------------------------------------------------------------------------- */
 
-typedef struct fi_worker fi_worker;
+/* What one thread needs to decode images, kept from one image to the next. */
+typedef struct fi_decoder fi_decoder;
 
-fi_worker *fi_worker_new(void); /* NULL: no memory */
-void fi_worker_free(fi_worker *worker);
-void fi_worker_trim(fi_worker *worker); /* gives back buffers that are larger than most images need */
+/* Returns NULL if there is no memory, or if libjpeg is not the version that this was built for. */
+fi_decoder *fi_decoder_new(void);
 
-/* Reads the source whole into the worker (memory is only pointed to, and must live until fi_decode has returned). */
-fi_status fi_open(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_failure *failure);
+/* NULL is allowed. */
+void fi_decoder_free(fi_decoder *decoder);
 
-/* The header of what was opened last. */
-const fi_header *fi_worker_header(const fi_worker *worker);
+/* Frees buffers that are larger than most images need. For a decoder that is put aside; what was opened is closed. */
+void fi_decoder_trim(fi_decoder *decoder);
 
-/* Decodes what was opened last into `out`, whose height and width must be those of the plan (else FI_E_SHAPE). */
-fi_status fi_decode(fi_worker *worker, const fi_options *options, const fi_crop *crop, bool flip, const fi_output *out,
-                    fi_failure *failure);
+/*
+ * Reads a source and parses its header. Files are read whole, into the decoder. Memory is only pointed to, and must live
+ * until fi_decode() has returned. Images of more than max_pixels are refused before anything is allocated for them.
+ */
+fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure);
 
-/* Warnings of the last fi_decode that cost no pixels, a line each; valid until the worker's next call. */
-const char *fi_worker_notes(const fi_worker *worker);
+/* The header of the source that was opened last. */
+const fi_header *fi_decoder_header(const fi_decoder *decoder);
 
-/* Whether the last fi_decode was done twice, as the core's own stage had to leave the image to libjpeg's. */
-bool fi_worker_gave_up(const fi_worker *worker);
+/*
+ * Decodes the source that was opened last into `out`, whose height and width must be those of the plan for the same
+ * arguments (else FI_E_SHAPE). May be called more than once.
+ */
+fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_crop *crop, bool flip,
+                    const fi_output *out, fi_failure *failure);
 
-/* How many warnings libjpeg counted in the last fi_decode, those that cost pixels included. */
-long fi_worker_warnings(const fi_worker *worker);
+/* The warnings of the last fi_decode() that cost no pixels, one per line. Valid until the decoder's next call. */
+const char *fi_decoder_warnings(const fi_decoder *decoder);
 
-/* The header alone; reads no more of a file than its head. max_pixels 0: also of files that could not be decoded. */
-fi_status fi_read_header(fi_worker *worker, const fi_source *source, uint64_t max_pixels, fi_header *header,
+/* How many warnings libjpeg counted in the last fi_decode(), including those that cost pixels. */
+long fi_decoder_warning_count(const fi_decoder *decoder);
+
+/* Whether the last fi_decode() had to decode twice, because the core's own stages left the image to libjpeg's. */
+bool fi_decoder_fell_back(const fi_decoder *decoder);
+
+/*
+ * Reads a source's header, and of a file no more than that. max_pixels 0: also headers of images that could not be
+ * decoded.
+ */
+fi_status fi_read_header(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_header *header,
                          fi_failure *failure);
 
 /* ---- many images ----------------------------------------------------------------------------------------------- */
@@ -235,39 +263,52 @@ typedef struct fi_job {
 typedef struct fi_batch {
     const fi_options *options;
     fi_job *jobs;
-    fi_header *headers; /* not NULL: only read headers, one a job, into here */
+    fi_header *headers; /* not NULL: only read headers, one per job, into here */
     size_t count;
     bool stop_on_failure; /* true: a failure stops the batch; false: it zeroes the image */
     atomic_size_t next; /* the job to claim; count or more: none is left */
     atomic_size_t done;
-    atomic_bool out_of_memory; /* stopped for want of a fi_failure */
+    atomic_bool out_of_memory; /* stopped because there was no memory for a fi_failure */
 } fi_batch;
 
 /*
- * Claims and runs jobs until none is left, or until budget_ns have passed (0: no limit). Call it from as many threads
- * as there are workers. Jobs are claimed in order, so when a batch has stopped on a failure, every job before the
- * failed one has run: the lowest failed index is the same at any number of threads.
+ * Claims and runs jobs until none is left, or until budget_ns nanoseconds have passed (0: no limit). May be called from
+ * any number of threads at once, each with a decoder of its own. Jobs are claimed in order, so when a failure stops the
+ * batch, every job before the failed one has run: the lowest failed index does not depend on the number of threads.
  */
-void fi_batch_run(fi_batch *batch, fi_worker *worker, int64_t budget_ns);
+void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns);
 
-/* From any thread: no further job is claimed. */
+/* Stops further jobs from being claimed. May be called from any thread. */
 void fi_batch_cancel(fi_batch *batch);
 
 /* ---- the library ----------------------------------------------------------------------------------------------- */
 
-/* Once, before anything else: chooses the kernels. plain: the C reference for all of them. */
-void fi_init(bool plain);
+/*
+ * Turns words such as "avx2,-bmi2" into CPU features: those of this CPU, up to the ceiling that a plain word sets, less
+ * those that "-word" names. A known word for something that this CPU lacks changes nothing, and "" gives all features.
+ * Returns false if a word is unknown: *unknown points to it then, and *nbytes is its length.
+ */
+bool fi_cpu_parse(const char *words, unsigned *cpu_features, const char **unknown, size_t *nbytes);
+
+/* The words it knows, separated by commas. */
+const char *fi_cpu_words(void);
 
 /*
- * After fi_init: whether the libjpeg that is loaded is laid out as the core believes. If not, use `stock`; the core's own
- * inverse DCTs are not used either then.
+ * Fills the kernel tables with the best versions for these features and checks, by decoding a tiny image in several ways,
+ * that the loaded libjpeg is laid out and computes as the core expects. Call it once, before anything else.
  */
-bool fi_layout_known(void);
+void fi_init(unsigned cpu_features);
 
-/* The same for its inverse DCT: whether the core's own gives the same samples, also of numbers that overflow. */
-bool fi_islow_known(void);
+/* Whether libjpeg's private structs are what the core takes them for. If not, fi_options.use_libjpeg_entropy must be set. */
+bool fi_hooks_verified(void);
 
-const char *fi_kernels_name(void); /* "avx2", "neon", "c" */
-const char *fi_libjpeg_version(void); /* of the headers this was built with, "2.1.5" */
+/* Whether the core's inverse DCT to 8 x 8 samples equals libjpeg's, also when numbers overflow. */
+bool fi_idct_verified(void);
+
+/* The instruction set of the pixel kernels in use: "avx2", "neon" or "c". */
+const char *fi_kernels_name(void);
+
+/* The version of the libjpeg-turbo headers this was built with: "2.1.5". */
+const char *fi_libjpeg_version(void);
 
 #endif

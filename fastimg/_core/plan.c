@@ -27,18 +27,18 @@ static rectangle fit_box(fi_plan *plan, const fi_options *options, const fi_crop
     const double wider = w * out_h - h * out_w; /* exact; above 0: the crop is wider than the output, for its height */
     rectangle box = {(double)crop->top, (double)crop->left, h, w};
 
-    plan->out_height = plan->place_height = options->height;
-    plan->out_width = plan->place_width = options->width;
+    plan->out_height = plan->dest_height = options->height;
+    plan->out_width = plan->dest_width = options->width;
     if (options->fit == FI_COVER) {
         if (wider > 0) box.width = out_w / out_h * h;
         if (wider < 0) box.height = w / (out_w / out_h);
         box.left += (w - box.width) * 0.5;
         box.top += (h - box.height) * 0.5;
     } else if (options->fit == FI_CONTAIN) {
-        if (wider > 0) plan->place_height = at_least_1(rint(h / w * out_w));
-        if (wider < 0) plan->place_width = at_least_1(rint(w / h * out_h));
-        plan->place_top = (uint32_t)rint((plan->out_height - plan->place_height) * 0.5);
-        plan->place_left = (uint32_t)rint((plan->out_width - plan->place_width) * 0.5);
+        if (wider > 0) plan->dest_height = at_least_1(rint(h / w * out_w));
+        if (wider < 0) plan->dest_width = at_least_1(rint(w / h * out_h));
+        plan->dest_top = (uint32_t)rint((plan->out_height - plan->dest_height) * 0.5);
+        plan->dest_left = (uint32_t)rint((plan->out_width - plan->dest_width) * 0.5);
     }
     return box;
 }
@@ -74,7 +74,7 @@ static uint32_t choose_reduction(const fi_plan *plan, const fi_header *header, c
     const double gap = options->reducing_gap;
     uint32_t reduce = !planes || gap == 0 ? 1 : has_whole_blocks(header) ? 8 : 4;
     while (reduce > 1 &&
-           (box->height < gap * plan->place_height * reduce || box->width < gap * plan->place_width * reduce)) {
+           (box->height < gap * plan->dest_height * reduce || box->width < gap * plan->dest_width * reduce)) {
         reduce /= 2;
     }
     return reduce;
@@ -100,21 +100,21 @@ fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options 
     *plan = (fi_plan){
         .out_height = (uint32_t)window.height,
         .out_width = (uint32_t)window.width,
-        .place_height = (uint32_t)window.height,
-        .place_width = (uint32_t)window.width,
+        .dest_height = (uint32_t)window.height,
+        .dest_width = (uint32_t)window.width,
         .transpose = transpose,
         .mirror_x = mirror_x != flip,
         .mirror_y = mirror_y,
-        .reduce = 1,
+        .scale_denom = 1,
     };
     rectangle box = {(double)window.top, (double)window.left, (double)window.height, (double)window.width};
     if (options->height) {
         box = fit_box(plan, options, &window);
-        if (flip) plan->place_left = plan->out_width - plan->place_left - plan->place_width;
-        plan->resize = box.height != plan->place_height || box.width != plan->place_width || !is_whole(box.top) ||
+        if (flip) plan->dest_left = plan->out_width - plan->dest_left - plan->dest_width;
+        plan->resize = box.height != plan->dest_height || box.width != plan->dest_width || !is_whole(box.top) ||
                        !is_whole(box.left);
-        if (plan->resize) plan->reduce = choose_reduction(plan, header, options, &box);
-        else window = (fi_crop){(int64_t)box.top, (int64_t)box.left, plan->place_height, plan->place_width};
+        if (plan->resize) plan->scale_denom = choose_reduction(plan, header, options, &box);
+        else window = (fi_crop){(int64_t)box.top, (int64_t)box.left, plan->dest_height, plan->dest_width};
     }
 
     /* Back to the file's pixels: undo the mirrors, then the transposition. */
@@ -132,7 +132,7 @@ fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options 
     plan->box_width = transpose ? box.height : box.width;
     plan->reversed_y = transpose ? mirror_x : mirror_y;
     plan->reversed_x = transpose ? mirror_y : mirror_x;
-    plan->rows = transpose ? plan->place_width : plan->place_height;
-    plan->cols = transpose ? plan->place_height : plan->place_width;
+    plan->rows = transpose ? plan->dest_width : plan->dest_height;
+    plan->cols = transpose ? plan->dest_height : plan->dest_width;
     return FI_OK;
 }

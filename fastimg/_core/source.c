@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* One read(2) of more than 2 GiB is cut by the kernels of Linux, and refused by that of macOS. */
-#define READ_MOST ((size_t)1 << 30)
+#define MAX_READ_NBYTES ((size_t)1 << 30)
 
 static fi_status os_failure(fi_failure *failure, int os_errno) {
     failure->os_errno = os_errno;
@@ -78,7 +78,7 @@ fi_status fi_reader_fill(fi_reader *reader, uint64_t want, fi_failure *failure) 
     reader->data = reader->buffer->data;
     while (reader->have < want) {
         size_t nbytes = (size_t)want - reader->have;
-        if (nbytes > READ_MOST) nbytes = READ_MOST;
+        if (nbytes > MAX_READ_NBYTES) nbytes = MAX_READ_NBYTES;
         const ssize_t got =
             pread(reader->fd, reader->buffer->data + reader->have, nbytes, (off_t)(reader->offset + reader->have));
         if (got < 0 && errno == EINTR) continue;

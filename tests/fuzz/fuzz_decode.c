@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A libFuzzer target: whatever the bytes, both entropy stages end alike. Aborts where they do not.
- *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -I fastimg/_core \
- *       tests/fuzz/fuzz_decode.c fastimg/_core/[a-z]*.c -ljpeg -o fuzz_decode
- *   ./fuzz_decode -max_len=8192 -max_total_time=300 CORPUS SEEDS
+ * A libFuzzer target: whatever the bytes, the core's own stages and libjpeg's end alike. Aborts where they do not.
+ * scripts/fuzz.sh builds and runs it.
  */
+#include "cpu.h"
 #include "fi.h"
 
 #include <stdio.h>
@@ -22,14 +20,14 @@ typedef struct {
     size_t nbytes;
 } result;
 
-static result stock, ours;
+static result libjpeg, own;
 
-/* The length picks the way out, so that one byte more or less is enough to try the next. */
+/* The length picks the options, so that one byte more or less is enough to try the next. */
 static fi_options options_for(size_t size) {
     fi_options options = {
         .mode = (fi_mode)(size % 3),
         .layout = (fi_layout)(size / 3 % 2),
-        .dtype = (fi_dtype)(size / 6 % 3),
+        .dtype = (fi_dtype)(size / 6 % 4),
         .orient = size / 30 % 2 == 0,
         .max_scans = 20,
         .max_pixels = MAX_PIXELS,
@@ -45,7 +43,7 @@ static fi_options options_for(size_t size) {
         options.std[c] = (float)(c + 1);
         for (unsigned v = 0; v < 256; v++) {
             /* different for every channel and value, so that no mix-up stays hidden */
-            if (options.dtype == FI_FLOAT16) options.table.f16[c][v] = (uint16_t)(256 * c + v);
+            if (fi_element_of(options.dtype)->nbytes == 2) options.table.u16[c][v] = (uint16_t)(256 * c + v);
             else options.table.f32[c][v] = (float)(256 * c + v);
         }
     }
@@ -60,12 +58,12 @@ static fi_crop crop_for(size_t size, uint32_t height, uint32_t width) {
     return (fi_crop){margin, margin, height - 2 * margin, width - 2 * margin};
 }
 
-static void decode(fi_worker *worker, const fi_options *options, size_t size, result *result) {
-    const fi_header *header = fi_worker_header(worker);
+static void decode(fi_decoder *decoder, const fi_options *options, size_t size, result *result) {
+    const fi_header *header = fi_decoder_header(decoder);
     const bool turned = options->orient && header->orientation >= 5;
     const uint32_t height = turned ? header->width : header->height, width = turned ? header->height : header->width;
     const fi_crop crop = crop_for(size, height, width);
-    const size_t item = fi_item_nbytes(options);
+    const size_t item = fi_element_of(options->dtype)->nbytes;
     fi_output out = {.height = (uint32_t)crop.height, .width = (uint32_t)crop.width};
 
     if (options->height) {
@@ -80,35 +78,35 @@ static void decode(fi_worker *worker, const fi_options *options, size_t size, re
     out.data = result->pixels = malloc(result->nbytes);
     if (!out.data) abort();
     memset(out.data, 0xA5, result->nbytes);
-    fi_decode(worker, options, &crop, size % 5 == 0, &out, &result->failure);
-    result->warnings = fi_worker_warnings(worker);
+    fi_decode(decoder, options, &crop, size % 5 == 0, &out, &result->failure);
+    result->warnings = fi_decoder_warning_count(decoder);
 }
 
 static void compare(const char *what) {
-    const fi_failure *a = &stock.failure, *b = &ours.failure;
+    const fi_failure *a = &libjpeg.failure, *b = &own.failure;
 
     if (a->status != b->status || memcmp(a->detail, b->detail, sizeof a->detail) || strcmp(a->text, b->text)) {
-        fprintf(stderr, "%s: stock ends %s (\"%s\"), ours %s (\"%s\")\n", what, fi_status_name(a->status), a->text,
+        fprintf(stderr, "%s: libjpeg ends %s (\"%s\"), own %s (\"%s\")\n", what, fi_status_name(a->status), a->text,
                 fi_status_name(b->status), b->text);
         abort();
     }
-    if (stock.warnings != ours.warnings) {
-        fprintf(stderr, "%s: stock warns %ld times, ours %ld\n", what, stock.warnings, ours.warnings);
+    if (libjpeg.warnings != own.warnings) {
+        fprintf(stderr, "%s: libjpeg warns %ld times, own %ld\n", what, libjpeg.warnings, own.warnings);
         abort();
     }
     if (a->status != FI_OK) return; /* then the array holds anything */
-    if (memcmp(stock.pixels, ours.pixels, stock.nbytes) != 0) {
+    if (memcmp(libjpeg.pixels, own.pixels, libjpeg.nbytes) != 0) {
         size_t at = 0;
-        while (stock.pixels[at] == ours.pixels[at]) at++;
-        fprintf(stderr, "%s: byte %zu of the pixels is %d, not %d\n", what, at, ours.pixels[at], stock.pixels[at]);
+        while (libjpeg.pixels[at] == own.pixels[at]) at++;
+        fprintf(stderr, "%s: byte %zu of the pixels is %d, not %d\n", what, at, own.pixels[at], libjpeg.pixels[at]);
         abort();
     }
 }
 
 int LLVMFuzzerInitialize(const int *argc, char ***argv) {
     (void)argc, (void)argv;
-    fi_init(false);
-    if (!fi_layout_known()) abort();
+    fi_init(fi_cpu_features());
+    if (!fi_hooks_verified()) abort();
     return 0;
 }
 
@@ -116,21 +114,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const fi_source source = {.data = data, .size = size};
     fi_options options = options_for(size);
     fi_failure failure = {0};
-    /* A worker remembers tables: only a new one makes a finding come again. */
-    fi_worker *worker = fi_worker_new();
+    /* A decoder remembers tables, so only a new one makes a finding repeatable. */
+    fi_decoder *decoder = fi_decoder_new();
 
-    if (!worker) abort();
-    for (int strict = 0; strict < 2 && fi_open(worker, &source, MAX_PIXELS, &failure) == FI_OK; strict++) {
+    if (!decoder) abort();
+    for (int strict = 0; strict < 2 && fi_open(decoder, &source, MAX_PIXELS, &failure) == FI_OK; strict++) {
         options.strict = strict;
-        options.stock = true;
-        decode(worker, &options, size, &stock);
-        options.stock = false;
-        /* Twice: the tables of a small scan are only built when they come again. */
-        decode(worker, &options, size, &ours);
+        options.use_libjpeg_entropy = true;
+        decode(decoder, &options, size, &libjpeg);
+        options.use_libjpeg_entropy = false;
+        /* Twice: the tables of a small scan are built only when they come again. */
+        decode(decoder, &options, size, &own);
         compare(strict ? "strict" : "lenient");
-        decode(worker, &options, size, &ours);
+        decode(decoder, &options, size, &own);
         compare(strict ? "strict, again" : "lenient, again");
     }
-    fi_worker_free(worker);
+    fi_decoder_free(decoder);
     return 0;
 }

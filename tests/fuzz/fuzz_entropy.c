@@ -2,13 +2,7 @@
 /*
  * A libFuzzer target: whatever the scan, the entropy stage gives up, or finds what a plain decoder of T.81 finds. Aborts
  * where it does not. An input is a JPEG file; what has no baseline scan is passed over.
- *
- *   clang -g -O2 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -fno-sanitize-coverage=trace-cmp \
- *       -I fastimg/_core tests/fuzz/fuzz_entropy.c fastimg/_core/entropy*.c fastimg/_core/cpu.c -o fuzz_entropy
- *   ./fuzz_entropy -max_len=2048 -max_total_time=300 CORPUS SEEDS
- *
- * scripts/fuzz.sh does that. With -DFASTIMG_FUZZ_MAIN and any compiler it becomes a program that takes files, and prints of
- * each how many MCUs it has and how many of them the stage decoded, in its plain version and in the processor's own.
+ * scripts/fuzz.sh builds and runs it.
  */
 #include "runners.h"
 
@@ -23,7 +17,7 @@ static uint64_t most_mcus = 24;
 /* ---- what is tried ----------------------------------------------------------------------------------------------- */
 
 /* At a time; a divisor of PERIOD. */
-#define MOST_TOGETHER 8
+#define MAX_TOGETHER 8
 
 /* MCUs after which what is needed may change. */
 #define PERIOD 16
@@ -86,24 +80,24 @@ static bool try_mcus(runner *r, const choice *chosen, const plain_jpeg *jpeg, ui
     const bool whole = is_whole(chosen, r, mcu);
     bool is_right = true;
 
-    if (r->gave_up) return true;
+    if (r->fell_back) return true;
     for (unsigned b = 0; b < scan->blocks && mcu % PERIOD == 0; b++) {
-        fi_entropy_need(r->entropy, scan->component[b], last_of(chosen, r, scan->component[b], mcu));
+        fi_entropy_need(stage_of(r), scan->component[b], last_of(chosen, r, scan->component[b], mcu));
     }
     int16_t (*found)[64] = allocate(blocks * sizeof *found);
     uint8_t *ends = allocate(blocks);
     memset(found, 0, blocks * sizeof *found);
-    r->gave_up = !fi_entropy_decode(r->entropy, count, whole, found, ends);
-    if (!r->gave_up && good < count) {
+    r->fell_back = !fi_entropy_decode(stage_of(r), count, whole, found, ends);
+    if (!r->fell_back && good < count) {
         fprintf(stderr, "%s: there is no MCU %llu in this scan\n", r->name, (unsigned long long)mcu + good);
         is_right = false;
     }
-    for (unsigned i = 0; i < blocks && is_right && !r->gave_up; i++) {
+    for (unsigned i = 0; i < blocks && is_right && !r->fell_back; i++) {
         const unsigned b = i % scan->blocks, nth = i / scan->blocks;
         const unsigned last = whole && nth == count - 1 ? 63 : last_of(chosen, r, scan->component[b], mcu);
         is_right = is_same(r, mcu + nth, b, found[i], wanted[i], last, ends[i]);
     }
-    if (!r->gave_up) r->decoded += count;
+    if (!r->fell_back) r->decoded += count;
     free(found);
     free(ends);
     return is_right;
@@ -118,21 +112,21 @@ static void start(runner *r, const plain_jpeg *jpeg) {
 
     longer.data = zeros;
     longer.nbytes = sizeof zeros;
-    if (r->is_limited && fi_entropy_start(r->entropy, &longer)) {
-        for (unsigned b = 0; b < longer.blocks; b++) fi_entropy_need(r->entropy, longer.component[b], 0);
+    if (r->is_limited && fi_entropy_start(stage_of(r), &longer)) {
+        for (unsigned b = 0; b < longer.blocks; b++) fi_entropy_need(stage_of(r), longer.component[b], 0);
     }
-    r->gave_up = !fi_entropy_start(r->entropy, &jpeg->scan) && !fi_entropy_start(r->entropy, &jpeg->scan);
+    r->fell_back = !fi_entropy_start(stage_of(r), &jpeg->scan) && !fi_entropy_start(stage_of(r), &jpeg->scan);
 }
 
 /* Both versions of the stage beside the plain decoder. */
 static bool try_scan(runner runners[2], const choice *chosen, const plain_jpeg *jpeg, uint64_t mcus) {
-    int16_t wanted[MOST_TOGETHER * FI_MCU_MOST_BLOCKS][64];
+    int16_t wanted[MAX_TOGETHER * FI_MAX_MCU_BLOCKS][64];
     plain_reader plain;
     bool is_good = plain_start(&plain, jpeg);
     uint64_t mcu = 0;
 
     for (int i = 0; i < 2; i++) start(&runners[i], jpeg);
-    while (mcu < mcus && !(runners[0].gave_up && runners[1].gave_up)) {
+    while (mcu < mcus && !(runners[0].fell_back && runners[1].fell_back)) {
         const unsigned count = mcus - mcu < chosen->together ? (unsigned)(mcus - mcu) : chosen->together;
         unsigned good = 0;
         while (good < count && is_good) {

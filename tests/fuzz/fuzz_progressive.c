@@ -3,14 +3,7 @@
  * A libFuzzer target: whatever the scans of a progressive file, the entropy stage gives up, or its coefficients are those
  * of a plain decoder of T.81, scan by scan. Aborts where they are not. An input is a JPEG file; it is left behind at the
  * first scan that libjpeg would warn of.
- *
- *   clang -g -O2 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -fno-sanitize-coverage=trace-cmp \
- *       -I fastimg/_core tests/fuzz/fuzz_progressive.c fastimg/_core/entropy*.c fastimg/_core/cpu.c -o fuzz_progressive
- *   ./fuzz_progressive -max_len=2048 -max_total_time=300 CORPUS SEEDS
- *
- * scripts/fuzz.sh does that. With -DFASTIMG_FUZZ_MAIN and any compiler it becomes a program that takes files, and prints of
- * each how many MCUs its scans have, how many of them the stage decoded, in its plain version and in the processor's own,
- * and how many scans those are.
+ * scripts/fuzz.sh builds and runs it.
  */
 #include "runners.h"
 
@@ -79,7 +72,7 @@ static bool is_same(const runner *r, const fi_scan *scan, uint64_t mcu, unsigned
         const int one = found[plain_natural[k]], other = wanted[plain_natural[k]];
         if (one == other) continue;
         fprintf(stderr, "%s: scan %llu (%u to %u, bits %u to %u), MCU %llu, block %u: coefficient %u is %d, not %d\n",
-                r->name, (unsigned long long)done.scans, scan->first, scan->last, scan->high, scan->low,
+                r->name, (unsigned long long)done.scans, scan->ss, scan->se, scan->ah, scan->al,
                 (unsigned long long)mcu, b, k, one, other);
         break;
     }
@@ -88,9 +81,9 @@ static bool is_same(const runner *r, const fi_scan *scan, uint64_t mcu, unsigned
 
 static bool try_mcu(runner *r, const plain_jpeg *jpeg, uint64_t mcu, int16_t *const *found, int16_t *const *wanted,
                     bool is_good) {
-    if (r->gave_up) return true;
-    r->gave_up = !fi_entropy_decode_progressive(r->entropy, found);
-    if (r->gave_up) return true;
+    if (r->fell_back) return true;
+    r->fell_back = !fi_entropy_decode_progressive(stage_of(r), found);
+    if (r->fell_back) return true;
     r->decoded++;
     if (!is_good) {
         fprintf(stderr, "%s: scan %llu has no MCU %llu\n", r->name, (unsigned long long)done.scans,
@@ -105,7 +98,7 @@ static bool try_mcu(runner *r, const plain_jpeg *jpeg, uint64_t mcu, int16_t *co
 
 /* Blocks that were none of an MCU's must be as they were. */
 static bool try_image(const runner *r, const plain_jpeg *jpeg, const image *found, const image *wanted) {
-    for (unsigned c = 0; c < jpeg->count && !r->gave_up; c++) {
+    for (unsigned c = 0; c < jpeg->count && !r->fell_back; c++) {
         const size_t nbytes = plain_count_blocks(jpeg, c) * sizeof *found->blocks[c];
         if (memcmp(found->blocks[c], wanted->blocks[c], nbytes) == 0) continue;
         fprintf(stderr, "%s: scan %llu has changed blocks that are not its own\n", r->name,
@@ -121,9 +114,9 @@ static bool try_image(const runner *r, const plain_jpeg *jpeg, const image *foun
 static void start_baseline(fi_entropy *entropy, const fi_scan *scan) {
     fi_scan baseline = *scan;
 
-    if (scan->first == 0 && scan->high > 0) return;
+    if (scan->ss == 0 && scan->ah > 0) return;
     for (unsigned b = 0; b < scan->blocks; b++) {
-        baseline.dc[b] = baseline.ac[b] = scan->first ? scan->ac[b] : scan->dc[b];
+        baseline.dc[b] = baseline.ac[b] = scan->ss ? scan->ac[b] : scan->dc[b];
     }
     /* Small scans have to come twice for their tables to be built. */
     if (!fi_entropy_start(entropy, &baseline)) fi_entropy_start(entropy, &baseline);
@@ -135,12 +128,13 @@ static bool try_scan(runner runners[2], const choice *chosen, plain_jpeg *jpeg, 
     bool is_good = plain_start_progressive(&plain, jpeg);
 
     for (int i = 0; i < 2; i++) {
-        if (chosen->is_after_baseline) start_baseline(runners[i].entropy, &jpeg->scan);
-        if (!runners[i].gave_up) runners[i].gave_up = !fi_entropy_start_progressive(runners[i].entropy, &jpeg->scan);
+        if (chosen->is_after_baseline) start_baseline(stage_of(&runners[i]), &jpeg->scan);
+        if (!runners[i].fell_back)
+            runners[i].fell_back = !fi_entropy_start_progressive(stage_of(&runners[i]), &jpeg->scan);
     }
-    for (uint64_t mcu = 0; mcu < jpeg->mcus && !(runners[0].gave_up && runners[1].gave_up); mcu++) {
-        uint64_t places[FI_MCU_MOST_BLOCKS];
-        int16_t *found[FI_MCU_MOST_BLOCKS], *wanted[FI_MCU_MOST_BLOCKS];
+    for (uint64_t mcu = 0; mcu < jpeg->mcus && !(runners[0].fell_back && runners[1].fell_back); mcu++) {
+        uint64_t places[FI_MAX_MCU_BLOCKS];
+        int16_t *found[FI_MAX_MCU_BLOCKS], *wanted[FI_MAX_MCU_BLOCKS];
         plain_place(jpeg, mcu, places);
         find_blocks(jpeg, &images[2], places, wanted);
         is_good = is_good && plain_decode_progressive(&plain, jpeg, wanted);
@@ -152,7 +146,7 @@ static bool try_scan(runner runners[2], const choice *chosen, plain_jpeg *jpeg, 
     for (int i = 0; i < 2; i++) {
         if (!try_image(&runners[i], jpeg, &images[i], &images[2]) || !try_finish(&runners[i], &plain)) return false;
     }
-    jpeg->next = runners[0].gave_up && runners[1].gave_up ? NULL : plain_marker(&plain);
+    jpeg->next = runners[0].fell_back && runners[1].fell_back ? NULL : plain_marker(&plain);
     return true;
 }
 
@@ -165,7 +159,7 @@ static bool try_file(runner runners[2], const choice *chosen, const uint8_t *dat
     if (!is_right) return true;
     memset(&progress, -1, sizeof progress);
     for (int i = 0; i < 2; i++) {
-        runners[i].gave_up = false;
+        runners[i].fell_back = false;
         if (chosen->is_trimmed) fi_entropy_trim(runners[i].entropy);
         fi_entropy_begin_progressive(runners[i].entropy);
     }

@@ -10,7 +10,7 @@ static bool plain_parse(plain_jpeg *jpeg, const uint8_t *data, size_t nbytes) {
     const fi_scan *scan = &jpeg->scan;
 
     if (!plain_open(jpeg, data, nbytes) || !plain_read_segments(jpeg) || jpeg->is_progressive) return false;
-    return scan->first == 0 && scan->last == 63 && scan->high == 0 && scan->low == 0 && plain_has_tables(jpeg, 0) &&
+    return scan->ss == 0 && scan->se == 63 && scan->ah == 0 && scan->al == 0 && plain_has_tables(jpeg, 0) &&
            plain_has_tables(jpeg, 1) && plain_lay_out(jpeg);
 }
 

@@ -3,7 +3,7 @@
  * The judge of the entropy stage: the segments of a file, and its scans a bit at a time, by the words of T.81 alone. Nothing
  * here is meant to be fast, or is shared with what it judges. plain_baseline.h and plain_progressive.h decode blocks.
  */
-#include "entropy.h"
+#include "entropy/entropy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,10 +122,10 @@ static bool plain_parse_scan(plain_jpeg *jpeg, const uint8_t *p, size_t nbytes) 
     }
     jpeg->scan_count = count;
     p += 1 + 2 * count;
-    jpeg->scan.first = p[0];
-    jpeg->scan.last = p[1];
-    jpeg->scan.high = p[2] >> 4;
-    jpeg->scan.low = p[2] & 15;
+    jpeg->scan.ss = p[0];
+    jpeg->scan.se = p[1];
+    jpeg->scan.ah = p[2] >> 4;
+    jpeg->scan.al = p[2] & 15;
     return true;
 }
 
@@ -143,7 +143,7 @@ static bool plain_lay_out(plain_jpeg *jpeg) {
         const plain_component *c = jpeg->in_scan[i];
         const plain_huffman *dc = &jpeg->tables[0][c->dc], *ac = &jpeg->tables[1][c->ac];
         for (unsigned n = jpeg->scan_count == 1 ? 1 : c->across * c->down; n > 0; n--) {
-            if (scan->blocks == FI_MCU_MOST_BLOCKS) return false;
+            if (scan->blocks == FI_MAX_MCU_BLOCKS) return false;
             scan->component[scan->blocks] = (uint8_t)i;
             scan->dc[scan->blocks] = (fi_huffman){dc->counts, dc->symbols};
             scan->ac[scan->blocks++] = (fi_huffman){ac->counts, ac->symbols};
@@ -217,7 +217,7 @@ static bool plain_has_tables(const plain_jpeg *jpeg, int kind) {
 typedef struct {
     const uint8_t *start, *next, *end;
     unsigned byte, left; /* bits of it */
-    unsigned to_go, restarts, end_run; /* blocks that are still to end, of a progressive scan */
+    unsigned to_go, restarts, eobrun; /* blocks that are still to end, of a progressive scan */
     int64_t dc[4];
 } plain_reader;
 
@@ -295,7 +295,7 @@ static bool plain_restart(plain_reader *r) {
     r->next += 2;
     r->left = 0;
     r->restarts++;
-    r->end_run = 0;
+    r->eobrun = 0;
     memset(r->dc, 0, sizeof r->dc);
     return true;
 }

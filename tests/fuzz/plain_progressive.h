@@ -22,18 +22,18 @@ static unsigned plain_index(const plain_jpeg *jpeg, unsigned in_scan) {
 static bool plain_follows(plain_progress *progress, const plain_jpeg *jpeg) {
     const fi_scan *scan = &jpeg->scan;
 
-    if (scan->first == 0 ? scan->last != 0 : scan->last < scan->first || scan->last > 63) return false;
-    if (scan->first > 0 && jpeg->scan_count != 1) return false;
-    if (scan->low > 13 || (scan->high > 0 && scan->low != scan->high - 1)) return false;
+    if (scan->ss == 0 ? scan->se != 0 : scan->se < scan->ss || scan->se > 63) return false;
+    if (scan->ss > 0 && jpeg->scan_count != 1) return false;
+    if (scan->al > 13 || (scan->ah > 0 && scan->al != scan->ah - 1)) return false;
     for (unsigned i = 0; i < jpeg->scan_count; i++) {
         int8_t *low = progress->low[plain_index(jpeg, i)];
         for (unsigned j = 0; j < i; j++) {
             if (jpeg->in_scan[i] == jpeg->in_scan[j]) return false;
         }
-        if (scan->first > 0 && low[0] < 0) return false;
-        for (unsigned k = scan->first; k <= scan->last; k++) {
-            if (scan->high != (low[k] < 0 ? 0 : low[k])) return false;
-            low[k] = (int8_t)scan->low;
+        if (scan->ss > 0 && low[0] < 0) return false;
+        for (unsigned k = scan->ss; k <= scan->se; k++) {
+            if (scan->ah != (low[k] < 0 ? 0 : low[k])) return false;
+            low[k] = (int8_t)scan->al;
         }
     }
     return true;
@@ -44,7 +44,7 @@ static bool plain_next_scan(plain_jpeg *jpeg, plain_progress *progress) {
     fi_scan *scan = &jpeg->scan;
 
     if (!plain_read_segments(jpeg) || !jpeg->is_progressive || !plain_follows(progress, jpeg)) return false;
-    const bool needs_dc = scan->first == 0 && scan->high == 0, needs_ac = scan->first > 0;
+    const bool needs_dc = scan->ss == 0 && scan->ah == 0, needs_ac = scan->ss > 0;
     if ((needs_dc && !plain_has_tables(jpeg, 0)) || (needs_ac && !plain_has_tables(jpeg, 1))) return false;
     if (!plain_lay_out(jpeg)) return false;
     for (unsigned b = 0; b < scan->blocks; b++) {
@@ -79,7 +79,7 @@ static uint64_t plain_count_blocks(const plain_jpeg *jpeg, unsigned c) {
 }
 
 /* The place of each block of an MCU among those of its component. */
-static void plain_place(const plain_jpeg *jpeg, uint64_t mcu, uint64_t places[FI_MCU_MOST_BLOCKS]) {
+static void plain_place(const plain_jpeg *jpeg, uint64_t mcu, uint64_t places[FI_MAX_MCU_BLOCKS]) {
     unsigned across, down, b = 0;
 
     plain_most_factors(jpeg, &across, &down);
@@ -111,25 +111,25 @@ static bool plain_decode_dc(plain_reader *r, const plain_huffman *h, const fi_sc
                             int16_t *block) {
     int value;
 
-    if (scan->high > 0) {
+    if (scan->ah > 0) {
         const int bit = plain_bit(r);
-        if (bit > 0) block[0] = (int16_t)(block[0] | 1 << scan->low);
+        if (bit > 0) block[0] = (int16_t)(block[0] | 1 << scan->al);
         return bit >= 0;
     }
     const int size = plain_symbol(r, h);
     if (size < 0 || !plain_value(r, size, &value)) return false;
     *last_dc += value;
-    block[0] = (int16_t)(*last_dc * (1 << scan->low));
+    block[0] = (int16_t)(*last_dc * (1 << scan->al));
     return true;
 }
 
 /* This block and as many more as the symbol says. */
 static bool plain_read_end_run(plain_reader *r, int run) {
-    r->end_run = 1;
+    r->eobrun = 1;
     for (int i = 0; i < run; i++) {
         const int bit = plain_bit(r);
         if (bit < 0) return false;
-        r->end_run = 2 * r->end_run + (unsigned)bit;
+        r->eobrun = 2 * r->eobrun + (unsigned)bit;
     }
     return true;
 }
@@ -137,7 +137,7 @@ static bool plain_read_end_run(plain_reader *r, int run) {
 static bool plain_first_ac(plain_reader *r, const plain_huffman *h, const fi_scan *scan, int16_t *block) {
     int value;
 
-    for (unsigned k = scan->first; k <= scan->last && !r->end_run; k++) {
+    for (unsigned k = scan->ss; k <= scan->se && !r->eobrun; k++) {
         const int symbol = plain_symbol(r, h), run = symbol >> 4, size = symbol & 15;
         if (symbol < 0) return false;
         if (size == 0 && run < 15) {
@@ -146,9 +146,9 @@ static bool plain_first_ac(plain_reader *r, const plain_huffman *h, const fi_sca
         }
         k += (unsigned)run;
         if (!plain_value(r, size, &value)) return false;
-        if (size) *plain_coefficient(block, k) = (int16_t)(value * (1 << scan->low));
+        if (size) *plain_coefficient(block, k) = (int16_t)(value * (1 << scan->al));
     }
-    if (r->end_run) r->end_run--;
+    if (r->eobrun) r->eobrun--;
     return true;
 }
 
@@ -159,10 +159,10 @@ static bool plain_correct(plain_reader *r, int16_t *coefficient, int one) {
 }
 
 static bool plain_refine_ac(plain_reader *r, const plain_huffman *h, const fi_scan *scan, int16_t *block) {
-    const int one = 1 << scan->low;
-    unsigned k = scan->first;
+    const int one = 1 << scan->al;
+    unsigned k = scan->ss;
 
-    for (; k <= scan->last && !r->end_run; k++) {
+    for (; k <= scan->se && !r->eobrun; k++) {
         const int symbol = plain_symbol(r, h), size = symbol & 15;
         int zeros = symbol >> 4, bit = 0;
         if (symbol < 0 || size > 1) return false;
@@ -171,16 +171,16 @@ static bool plain_refine_ac(plain_reader *r, const plain_huffman *h, const fi_sc
             break;
         }
         if (size == 1 && (bit = plain_bit(r)) < 0) return false;
-        for (; k <= scan->last; k++) {
+        for (; k <= scan->se; k++) {
             int16_t *coefficient = plain_coefficient(block, k);
             if (*coefficient == 0 && zeros-- == 0) break;
             if (*coefficient != 0 && !plain_correct(r, coefficient, one)) return false;
         }
         if (size == 1) *plain_coefficient(block, k) = (int16_t)(bit ? one : -one);
     }
-    if (!r->end_run) return true;
-    r->end_run--;
-    for (; k <= scan->last; k++) {
+    if (!r->eobrun) return true;
+    r->eobrun--;
+    for (; k <= scan->se; k++) {
         int16_t *coefficient = plain_coefficient(block, k);
         if (*coefficient != 0 && !plain_correct(r, coefficient, one)) return false;
     }
@@ -189,16 +189,16 @@ static bool plain_refine_ac(plain_reader *r, const plain_huffman *h, const fi_sc
 
 static bool plain_start_progressive(plain_reader *r, const plain_jpeg *jpeg) {
     plain_begin(r, &jpeg->scan);
-    return jpeg->scan.first > 0 ? plain_are_sound(jpeg, 1) : jpeg->scan.high > 0 || plain_are_sound(jpeg, 0);
+    return jpeg->scan.ss > 0 ? plain_are_sound(jpeg, 1) : jpeg->scan.ah > 0 || plain_are_sound(jpeg, 0);
 }
 
 static bool plain_decode_progressive(plain_reader *r, const plain_jpeg *jpeg, int16_t *const blocks[]) {
     const fi_scan *scan = &jpeg->scan;
 
     if (!plain_begin_mcu(r, scan)) return false;
-    if (scan->first > 0) {
+    if (scan->ss > 0) {
         const plain_huffman *h = &jpeg->tables[1][jpeg->in_scan[0]->ac];
-        return (scan->high > 0 ? plain_refine_ac : plain_first_ac)(r, h, scan, blocks[0]);
+        return (scan->ah > 0 ? plain_refine_ac : plain_first_ac)(r, h, scan, blocks[0]);
     }
     for (unsigned b = 0; b < scan->blocks; b++) {
         const unsigned i = scan->component[b];

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One image, from its source to the array. */
+#include "fi.h"
+
+#include "buffer.h"
+#include "header.h"
+#include "jpeg/decompressor.h"
+#include "jpeg/routes.h"
+#include "pixels/copy_sink.h"
+#include "pixels/resample_sink.h"
+#include "source.h"
+
+/* Bytes of a file that are read first: the head of nearly every JPEG, and the whole of many. */
+#define HEAD_NBYTES 16384
+
+/* Larger buffers are freed when a decoder is put aside. */
+#define KEEP_NBYTES ((size_t)1 << 20)
+
+struct fi_decoder {
+    fi_decompressor *jpeg;
+    fi_coef_cache *coefs;
+    fi_buffer file; /* one file's bytes */
+    fi_buffer rows; /* a few rows, as libjpeg gives them */
+    fi_buffer sink; /* what the sink needs */
+    const uint8_t *data;
+    size_t nbytes;
+    fi_header header;
+};
+
+/* ---- decoders -------------------------------------------------------------------------------------------------- */
+
+fi_decoder *fi_decoder_new(void) {
+    fi_decoder *decoder = calloc(1, sizeof *decoder);
+    if (!decoder) return NULL;
+    decoder->jpeg = fi_decompressor_new();
+    decoder->coefs = fi_coef_cache_new();
+    if (decoder->jpeg && decoder->coefs) return decoder;
+    fi_decoder_free(decoder);
+    return NULL;
+}
+
+void fi_decoder_free(fi_decoder *decoder) {
+    if (!decoder) return;
+    fi_decompressor_free(decoder->jpeg);
+    fi_coef_cache_free(decoder->coefs);
+    fi_buffer_free(&decoder->file);
+    fi_buffer_free(&decoder->rows);
+    fi_buffer_free(&decoder->sink);
+    free(decoder);
+}
+
+void fi_decoder_trim(fi_decoder *decoder) {
+    fi_buffer *const buffers[] = {&decoder->file, &decoder->rows, &decoder->sink};
+
+    decoder->data = NULL;
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
+        if (buffers[i]->capacity > KEEP_NBYTES) fi_buffer_free(buffers[i]);
+    }
+    fi_coef_cache_trim(decoder->coefs);
+    fi_decompressor_trim(decoder->jpeg);
+}
+
+const fi_header *fi_decoder_header(const fi_decoder *decoder) {
+    return &decoder->header;
+}
+
+const char *fi_decoder_warnings(const fi_decoder *decoder) {
+    return fi_decompressor_warnings(decoder->jpeg);
+}
+
+bool fi_decoder_fell_back(const fi_decoder *decoder) {
+    return fi_decompressor_fell_back(decoder->jpeg);
+}
+
+long fi_decoder_warning_count(const fi_decoder *decoder) {
+    return fi_decompressor_warning_count(decoder->jpeg);
+}
+
+/* ---- one image ------------------------------------------------------------------------------------------------- */
+
+/* Reads until the header is parsed, at least twice as far each time, so that any head takes linear time. */
+static fi_status read_head(fi_reader *reader, fi_header *header, fi_failure *failure) {
+    uint64_t need = HEAD_NBYTES;
+    fi_status status;
+
+    do {
+        if (need < 2 * (uint64_t)reader->have) need = 2 * (uint64_t)reader->have;
+        status = fi_reader_fill(reader, need, failure);
+        if (status == FI_OK) {
+            status = fi_header_parse(header, reader->data, reader->have, reader->total, &need, failure);
+        }
+    } while (status == FI_OK && need);
+    return status;
+}
+
+/* Report an oversized or unsupported frame even if the header is damaged after it. */
+static fi_status check_head(fi_status status, const fi_header *header, uint64_t max_pixels, fi_failure *failure) {
+    if (status != FI_OK && ((status != FI_E_CUT_HEADER && status != FI_E_NO_IMAGE) || !header->components)) {
+        return status;
+    }
+    const fi_failure first = *failure;
+    if (fi_header_check(header, max_pixels, failure) == FI_OK) *failure = first;
+    return failure->status;
+}
+
+fi_status fi_read_header(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_header *header,
+                         fi_failure *failure) {
+    fi_reader reader;
+    fi_status status = fi_reader_open(&reader, source, &decoder->file, failure);
+    if (status == FI_OK) {
+        status = read_head(&reader, header, failure);
+        if (max_pixels) status = check_head(status, header, max_pixels, failure);
+    }
+    fi_reader_close(&reader);
+    return status;
+}
+
+fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure) {
+    fi_reader reader;
+    fi_status status = fi_reader_open(&reader, source, &decoder->file, failure);
+    if (status == FI_OK) {
+        status = check_head(read_head(&reader, &decoder->header, failure), &decoder->header, max_pixels, failure);
+    }
+    if (status == FI_OK) status = fi_reader_fill(&reader, reader.total, failure);
+    fi_reader_close(&reader);
+    decoder->data = reader.data;
+    decoder->nbytes = reader.have;
+    return status;
+}
+
+static fi_status decode(fi_decoder *decoder, const fi_plan *plan, const fi_options *options, const fi_output *out,
+                        fi_failure *failure) {
+    fi_request request = {
+        .data = decoder->data,
+        .nbytes = decoder->nbytes,
+        .header = &decoder->header,
+        .plan = plan,
+        .options = options,
+        .rows = &decoder->rows,
+    };
+
+    if (plan->resize) {
+        fi_resample_sink sink;
+        fi_resample_sink_init(&sink, plan, options, out, decoder->coefs, &decoder->sink);
+        request.sink = &sink.base;
+        return fi_decompressor_decode(decoder->jpeg, &fi_resample_route, &request, failure);
+    }
+    fi_copy_sink sink;
+    fi_copy_sink_init(&sink, plan, options, out, &decoder->sink);
+    request.sink = &sink.base;
+    return fi_decompressor_decode(decoder->jpeg, &fi_copy_route, &request, failure);
+}
+
+fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_crop *crop, bool flip,
+                    const fi_output *out, fi_failure *failure) {
+    fi_plan plan;
+    const fi_status status = fi_plan_make(&plan, &decoder->header, options, crop, flip, failure);
+
+    if (status != FI_OK) return status;
+    if (out->data && (plan.out_height != out->height || plan.out_width != out->width)) {
+        failure->detail[0] = out->height;
+        failure->detail[1] = out->width;
+        failure->detail[2] = plan.out_height;
+        failure->detail[3] = plan.out_width;
+        return failure->status = FI_E_SHAPE;
+    }
+    fi_output_pad(out, &plan, options);
+    return decode(decoder, &plan, options, out, failure);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of this room share: the state of a scan, and the bit reader, which is inlined into every decoding loop. */
+#ifndef FI_ENTROPY_STATE_H
+#define FI_ENTROPY_STATE_H
+
+#include "entropy/entropy.h"
+
+#include <string.h>
+
+/*
+ * Why no input can make this read or write outside its buffers:
+ *
+ * - A symbol takes at most 16 bits of code and 15 of value, a block has at most 64 symbols, as each advances by one
+ *   coefficient at least, and an MCU has at most 10 blocks: 10 * 64 * 31 bits are 2480 bytes. Before every MCU the chunk
+ *   holds that many bytes after the read position, and 8 more for the last load. At the end of the data they are zeros.
+ * - A coefficient's index is at most 63 when an entry is looked up, and advances by END at most: natural_order has entries
+ *   for all of these. Those past the last coefficient stand for it, as in libjpeg.
+ * - A table is indexed by exactly LOOK_BITS bits, and the index of a longer code is checked.
+ * - The same bound holds in progressive scans, where a coefficient takes a correction bit or a symbol of at most 31 bits.
+ *   The caller asks for no more MCUs than the scan has, and fi_nonzero has room for that many blocks.
+ */
+#define MAX_MCU_NBYTES (FI_MAX_MCU_BLOCKS * 64 * 31 / 8 + 16)
+#define CHUNK_NBYTES 16384
+
+#define LOOK_BITS 10
+#define SYMBOLS_PER_REFILL 5 /* of at most LOOK_BITS bits each, as long as none is SLOW; a refill brings at least 56 */
+#define RUN_BITS 12
+#define CACHED_TABLES 8
+
+/* What a table's symbols mean. In progressive scans they may end more than one block; such entries are SLOW. */
+typedef enum { DC_TABLE, AC_TABLE, PROGRESSIVE_TABLE } table_kind;
+
+/*
+ * An entry for the next LOOK_BITS bits of input:
+ *   bits 0 to 5    how many bits the code and the value take together
+ *   bit 7          SLOW: the code with its value is longer than LOOK_BITS
+ *   bits 8 to 15   how far the coefficient's index advances: run + 1, or END. The value belongs to the coefficient before
+ *                  the new index; if the symbol has no value, 0 is written over a 0
+ *   bits 16 to 31  the value
+ *
+ * In a SLOW entry bits 8 to 15 are the symbol, and bits 16 to 31 the length of its code; 0: more than LOOK_BITS.
+ */
+typedef struct {
+    uint32_t look[1 << LOOK_BITS];
+    /* Per length: the last code plus one, left-aligned in 16 bits. */
+    int32_t max_code[18];
+    int32_t offset[17]; /* symbols[offset[l] + code] for a code of l bits */
+    uint8_t counts[17], symbols[256];
+    table_kind kind;
+    bool has_run_table;
+    uint64_t last_scan; /* the last scan that used it; 0: none */
+    uint16_t run_table[1 << RUN_BITS];
+} table;
+
+enum { SLOW = 1 << 7, END = 128 };
+
+/*
+ * An entry of run_table skips values that are not needed. It stands for all symbols whose codes are within the next
+ * RUN_BITS bits:
+ *   bits 0 to 5    how many bits they and their values take: at most RUN_BITS - 1, and 15 for the last one's value
+ *   bits 6 to 14   how far the coefficient's index advances: at most 64, and RUN_END more if the last is an end of block
+ * If even the first code is longer, the entry takes the index, which is 1 or more, past 64. Whatever goes past 64 without an
+ * end of block is decoded symbol by symbol.
+ */
+enum { RUN_ADVANCE = 6, RUN_END = 128 };
+
+/* Per block, a bit for each nonzero coefficient, in zigzag order, so that refinement scans need not look for them. */
+typedef struct {
+    uint64_t *bits;
+    size_t capacity;
+    bool has_begun; /* in this image */
+} fi_nonzero;
+
+struct fi_entropy {
+    const uint8_t *in, *in_end; /* not yet in the chunk, with stuffing */
+    const uint8_t *next, *end; /* in the chunk: the next byte to load, and its end */
+    uint64_t bits; /* left-aligned */
+    unsigned count; /* how many of bits are valid */
+    bool at_end; /* `in` is at a marker, or at the end of the data */
+    unsigned restart_interval, restarts_to_go, next_restart;
+    unsigned blocks;
+    uint8_t component[FI_MAX_MCU_BLOCKS];
+    const table *dc[FI_MAX_MCU_BLOCKS], *ac[FI_MAX_MCU_BLOCKS];
+    uint8_t last_needed[FI_MAX_MCU_BLOCKS]; /* coefficient, in zigzag order */
+    int32_t last_dc[4];
+    uint8_t ss, se, al; /* of a progressive scan */
+    bool is_refinement;
+    uint32_t eobrun; /* blocks left in the run of empty ones */
+    fi_nonzero nonzero[4]; /* per component of the frame */
+    uint64_t *next_nonzero; /* of the next block */
+    uint64_t scan; /* counts them */
+    uint64_t missed; /* hash of the tables that were not built for the last small scan */
+    table tables[CACHED_TABLES];
+    uint8_t chunk[CHUNK_NBYTES + MAX_MCU_NBYTES];
+};
+
+/* Zigzag to natural order (T.81, figure A.6), shifted by one: natural_order[k] is where coefficient k - 1 is. */
+static const uint8_t natural_order[1 + 64 + END] = {
+    0,  0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,
+    6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+};
+
+/* ---- tables.c -------------------------------------------------------------------------------------------------- */
+
+/* A cached table, or a new one. Returns NULL if it is unsound, or not there and may_build is false. */
+const table *fi_entropy_find_table(fi_entropy *entropy, const fi_huffman *huffman, table_kind kind, bool may_build);
+
+/* Adds the table that skips several symbols at a time. */
+void fi_entropy_build_run_table(table *t);
+
+/* ---- bytes.c --------------------------------------------------------------------------------------------------- */
+
+/* Begins a scan of any kind, except for its tables. */
+void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan);
+
+/* Drops what has been read, and unstuffs bytes until the chunk is full, or a marker or the end of the data is reached. */
+void fi_entropy_fill_chunk(fi_entropy *entropy);
+
+/* Passes the next restart marker. Returns false if anything else follows. */
+bool fi_entropy_restart(fi_entropy *entropy);
+
+/* ---- versions -------------------------------------------------------------------------------------------------- */
+
+typedef struct fi_entropy_kernels {
+    bool (*decode)(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
+    bool (*decode_progressive)(fi_entropy *entropy, int16_t *const blocks[]);
+} fi_entropy_kernels;
+
+/* Each file fills in its own part. */
+void fi_entropy_choose_baseline(fi_entropy_kernels *table, unsigned cpu_features);
+void fi_entropy_choose_progressive(fi_entropy_kernels *table, unsigned cpu_features);
+
+/* ---- bits ------------------------------------------------------------------------------------------------------- */
+
+/* T.81, F.2.2.1: `size` bits to a value, negative if they begin with 0. A branch would be mispredicted half the time. */
+static inline int32_t extend(uint32_t value, unsigned size) {
+    return (int32_t)value + (((int32_t)(value >> (size - 1)) - 1) & (1 - (1 << size)));
+}
+
+static inline uint64_t load_be64(const uint8_t *p) {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
+
+/* All below is inlined into one function per version, so that the reader stays in registers. */
+#define FI_INLINE static inline __attribute__((always_inline))
+
+typedef struct {
+    const uint8_t *next;
+    uint64_t bits;
+    uint64_t count; /* only its low 6 bits count, so an entry is subtracted as it is */
+} reader;
+
+/*
+ * Brings at least 56 valid bits. The load brings more than are counted, and the next load brings the same bits again.
+ * Only whole bytes are counted, (63 - count) / 8 of them: count keeps its three low bits, and is 56 to 63 then.
+ */
+FI_INLINE void refill(reader *r) {
+    r->bits |= load_be64(r->next) >> (r->count & 63);
+    r->next += ~r->count >> 3 & 7;
+    r->count |= 56;
+}
+
+/* Uses only the low 6 bits of nbits. */
+FI_INLINE void consume(reader *r, uint64_t nbits) {
+    r->bits <<= nbits & 63;
+    r->count -= nbits;
+}
+
+/* Consumes the code of a SLOW entry and returns its symbol, or -1 if there is no such code. */
+FI_INLINE int read_symbol(reader *r, const table *t, uint64_t entry) {
+    unsigned length = (unsigned)(entry >> 16);
+
+    if (length) {
+        consume(r, length);
+        return (uint8_t)(entry >> 8);
+    }
+    const int32_t look = (int32_t)(r->bits >> 48);
+    for (length = LOOK_BITS + 1; look >= t->max_code[length]; length++) continue;
+    if (length > 16) return -1;
+    consume(r, length);
+    return t->symbols[(t->offset[length] + (look >> (16 - length))) & 255];
+}
+
+FI_INLINE int32_t read_value(reader *r, unsigned size) {
+    const int32_t value = extend((uint32_t)(r->bits >> (64 - size)), size);
+    consume(r, size);
+    return value;
+}
+
+FI_INLINE uint64_t look_up(const reader *r, const table *t) {
+    return t->look[r->bits >> (64 - LOOK_BITS)];
+}
+
+FI_INLINE bool decode_dc(reader *r, const table *t, int32_t *diff) {
+    refill(r);
+    const uint64_t entry = look_up(r, t);
+    if (!(entry & SLOW)) {
+        consume(r, entry);
+        *diff = (int32_t)entry >> 16;
+        return true;
+    }
+    const int symbol = read_symbol(r, t, entry);
+    if (symbol < 0) return false;
+    *diff = symbol & 15 ? read_value(r, (unsigned)symbol & 15) : 0;
+    return true;
+}
+
+/* Only nonsense makes the sum this large. libjpeg refuses it. */
+FI_INLINE bool add_dc(int32_t *last_dc, int32_t diff) {
+    *last_dc += diff;
+    return *last_dc <= 1 << 30 && *last_dc >= -(1 << 30);
+}
+
+FI_INLINE void put_back(fi_entropy *entropy, const reader *r) {
+    entropy->next = r->next;
+    entropy->bits = r->bits;
+    entropy->count = r->count & 63;
+}
+
+/* Before each MCU: passes a restart marker, brings more bytes. Returns false if the MCU cannot be decoded. */
+FI_INLINE bool prepare_mcu(fi_entropy *entropy, reader *r) {
+    if (entropy->restart_interval || entropy->end - r->next < MAX_MCU_NBYTES) {
+        put_back(entropy, r);
+        if (entropy->restart_interval) {
+            if (entropy->restarts_to_go == 0 && !fi_entropy_restart(entropy)) return false;
+            entropy->restarts_to_go--;
+        }
+        if (entropy->end - entropy->next < MAX_MCU_NBYTES && !entropy->at_end) fi_entropy_fill_chunk(entropy);
+        *r = (reader){entropy->next, entropy->bits, entropy->count};
+    }
+    return true;
+}
+
+/* Past the end of the data, bits read as zeros. Returns whether none of them were used. */
+FI_INLINE bool in_bounds(const fi_entropy *entropy, const reader *r) {
+    return !entropy->at_end || (entropy->end - r->next) * 8 + (int)(r->count & 63) >= 0;
+}
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One libjpeg-turbo decompressor, reused for every image of a decoder. */
+#ifndef FI_DECOMPRESSOR_H
+#define FI_DECOMPRESSOR_H
+
+#include "buffer.h"
+#include "fi.h"
+#include "pixels/sink.h"
+
+typedef struct fi_decompressor fi_decompressor;
+
+/* Returns NULL if there is no memory, or if libjpeg is not the version that this was built for. */
+fi_decompressor *fi_decompressor_new(void);
+void fi_decompressor_free(fi_decompressor *jpeg); /* NULL is allowed */
+void fi_decompressor_trim(fi_decompressor *jpeg); /* frees what is larger than most images need */
+
+/* What to decode. All of it is borrowed, and constant where setjmp could spoil it. */
+typedef struct fi_request {
+    const uint8_t *data;
+    size_t nbytes;
+    const fi_header *header; /* of the same bytes */
+    const fi_plan *plan;
+    const fi_options *options;
+    fi_sink *sink;
+    fi_buffer *rows; /* for the route's rows */
+} fi_request;
+
+/*
+ * Which rows a decompressor makes. choose() sets libjpeg's parameters after it has read the header; read() takes the rows
+ * to the sink after jpeg_start_decompress().
+ */
+typedef struct fi_route {
+    void (*choose)(fi_decompressor *jpeg, const fi_request *request);
+    void (*read)(fi_decompressor *jpeg, const fi_request *request);
+} fi_route;
+
+fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request,
+                                 fi_failure *failure);
+
+/* Of the last decode: the warnings that cost no pixels, one per line; how many there were of any kind; see fi.h. */
+const char *fi_decompressor_warnings(const fi_decompressor *jpeg);
+long fi_decompressor_warning_count(const fi_decompressor *jpeg);
+bool fi_decompressor_fell_back(const fi_decompressor *jpeg);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "jpeg/hooks.h"
+
+#include "jpeg/state.h"
+#include "jpeg/warnings.h"
+
+#include <string.h>
+
+/* The first members of structs in libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that the core knows of its private parts. */
+struct jpeg_entropy_decoder {
+    void (*start_pass)(j_decompress_ptr cinfo);
+    boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
+};
+
+struct jpeg_input_controller {
+    int (*consume_input)(j_decompress_ptr cinfo);
+    void (*reset_input_controller)(j_decompress_ptr cinfo);
+    void (*start_input_pass)(j_decompress_ptr cinfo);
+    void (*finish_input_pass)(j_decompress_ptr cinfo);
+};
+
+struct jpeg_d_coef_controller {
+    void (*start_input_pass)(j_decompress_ptr cinfo);
+    int (*consume_data)(j_decompress_ptr cinfo);
+    void (*start_output_pass)(j_decompress_ptr cinfo);
+    int (*decompress_data)(j_decompress_ptr cinfo, JSAMPIMAGE output);
+};
+
+struct jpeg_color_deconverter {
+    void (*start_pass)(j_decompress_ptr cinfo);
+    void (*color_convert)(j_decompress_ptr cinfo, JSAMPIMAGE input, JDIMENSION row, JSAMPARRAY output, int rows);
+};
+
+struct jpeg_inverse_dct {
+    void (*start_pass)(j_decompress_ptr cinfo);
+    fi_inverse_dct *inverse_DCT[MAX_COMPONENTS];
+};
+
+/* Written by fi_init() at import, and only read after that. */
+static bool hooks_verified, idct_verified;
+
+void fi_hooks_set_verified(bool hooks, bool idct) {
+    hooks_verified = hooks;
+    idct_verified = idct;
+}
+
+bool fi_hooks_verified(void) {
+    return hooks_verified;
+}
+
+bool fi_idct_verified(void) {
+    return idct_verified;
+}
+
+/* Fewer MCUs than this are not worth building tables for. */
+#define SMALL_SCAN_MCUS 64
+
+/* After the last MCU of a scan: libjpeg goes on with the marker that follows it. */
+static void finish_scan(fi_decompressor *jpeg) {
+    const uint8_t *position = fi_entropy_finish(jpeg->entropy);
+
+    if (!position) fi_fall_back(jpeg);
+    jpeg->source.bytes_in_buffer -= (size_t)(position - jpeg->source.next_input_byte);
+    jpeg->source.next_input_byte = position;
+}
+
+static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
+    fi_decompressor *jpeg = cinfo->client_data;
+    const bool islow = cinfo->dct_method == JDCT_ISLOW && idct_verified;
+
+    if (!fi_mcu_rows_decode(jpeg->mcu_rows, jpeg->entropy, cinfo, cinfo->idct->inverse_DCT, islow, output)) {
+        fi_fall_back(jpeg);
+    }
+    cinfo->output_iMCU_row++;
+    if (++cinfo->input_iMCU_row < cinfo->total_iMCU_rows) return JPEG_ROW_COMPLETED;
+    finish_scan(jpeg);
+    cinfo->inputctl->finish_input_pass(cinfo);
+    return JPEG_SCAN_COMPLETED;
+}
+
+static boolean decode_progressive(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
+    fi_decompressor *jpeg = cinfo->client_data;
+    int16_t *coefficients[FI_MAX_MCU_BLOCKS];
+
+    for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
+    if (!fi_entropy_decode_progressive(jpeg->entropy, coefficients)) fi_fall_back(jpeg);
+    if (--jpeg->mcus_left == 0) finish_scan(jpeg);
+    return TRUE;
+}
+
+/* A truncated file always ends in the fallback; detect it first rather than decode it twice. */
+static bool has_end_marker(const uint8_t *data, size_t nbytes) {
+    static const uint8_t marker[2] = {0xFF, JPEG_EOI};
+    const uint8_t *end = data + nbytes;
+
+    if (nbytes >= 2 && memcmp(end - 2, marker, 2) == 0) return true;
+    while (nbytes >= 2 && (data = memchr(data, 0xFF, nbytes - 1))) {
+        if (data[1] == JPEG_EOI) return true;
+        data++;
+        nbytes = (size_t)(end - data);
+    }
+    return false;
+}
+
+/* For both kinds of scan. Returns false if a component has no table. */
+static bool describe_scan(const fi_decompressor *jpeg, fi_scan *scan) {
+    const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
+    const bool needs_dc = cinfo->Ss == 0 && cinfo->Ah == 0, needs_ac = !cinfo->progressive_mode || cinfo->Ss > 0;
+
+    *scan = (fi_scan){
+        .data = jpeg->source.next_input_byte,
+        .nbytes = jpeg->source.bytes_in_buffer,
+        .restart_interval = cinfo->restart_interval,
+        .blocks = (unsigned)cinfo->blocks_in_MCU,
+        .ss = (uint8_t)cinfo->Ss,
+        .se = (uint8_t)cinfo->Se,
+        .ah = (uint8_t)cinfo->Ah,
+        .al = (uint8_t)cinfo->Al,
+        .component_index = (uint8_t)cinfo->cur_comp_info[0]->component_index,
+        .mcus = (size_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan,
+    };
+    for (unsigned b = 0; b < scan->blocks; b++) {
+        const jpeg_component_info *component = cinfo->cur_comp_info[cinfo->MCU_membership[b]];
+        const unsigned dc_id = (unsigned)component->dc_tbl_no, ac_id = (unsigned)component->ac_tbl_no;
+        if (dc_id >= NUM_HUFF_TBLS || ac_id >= NUM_HUFF_TBLS) return false; /* libjpeg has not checked yet */
+        const JHUFF_TBL *dc = cinfo->dc_huff_tbl_ptrs[dc_id], *ac = cinfo->ac_huff_tbl_ptrs[ac_id];
+        if ((needs_dc && !dc) || (needs_ac && !ac)) return false;
+        scan->component[b] = (uint8_t)cinfo->MCU_membership[b];
+        if (needs_dc) scan->dc[b] = (fi_huffman){dc->bits, dc->huffval};
+        if (needs_ac) scan->ac[b] = (fi_huffman){ac->bits, ac->huffval};
+    }
+    return true;
+}
+
+static bool may_take_over(const fi_decompressor *jpeg) {
+    const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
+    return !jpeg->use_libjpeg_entropy && !jpeg->eof && !cinfo->arith_code && !cinfo->unread_marker &&
+           cinfo->data_precision == 8;
+}
+
+/*
+ * At the start of a baseline file's only scan, instead of libjpeg's start_pass, which would build its Huffman tables: that
+ * takes as long as all the blocks of a small image.
+ */
+static bool take_over_baseline(fi_decompressor *jpeg) {
+    const j_decompress_ptr cinfo = &jpeg->cinfo;
+    fi_scan scan;
+
+    if (!may_take_over(jpeg) || jpeg->multiple_scans || cinfo->Ss != 0 || cinfo->Se != DCTSIZE2 - 1 || cinfo->Ah != 0 ||
+        cinfo->Al != 0 || !describe_scan(jpeg, &scan) || !has_end_marker(scan.data, scan.nbytes) ||
+        !fi_entropy_start(jpeg->entropy, &scan)) {
+        return false;
+    }
+    cinfo->coef->decompress_data = decompress_data;
+    return true;
+}
+
+/* After libjpeg's start_pass, which checks a progressive scan and warns if it does not continue the others. */
+static void take_over_progressive(fi_decompressor *jpeg) {
+    const j_decompress_ptr cinfo = &jpeg->cinfo;
+    fi_scan scan;
+
+    if (cinfo->input_scan_number == 1) {
+        fi_entropy_begin_progressive(jpeg->entropy);
+        jpeg->leave_scan_to_libjpeg = !has_end_marker(jpeg->source.next_input_byte, jpeg->source.bytes_in_buffer);
+    }
+    jpeg->mcus_left = (uint64_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan;
+    if (jpeg->mcus_left < SMALL_SCAN_MCUS) return;
+    jpeg->leave_scan_to_libjpeg = jpeg->leave_scan_to_libjpeg || jpeg->errors.num_warnings > 0 ||
+                                  !may_take_over(jpeg) || !describe_scan(jpeg, &scan) ||
+                                  !fi_entropy_start_progressive(jpeg->entropy, &scan);
+    if (!jpeg->leave_scan_to_libjpeg) cinfo->entropy->decode_mcu = decode_progressive;
+}
+
+static void start_entropy_pass(j_decompress_ptr cinfo) {
+    fi_decompressor *jpeg = cinfo->client_data;
+
+    if (cinfo->progressive_mode) {
+        jpeg->start_entropy_pass(cinfo);
+        take_over_progressive(jpeg);
+    } else if (!take_over_baseline(jpeg)) {
+        jpeg->start_entropy_pass(cinfo);
+    }
+}
+
+/* Runs once per image, before the first scan; libjpeg starts later scans without this hook. */
+static void start_input_pass(j_decompress_ptr cinfo) {
+    fi_decompressor *jpeg = cinfo->client_data;
+    jpeg->start_entropy_pass = cinfo->entropy->start_pass;
+    cinfo->entropy->start_pass = start_entropy_pass;
+    jpeg->start_input_pass(cinfo);
+}
+
+/* A block that extends past the image's right or bottom edge. */
+static __attribute__((noinline)) void reduce_edge(j_decompress_ptr cinfo, jpeg_component_info *component,
+                                                  JCOEFPTR block, const fi_reduced *reduced, JSAMPARRAY rows,
+                                                  JDIMENSION column) {
+    const uint32_t size = (uint32_t)FI_DCT_SIZE(component), row = reduced->first + (uint32_t)(rows - reduced->rows);
+    const uint32_t height = reduced->height - row / size * DCTSIZE, width = reduced->width - column / size * DCTSIZE;
+    uint8_t pixels[DCTSIZE][DCTSIZE];
+    JSAMPROW pixel_rows[DCTSIZE];
+
+    for (int y = 0; y < DCTSIZE; y++) pixel_rows[y] = pixels[y];
+    reduced->full_size(cinfo, component, block, pixel_rows, 0);
+    fi_idct_reduce_pixels(pixels, size, height < DCTSIZE ? height : DCTSIZE, width < DCTSIZE ? width : DCTSIZE, rows,
+                          column);
+}
+
+static void reduced_inverse_dct(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows,
+                                JDIMENSION column) {
+    const fi_decompressor *jpeg = cinfo->client_data;
+    const fi_reduced *reduced = &jpeg->reduced[component->component_index];
+
+    if (reduced->first + (uint32_t)(rows - reduced->rows) < reduced->whole_rows && column < reduced->whole_columns) {
+        reduced->idct(block, reduced->quantisation, rows, column);
+    } else {
+        reduce_edge(cinfo, component, block, reduced, rows, column);
+    }
+}
+
+void fi_hooks_reduce(fi_decompressor *jpeg, unsigned count) {
+    static const uint16_t nothing[DCTSIZE2];
+    const j_decompress_ptr cinfo = &jpeg->cinfo;
+    int sizes[MAX_COMPONENTS];
+
+    /* libjpeg chooses its methods by these sizes: make it choose those for whole blocks. */
+    for (unsigned c = 0; c < count; c++) {
+        sizes[c] = FI_DCT_SIZE(&cinfo->comp_info[c]);
+        FI_DCT_SIZE(&cinfo->comp_info[c]) = DCTSIZE;
+    }
+    cinfo->idct->start_pass(cinfo);
+    for (unsigned c = 0; c < count; c++) {
+        jpeg_component_info *component = &cinfo->comp_info[c];
+        fi_reduced *reduced = &jpeg->reduced[c];
+        const uint32_t size = (uint32_t)(FI_DCT_SIZE(component) = sizes[c]);
+        if (size == DCTSIZE) continue;
+        reduced->whole_rows = size == 1 ? UINT32_MAX : reduced->height / DCTSIZE * size;
+        reduced->whole_columns = size == 1 ? UINT32_MAX : reduced->width / DCTSIZE * size;
+        reduced->idct = fi_idct_choose(size);
+        reduced->quantisation = component->quant_table ? component->quant_table->quantval : nothing;
+        reduced->full_size = cinfo->idct->inverse_DCT[c];
+        cinfo->idct->inverse_DCT[c] = reduced_inverse_dct;
+    }
+}
+
+static void take_ycc(j_decompress_ptr cinfo, JSAMPIMAGE input, JDIMENSION row, JSAMPARRAY output, int rows) {
+    const fi_decompressor *jpeg = cinfo->client_data;
+
+    (void)output;
+    for (; rows > 0; rows--, row++) {
+        const uint8_t *const ycc[3] = {input[0][row], input[1][row], input[2][row]};
+        jpeg->sink->rows(jpeg->sink, ycc, 1);
+    }
+}
+
+void fi_hooks_take_ycc(fi_decompressor *jpeg) {
+    jpeg->cinfo.cconvert->color_convert = take_ycc;
+}
+
+void fi_hooks_need(fi_decompressor *jpeg, int component, bool needed, bool at_bottom) {
+    const j_decompress_ptr cinfo = &jpeg->cinfo;
+    jpeg_component_info *info = &cinfo->comp_info[component];
+    const unsigned last = !needed                              ? 0
+                          : at_bottom && FI_DCT_SIZE(info) > 1 ? 63
+                                                               : fi_idct_last((unsigned)FI_DCT_SIZE(info));
+
+    info->component_needed = needed;
+    if (cinfo->coef->decompress_data != decompress_data) return;
+    for (int i = 0; i < cinfo->comps_in_scan; i++) {
+        if (cinfo->cur_comp_info[i] == info) fi_entropy_need(jpeg->entropy, (uint8_t)i, last);
+    }
+}
+
+void fi_hooks_install(fi_decompressor *jpeg) {
+    jpeg->start_input_pass = jpeg->cinfo.inputctl->start_input_pass;
+    jpeg->cinfo.inputctl->start_input_pass = start_input_pass;
+}

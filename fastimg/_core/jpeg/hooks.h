@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The core's own stages, put behind libjpeg's method pointers. */
+#ifndef FI_HOOKS_H
+#define FI_HOOKS_H
+
+#include <stdbool.h>
+
+typedef struct fi_decompressor fi_decompressor;
+
+/* Call it after jpeg_create_decompress(): the core's own entropy stage is used wherever it can be. */
+void fi_hooks_install(fi_decompressor *jpeg);
+
+/* The three below take effect after jpeg_start_decompress(). */
+
+/*
+ * libjpeg's rows of Y, Cb and Cr go to the sink, one at a time, and are not converted. What jpeg_read_scanlines() is told
+ * to write to is left as it is.
+ */
+void fi_hooks_take_ycc(fi_decompressor *jpeg);
+
+/*
+ * Reduced samples of components 0 to count - 1 come from pixels/idct.c. Set reduced[c].height, .width and .rows before,
+ * and reduced[c].first whenever it changes.
+ */
+void fi_hooks_reduce(fi_decompressor *jpeg, unsigned count);
+
+/*
+ * Whether the next blocks of a component must become samples, and whether the image ends in them. Blocks that need not are
+ * skipped as cheaply as possible.
+ */
+void fi_hooks_need(fi_decompressor *jpeg, int component, bool needed, bool at_bottom);
+
+/* What fi_init() has found out about the libjpeg that is loaded; read back by fi_hooks_verified(), fi_idct_verified(). */
+void fi_hooks_set_verified(bool hooks, bool idct);
+
+#endif

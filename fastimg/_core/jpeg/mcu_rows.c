@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "jpeg/mcu_rows.h"
+
+#include "pixels/fixed_point.h"
+#include "pixels/kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Blocks are decoded in batches small enough for the first-level cache, and then sorted by what is in them: in file order,
+ * branches between kinds of block are as unpredictable as the picture.
+ */
+#define BATCH 64
+
+/* The first 10 coefficients in zigzag order are within the 4 x 4 lowest frequencies (T.81, figure A.6). */
+#define LOW_4X4_END 10
+
+enum { DC_ONLY, LOW_4X4, FULL, KINDS };
+
+struct fi_mcu_rows {
+    _Alignas(64) int16_t coefficients[BATCH][DCTSIZE2]; /* all zeros between batches */
+    uint8_t eob[BATCH];
+    fi_block sorted[KINDS][BATCH];
+    size_t counts[KINDS];
+};
+
+/* Where one block of every MCU of a row goes. */
+typedef struct {
+    jpeg_component_info *component;
+    fi_inverse_dct *method; /* NULL: the kernel idct_8 */
+    JSAMPARRAY rows;
+    JDIMENSION column, step; /* in the first MCU; from one MCU to the next */
+    JDIMENSION end; /* the first MCU where it is padding, or not needed */
+} destination;
+
+/* One row of MCUs. */
+typedef struct {
+    fi_mcu_rows *work;
+    j_decompress_ptr cinfo;
+    unsigned count; /* of blocks in an MCU */
+    destination targets[FI_MAX_MCU_BLOCKS];
+} mcu_row;
+
+fi_mcu_rows *fi_mcu_rows_new(void) {
+    fi_mcu_rows *work = aligned_alloc(_Alignof(fi_mcu_rows), sizeof *work);
+    if (work) memset(work, 0, sizeof *work);
+    return work;
+}
+
+void fi_mcu_rows_free(fi_mcu_rows *work) {
+    free(work);
+}
+
+/* ---- inverse DCTs ---------------------------------------------------------------------------------------------- */
+
+/* All samples are equal. */
+static void fill_dc(const fi_block *block) {
+    const uint32_t dc = (uint32_t)fi_dequantise(block->coefficients, block->quantisation, 0);
+    const uint8_t sample = fi_clamp8((((int16_t)(uint16_t)(dc << 2) + 16) >> 5) + 128);
+    for (int y = 0; y < DCTSIZE; y++) memset(block->rows[y] + block->column, sample, DCTSIZE);
+}
+
+static void transform_sorted(fi_mcu_rows *work) {
+    const fi_idct_kernels *kernels = fi_idct_kernels_active();
+
+    for (size_t i = 0; i < work->counts[DC_ONLY]; i++) fill_dc(&work->sorted[DC_ONLY][i]);
+    for (int kind = LOW_4X4; kind <= FULL; kind++) {
+        const fi_block *next = work->sorted[kind];
+        size_t left = work->counts[kind];
+        for (; left >= 2; left -= 2, next += 2) kernels->idct_8(&next[0], &next[1], kind == LOW_4X4);
+        if (left) kernels->idct_8(next, next, kind == LOW_4X4);
+    }
+    memset(work->counts, 0, sizeof work->counts);
+}
+
+static void sort_block(fi_mcu_rows *work, unsigned i, const destination *target, JDIMENSION column) {
+    const unsigned kind = (work->eob[i] > 1) + (work->eob[i] > LOW_4X4_END);
+
+    work->sorted[kind][work->counts[kind]++] = (fi_block){
+        .coefficients = work->coefficients[i],
+        .quantisation = target->component->quant_table->quantval,
+        .rows = target->rows,
+        .column = column,
+    };
+}
+
+/* The batch, which holds MCUs first to end - 1 of the row. */
+static void transform_batch(const mcu_row *row, JDIMENSION first, JDIMENSION end) {
+    fi_mcu_rows *work = row->work;
+
+    for (unsigned b = 0; b < row->count; b++) {
+        const destination *target = &row->targets[b];
+        const JDIMENSION last = target->end < end ? target->end : end;
+        unsigned i = b;
+        for (JDIMENSION mcu = first; mcu < last; mcu++, i += row->count) {
+            const JDIMENSION column = target->column + mcu * target->step;
+            if (target->method) {
+                target->method(row->cinfo, target->component, work->coefficients[i], target->rows, column);
+            } else {
+                sort_block(work, i, target, column);
+            }
+        }
+    }
+    transform_sorted(work);
+    memset(work->coefficients, 0, (end - first) * row->count * sizeof work->coefficients[0]);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
+
+static void set_targets(mcu_row *row, fi_inverse_dct *const methods[], bool islow, JSAMPIMAGE output, int first) {
+    const j_decompress_ptr cinfo = row->cinfo;
+    const bool last_row = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
+
+    row->count = 0;
+    for (int i = 0; i < cinfo->comps_in_scan; i++) {
+        jpeg_component_info *component = cinfo->cur_comp_info[i];
+        const int c = component->component_index, size = FI_DCT_SIZE(component);
+        const bool needed = component->component_needed;
+        for (int y = first; y < first + component->MCU_height; y++) {
+            const bool is_there = needed && (!last_row || y < component->last_row_height);
+            for (int x = 0; x < component->MCU_width; x++) {
+                row->targets[row->count++] = (destination){
+                    .component = component,
+                    .method = islow && size == DCTSIZE ? NULL : methods[c],
+                    .rows = output[c] + y * size,
+                    .column = (JDIMENSION)(x * size),
+                    .step = (JDIMENSION)component->MCU_sample_width,
+                    .end = !is_there ? 0 : cinfo->MCUs_per_row - (x >= component->last_col_width),
+                };
+            }
+        }
+    }
+}
+
+bool fi_mcu_rows_decode(fi_mcu_rows *work, fi_entropy *entropy, j_decompress_ptr cinfo, fi_inverse_dct *const methods[],
+                        bool islow, JSAMPIMAGE output) {
+    const jpeg_component_info *only = cinfo->cur_comp_info[0];
+    const bool last = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
+    /* If a component is alone in its scan, each block is an MCU. */
+    const int rows = cinfo->comps_in_scan > 1 ? 1 : last ? only->last_row_height : only->v_samp_factor;
+    const JDIMENSION mcus = cinfo->MCUs_per_row, most = BATCH / (JDIMENSION)cinfo->blocks_in_MCU;
+    mcu_row row = {.work = work, .cinfo = cinfo};
+
+    for (int y = 0; y < rows; y++) {
+        set_targets(&row, methods, islow, output, y);
+        for (JDIMENSION first = 0; first < mcus; first += most) {
+            const JDIMENSION end = mcus - first < most ? mcus : first + most;
+            if (!fi_entropy_decode(entropy, end - first, end == mcus, work->coefficients, work->eob)) {
+                memset(work->coefficients, 0, sizeof work->coefficients);
+                return false;
+            }
+            transform_batch(&row, first, end);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The state of a decompressor, which the files of this room share. */
+#ifndef FI_STATE_H
+#define FI_STATE_H
+
+#include "entropy/entropy.h"
+#include "jpeg/compat.h"
+#include "jpeg/mcu_rows.h"
+#include "pixels/idct.h"
+#include "pixels/sink.h"
+
+#include <setjmp.h>
+
+#define MAX_WARNINGS 8
+
+typedef struct fi_decompressor fi_decompressor;
+
+/* A component that the inverse DCT reduces. */
+typedef struct fi_reduced {
+    uint32_t height, width; /* in samples, before that */
+    uint32_t whole_rows, whole_columns; /* of its samples, those that no padding is in */
+    JSAMPARRAY rows; /* where its samples go */
+    uint32_t first; /* which of its rows rows[0] is */
+    fi_idct *idct;
+    const uint16_t *quantisation;
+    fi_inverse_dct *full_size; /* libjpeg's own */
+} fi_reduced;
+
+/*
+ * setjmp is called in decompressor.c alone, by functions that hold nothing to clean up and change no local afterwards:
+ * whatever changes on the way is in here, on the heap.
+ */
+struct fi_decompressor {
+    struct jpeg_decompress_struct cinfo;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf on_failure;
+    fi_failure *failure;
+    fi_entropy *entropy;
+    fi_mcu_rows *mcu_rows;
+    fi_sink *sink;
+    uint32_t max_scans;
+    bool strict;
+    bool eof; /* libjpeg asked for more bytes than there are */
+    bool scanning; /* the header is read */
+    bool use_libjpeg_entropy; /* use none of the core's own stages */
+    bool fell_back; /* the core's own stages gave this image up */
+    bool multiple_scans;
+    bool leave_scan_to_libjpeg; /* a large scan of a progressive file was; so are all after it */
+    uint64_t mcus_left; /* of a progressive scan */
+    fi_rows_kind rows_kind; /* what the route delivers */
+    fi_reduced reduced[3];
+    void (*start_input_pass)(j_decompress_ptr cinfo); /* libjpeg's own */
+    void (*start_entropy_pass)(j_decompress_ptr cinfo);
+    int warning_codes[MAX_WARNINGS];
+    size_t warning_count, warnings_nbytes;
+    char warnings[MAX_WARNINGS * FI_TEXT_NBYTES];
+};
+
+static inline bool fi_is_four_channel(const struct jpeg_decompress_struct *cinfo) {
+    return cinfo->jpeg_color_space == JCS_CMYK || cinfo->jpeg_color_space == JCS_YCCK;
+}
+
+#endif

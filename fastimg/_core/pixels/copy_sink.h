@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The sink of the exact route: the plan's window of an image as it is. */
+#ifndef FI_COPY_SINK_H
+#define FI_COPY_SINK_H
+
+#include "buffer.h"
+#include "pixels/sink.h"
+#include "pixels/writer.h"
+
+typedef struct fi_copy_sink {
+    fi_sink base;
+    const fi_plan *plan;
+    const fi_options *options;
+    const fi_output *out;
+    fi_buffer *memory;
+    fi_format format;
+    fi_writer writer;
+    uint8_t *scratch; /* one row of RGB pixels */
+    uint32_t row;     /* of the image: the next one to come */
+} fi_copy_sink;
+
+/* All that is passed in is borrowed, and must outlive the sink. */
+void fi_copy_sink_init(fi_copy_sink *sink, const fi_plan *plan, const fi_options *options, const fi_output *out,
+                       fi_buffer *memory);
+
+#endif

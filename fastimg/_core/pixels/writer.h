@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The last step of every sink: rows of 8-bit planes into the plan's part of the output array. Channel order,
+ * transposition, mirroring, element type, layout and strides are decided here and nowhere else.
+ */
+#ifndef FI_WRITER_H
+#define FI_WRITER_H
+
+#include "fi.h"
+#include "pixels/element.h"
+#include "pixels/kernels.h"
+
+typedef struct fi_writer {
+    const fi_plan *plan;
+    const fi_options *options;
+    const fi_pixel_kernels *kernels;
+    const fi_conversion *conversion;
+    fi_output dest;          /* the plan's part of the output */
+    unsigned channels;       /* of the rows that come in: 1 (luma, or grey for all channels) or 3 (RGB) */
+    bool is_plain;           /* elements are pixels, in the order in which these come along a row */
+    uint32_t row;            /* the next one */
+    uint8_t *planes[3];      /* scratch: one row a channel, or TILE of them if the output is transposed */
+    uint8_t *transposed[3];  /* scratch: one transposed tile a channel, or a mirrored row */
+    uint8_t *pixels;         /* scratch: one row of interleaved pixels */
+} fi_writer;
+
+/* Scratch that a writer needs, in bytes. */
+size_t fi_writer_nbytes(const fi_plan *plan);
+
+/* For plan->rows rows of plan->cols pixels. `scratch` has fi_writer_nbytes(plan) bytes; plan and options are borrowed. */
+void fi_writer_init(fi_writer *writer, const fi_plan *plan, const fi_options *options, const fi_output *out,
+                    unsigned channels, uint8_t *scratch);
+
+/*
+ * Whether rows of interleaved pixels in the output's channel order (grey ones for mode "L") are the output's rows, byte
+ * for byte; and where row i goes then.
+ */
+bool fi_writer_takes_output(const fi_plan *plan, const fi_options *options, const fi_output *out);
+uint8_t *fi_writer_dest(const fi_writer *writer, uint32_t i);
+
+/* Where to put the next row's pixels: `channels` pointers to plan->cols bytes, perhaps the output itself. */
+void fi_writer_next_row(const fi_writer *writer, uint8_t *planes[3]);
+
+/* They are there. */
+void fi_writer_row_done(fi_writer *writer);
+
+#endif

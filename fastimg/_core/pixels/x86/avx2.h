@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the AVX2 kernels of several topics use. */
+#ifndef FI_X86_AVX2_H
+#define FI_X86_AVX2_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define FI_AVX2 __attribute__((target("avx2")))
+
+/* 16 bytes in both lanes. */
+FI_AVX2 static inline __m256i both_lanes(const void *bytes) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)bytes));
+}
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* AVX2 versions of the resampling kernels. Sums of products are exact, so their order does not matter. */
+#include "pixels/x86/avx2.h"
+
+/* 8 bytes of each of two rows as 16-bit numbers, a row a lane. */
+FI_AVX2 static inline __m256i load_two(const uint8_t *a, const uint8_t *b) {
+    return _mm256_cvtepu8_epi16(
+        _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)a), _mm_loadl_epi64((const __m128i *)b)));
+}
+
+/* One result's products in both rows: four partial sums a lane. */
+FI_AVX2 static inline __m256i dot_two(const uint8_t *a, const uint8_t *b, const int16_t *weights, size_t taps) {
+    __m256i sum = _mm256_setzero_si256();
+    for (size_t k = 0; k < taps; k += 8) {
+        const __m256i w = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(weights + k)));
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load_two(a + k, b + k), w));
+    }
+    return sum;
+}
+
+/* Four results in both rows, as 32-bit sums, a row a lane. */
+FI_AVX2 static inline __m256i dot_two_x4(const uint8_t *const src[2], const uint32_t *first, const int16_t *weights,
+                                         size_t taps) {
+    __m256i s[4];
+    for (size_t i = 0; i < 4; i++) s[i] = dot_two(src[0] + first[i], src[1] + first[i], weights + i * taps, taps);
+    return _mm256_hadd_epi32(_mm256_hadd_epi32(s[0], s[1]), _mm256_hadd_epi32(s[2], s[3]));
+}
+
+FI_AVX2 static inline void resample_h_taps(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
+                                           const int16_t *weights, size_t taps, size_t n) {
+    const __m256i half = _mm256_set1_epi32(128);
+    size_t x = 0;
+
+    for (; x + 8 <= n; x += 8, weights += 8 * taps) {
+        __m256i lo = dot_two_x4(src, first + x, weights, taps);
+        __m256i hi = dot_two_x4(src, first + x + 4, weights + 4 * taps, taps);
+        lo = _mm256_srai_epi32(_mm256_add_epi32(lo, half), 8);
+        hi = _mm256_srai_epi32(_mm256_add_epi32(hi, half), 8);
+        const __m256i levels = _mm256_packs_epi32(lo, hi); /* 8 results of row 0 | of row 1 */
+        _mm_storeu_si128((__m128i *)(dst[0] + x), _mm256_castsi256_si128(levels));
+        _mm_storeu_si128((__m128i *)(dst[1] + x), _mm256_extracti128_si256(levels, 1));
+    }
+    int16_t *const rest[2] = {dst[0] + x, dst[1] + x};
+    resample_h_c(src, rest, first + x, weights, taps, n - x);
+}
+
+/* Most images are reduced so far that 8 or 16 taps do: these get loops of their own. */
+FI_AVX2 static void resample_h_avx2(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
+                                    const int16_t *weights, size_t taps, size_t n) {
+    if (taps == 8) resample_h_taps(src, dst, first, weights, 8, n);
+    else if (taps == 16) resample_h_taps(src, dst, first, weights, 16, n);
+    else resample_h_taps(src, dst, first, weights, taps, n);
+}
+
+/* A quad's four sums in both rows, a row a lane: the shuffle gathers and widens, no sum goes across a lane. */
+FI_AVX2 static inline __m256i sum_quad(const uint8_t *const src[2], uint32_t base, const fi_quad *steps, size_t pairs) {
+    const __m256i bytes =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(src[0] + base))),
+                                _mm_loadu_si128((const __m128i *)(src[1] + base)), 1);
+    __m256i sum = _mm256_set1_epi32(128);
+    for (size_t p = 0; p < pairs; p++) {
+        const __m256i index = both_lanes(steps[p].index);
+        const __m256i weights = both_lanes(steps[p].weights);
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, index), weights));
+    }
+    return _mm256_srai_epi32(sum, 8);
+}
+
+FI_AVX2 static inline void resample_h_shuffle_pairs(const uint8_t *const src[2], int16_t *const dst[2],
+                                                    const uint32_t *base, const fi_quad *quads, size_t pairs,
+                                                    size_t n) {
+    for (size_t x = 0; x < n; x += 8, base += 2, quads += 2 * pairs) {
+        const __m256i lo = sum_quad(src, base[0], quads, pairs);
+        const __m256i hi = sum_quad(src, base[1], quads + pairs, pairs);
+        const __m256i levels = _mm256_packs_epi32(lo, hi); /* 8 results of row 0 | of row 1 */
+        _mm_storeu_si128((__m128i *)(dst[0] + x), _mm256_castsi256_si128(levels));
+        _mm_storeu_si128((__m128i *)(dst[1] + x), _mm256_extracti128_si256(levels, 1));
+    }
+}
+
+/* Reductions up to about 3 have two to four pairs: these get loops of their own. */
+FI_AVX2 static void resample_h_shuffle_avx2(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
+                                            const fi_quad *quads, size_t pairs, size_t n) {
+    switch (pairs) {
+        case 2:
+            resample_h_shuffle_pairs(src, dst, base, quads, 2, n);
+            break;
+        case 3:
+            resample_h_shuffle_pairs(src, dst, base, quads, 3, n);
+            break;
+        case 4:
+            resample_h_shuffle_pairs(src, dst, base, quads, 4, n);
+            break;
+        default:
+            resample_h_shuffle_pairs(src, dst, base, quads, pairs, n);
+    }
+}
+
+FI_AVX2 static void resample_v_avx2(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst,
+                                    size_t n) {
+    const __m256i half = _mm256_set1_epi32(8192);
+    size_t i = 0;
+
+    for (; i + 16 <= n; i += 16) {
+        __m256i lo = half, hi = half;
+        for (size_t k = 0; k < taps; k += 2) {
+            int32_t pair;
+            memcpy(&pair, weights + k, sizeof pair);
+            const __m256i w = _mm256_set1_epi32(pair);
+            const __m256i a = _mm256_loadu_si256((const __m256i *)(rows[k] + i));
+            const __m256i b = _mm256_loadu_si256((const __m256i *)(rows[k + 1] + i));
+            lo = _mm256_add_epi32(lo, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), w));
+            hi = _mm256_add_epi32(hi, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), w));
+        }
+        /* What unpacking took apart, packing puts together again, lane by lane. */
+        _mm256_storeu_si256((__m256i *)(dst + i),
+                            _mm256_packs_epi32(_mm256_srai_epi32(lo, 14), _mm256_srai_epi32(hi, 14)));
+    }
+    for (; i < n; i++) {
+        int32_t sum = 8192;
+        for (size_t k = 0; k < taps; k++) sum += weights[k] * rows[k][i];
+        dst[i] = fi_clamp16(sum >> 14);
+    }
+}
+
+/* Two times 16 levels to 32 pixels. */
+FI_AVX2 static inline __m256i round_q6_x32(__m256i a, __m256i b) {
+    const __m256i half = _mm256_set1_epi16(32);
+    a = _mm256_srai_epi16(_mm256_adds_epi16(a, half), 6);
+    b = _mm256_srai_epi16(_mm256_adds_epi16(b, half), 6);
+    return _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xD8);
+}
+
+FI_AVX2 static void round_q6_avx2(const int16_t *src, uint8_t *dst, size_t n) {
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        const __m256i a = _mm256_loadu_si256((const __m256i *)(src + i));
+        const __m256i b = _mm256_loadu_si256((const __m256i *)(src + i + 16));
+        _mm256_storeu_si256((__m256i *)(dst + i), round_q6_x32(a, b));
+    }
+    round_q6_c(src + i, dst + i, n - i);
+}
+
+FI_AVX2 static void ycc_q6_to_rgb_avx2(const int16_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
+    const __m256i zero = _mm256_set1_epi16(CHROMA_ZERO);
+    const __m256i r_cr = _mm256_set1_epi16(FI_R_CR), g_cb = _mm256_set1_epi16(FI_G_CB);
+    const __m256i g_cr = _mm256_set1_epi16(FI_G_CR), b_cb = _mm256_set1_epi16(FI_B_CB);
+    size_t i = 0;
+
+    for (; i + 32 <= n; i += 32) {
+        __m256i r[2], g[2], b[2];
+        for (int h = 0; h < 2; h++) {
+            const size_t at = i + 16 * (size_t)h;
+            const __m256i y = _mm256_loadu_si256((const __m256i *)(ycc[0] + at));
+            const __m256i cb = _mm256_subs_epi16(_mm256_loadu_si256((const __m256i *)(ycc[1] + at)), zero);
+            const __m256i cr = _mm256_subs_epi16(_mm256_loadu_si256((const __m256i *)(ycc[2] + at)), zero);
+            r[h] = _mm256_adds_epi16(y, _mm256_adds_epi16(cr, _mm256_mulhrs_epi16(cr, r_cr)));
+            g[h] =
+                _mm256_subs_epi16(y, _mm256_adds_epi16(_mm256_mulhrs_epi16(cb, g_cb), _mm256_mulhrs_epi16(cr, g_cr)));
+            b[h] = _mm256_adds_epi16(y, _mm256_adds_epi16(cb, _mm256_mulhrs_epi16(cb, b_cb)));
+        }
+        _mm256_storeu_si256((__m256i *)(rgb[0] + i), round_q6_x32(r[0], r[1]));
+        _mm256_storeu_si256((__m256i *)(rgb[1] + i), round_q6_x32(g[0], g[1]));
+        _mm256_storeu_si256((__m256i *)(rgb[2] + i), round_q6_x32(b[0], b[1]));
+    }
+    const int16_t *const rest[3] = {ycc[0] + i, ycc[1] + i, ycc[2] + i};
+    uint8_t *const to[3] = {rgb[0] + i, rgb[1] + i, rgb[2] + i};
+    ycc_q6_to_rgb_c(rest, to, n - i);
+}
