@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fixtures that several test files share; the files themselves are made by `jpegs`."""
+"""Fixtures that several test files share; what is not a fixture lies in `support`."""
 
 import gc
 import os
@@ -7,37 +7,20 @@ import pathlib
 import signal
 import sys
 import threading
-from typing import NamedTuple
 
 import hypothesis
 import pytest
 
-# `jpegs` and `leak_probe` lie beside this file, whatever import mode pytest runs in.
+# `support` lies beside this file, whatever import mode pytest runs in.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import cli_common
-import jpegs
+from support import cli_common, jpegs
+from support.batch import write_batch
+from support.processes import child_env as make_child_env
 
 # The same examples in every run: a failure seen once can be seen again, and a run's time is known.
 hypothesis.settings.register_profile("fastimg", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("fastimg")
-
-
-class Batch(NamedTuple):
-    """Files and what is in them; `images` are uint8 (3, height, width), RGB and upright."""
-
-    paths: list
-    data: list
-    images: list
-
-
-def _write(folder, files):
-    paths = []
-    for i, data in enumerate(files):
-        path = folder / f"{i:03d}.jpg"
-        path.write_bytes(data)
-        paths.append(str(path))
-    return Batch(paths, list(files), [jpegs.reference(data) for data in files])
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +37,7 @@ def batch(tmp_path_factory):
     """37 files of one size, of every subsampling, baseline and progressive."""
     kinds = list(jpegs.SUBSAMPLINGS)
     files = [jpegs.jpeg(24, 31, kinds[i % len(kinds)], seed=i, progressive=i % 4 == 3) for i in range(37)]
-    return _write(tmp_path_factory.mktemp("batch"), files)
+    return write_batch(tmp_path_factory.mktemp("batch"), files)
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +45,7 @@ def mixed(tmp_path_factory):
     """19 files of as many sizes."""
     kinds = list(jpegs.SUBSAMPLINGS)
     files = [jpegs.jpeg(9 + 3 * i, 40 - i, kinds[i % len(kinds)], seed=i) for i in range(19)]
-    return _write(tmp_path_factory.mktemp("mixed"), files)
+    return write_batch(tmp_path_factory.mktemp("mixed"), files)
 
 
 @pytest.fixture(scope="session")
@@ -76,10 +59,7 @@ def slow_path(tmp_path_factory):
 @pytest.fixture
 def child_env():
     """The environment in which a child process imports the same fastimg as this process."""
-    import fastimg
-
-    roots = [str(pathlib.Path(fastimg.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
+    return make_child_env()
 
 
 @pytest.fixture

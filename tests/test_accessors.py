@@ -7,10 +7,10 @@ import pickle
 import subprocess
 import sys
 
-import jpegs
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 

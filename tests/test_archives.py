@@ -14,11 +14,11 @@ import subprocess
 import tarfile
 import zipfile
 
-import jpegs
 import numpy as np
 import pytest
-from archive_files import TAR_FORMATS, make_archive, make_tar, make_zip, patch, patch_tar_header
-from jpegs import assert_same
+from support import jpegs
+from support.archive_files import TAR_FORMATS, make_archive, make_tar, make_zip, patch, patch_tar_header
+from support.jpegs import assert_same
 
 import fastimg
 from fastimg import FileRange, archive_members

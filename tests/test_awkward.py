@@ -7,11 +7,11 @@ import io
 import os
 import pathlib
 
-import jpegs
 import numpy as np
 import pytest
-from jpegs import assert_same
 from PIL import Image
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 

@@ -3,9 +3,9 @@
 
 import math
 
-import jpegs
 import pytest
-from jpegs import assert_same
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 

@@ -10,8 +10,8 @@ import contextlib
 
 import numpy as np
 import pytest
-from jpegs import assert_same
 from PIL import Image
+from support.jpegs import assert_same
 
 import fastimg
 

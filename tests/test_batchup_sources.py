@@ -8,7 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support.jpegs import assert_same
 from test_batchup import SEED, opened
 
 import fastimg

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_common import PATHS, encoded, process, run, table
+from support.cli_common import PATHS, encoded, process, run, table
 
 import fastimg
 from fastimg.cli import main

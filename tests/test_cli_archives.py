@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import make_archive, make_tar, make_zip
-from cli_common import PATHS, encoded, rows, run, table, with_precision
+from support.archive_files import make_archive, make_tar, make_zip
+from support.cli_common import PATHS, encoded, rows, run, table, with_precision
 
 import fastimg
 from fastimg.cli import main

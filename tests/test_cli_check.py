@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_common import PATHS, SIZE, encoded, run, table, with_precision, with_size
 from PIL import Image
+from support.cli_common import PATHS, SIZE, encoded, run, table, with_precision, with_size
 
 import fastimg
 from fastimg.cli import main

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli_common import PATHS, encoded, left, npy_header_size, run
+from support.cli_common import PATHS, encoded, left, npy_header_size, run
 
 import fastimg
 from fastimg import npy_file

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cli_common import (
+from PIL import Image
+from support.cli_common import (
     PATHS,
     encoded,
     left,
@@ -22,7 +23,6 @@ from cli_common import (
     with_precision,
     with_size,
 )
-from PIL import Image
 
 import fastimg
 from fastimg.cli import main

@@ -4,10 +4,10 @@
 from pathlib import Path
 from typing import Any
 
-import jpegs
 import numpy as np
 import pytest
-from cli_common import left, run, table
+from support import jpegs
+from support.cli_common import left, run, table
 
 import fastimg
 from fastimg.cli import main

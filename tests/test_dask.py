@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support.jpegs import assert_same
 
 import fastimg
 

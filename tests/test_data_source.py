@@ -6,8 +6,8 @@ import threading
 
 import numpy as np
 import pytest
-from data_sources import Numbers, Parts, in_batches, orders
-from jpegs import assert_same
+from support.data_sources import Numbers, Parts, in_batches, orders
+from support.jpegs import assert_same
 
 import fastimg
 from fastimg.data_source import ArrayDataSource

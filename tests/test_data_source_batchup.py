@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support.jpegs import assert_same
 
 import fastimg
 from fastimg.data_source import ArrayDataSource

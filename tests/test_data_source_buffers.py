@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 import pytest
-from data_sources import Parts, in_batches, wait_until
-from jpegs import assert_same
+from support.data_sources import Parts, in_batches, wait_until
+from support.jpegs import assert_same
 
 import fastimg
 from fastimg.data_source import ArrayDataSource

@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from data_sources import PATIENCE, Gate, Parts, decoded, in_batches, orders, wait_until
-from jpegs import assert_same
+from support.data_sources import PATIENCE, Gate, Parts, decoded, in_batches, orders, wait_until
+from support.jpegs import assert_same
 
 import fastimg
 from fastimg.data_source import ArrayDataSource

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from data_sources import Numbers, epoch_order, in_batches, orders
+from support.data_sources import Numbers, epoch_order, in_batches, orders
 
 from fastimg.data_source import ArrayDataSource
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from data_sources import Epochs, Numbers, Parts, epoch_order, in_batches, orders
-from jpegs import assert_same
+from support.data_sources import Epochs, Numbers, Parts, epoch_order, in_batches, orders
+from support.jpegs import assert_same
 
 from fastimg.data_source import ArrayDataSource
 

@@ -4,7 +4,6 @@
 import json
 import multiprocessing
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -12,16 +11,16 @@ import textwrap
 import threading
 import warnings
 
-import jpegs
 import numpy as np
 import pytest
-from data_sources import PATIENCE, Numbers, in_batches, orders, wait_until
-from jpegs import assert_same
+from support import jpegs
+from support.data_sources import PATIENCE, Numbers, in_batches, orders, wait_until
+from support.jpegs import assert_same
+from support.processes import run_probe
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
 
-PROBE = pathlib.Path(__file__).with_name("data_source_probe.py")
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self")
 
 
@@ -33,18 +32,13 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /
     ("manner", "count"),
     [("drop", 1000), ("close", 400), ("leave", 400), ("never_start", 400), ("fail", 400), ("finish", 400)],
 )
-def test_many_iterators(tmp_path, child_env, manner, count):
+def test_many_iterators(tmp_path, manner, count):
     paths = []
     for i in range(13):
         data = jpegs.jpeg(8, 8, seed=i)
         paths.append(tmp_path / f"{i}.jpg")
         paths[-1].write_bytes(jpegs.truncated(data) if i == 12 else data)
-    done = subprocess.run(
-        [sys.executable, str(PROBE), manner, str(count), *map(str, paths)],
-        env=child_env, capture_output=True, text=True, timeout=250,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    result = json.loads(done.stdout)
+    result = json.loads(run_probe("data_source_probe", manner, count, *paths))
     assert (result["names"], result["tasks"], result["files"]) == ([], 0, 0)
     assert result["growth"] <= 2**20
 

@@ -2,36 +2,21 @@
 """States: saved after any batch and loaded in another process, all goes on as it would have."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from data_source_states import CASES, ENDLESS, drawn, plain
-from data_sources import Counted, Epochs, epoch_order, in_batches, orders
+from support.data_source_states import CASES, ENDLESS, drawn, plain
+from support.data_sources import Counted, Epochs, epoch_order, in_batches, orders
+from support.processes import run_probe
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
 
-PROGRAM = pathlib.Path(__file__).with_name("data_source_states.py")
 N = 11
 
 
-def child_environment():
-    """What the fixture `child_env` gives, for a whole module."""
-    roots = [str(pathlib.Path(fastimg.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
-
-
-def in_a_new_process(way, runs, env):
-    done = subprocess.run(
-        [sys.executable, str(PROGRAM), way],
-        env=env, input=json.dumps(runs), capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
+def in_a_new_process(way, runs):
+    return json.loads(run_probe("data_source_states", way, input=json.dumps(runs), timeout=200))
 
 
 def run(case, skip=0):
@@ -76,7 +61,7 @@ def resumed(runs):
     asked = [(name, result[0]) for (name, _), result in whole.items()]
     answers = {}
     for way in ("source", "iterator"):
-        for key, answer in zip(whole, in_a_new_process(way, asked, child_environment()), strict=True):
+        for key, answer in zip(whole, in_a_new_process(way, asked), strict=True):
             answers[way, *key] = answer
     return answers
 

@@ -10,8 +10,18 @@ import time
 
 import numpy as np
 import pytest
-from data_sources import PATIENCE, Counted, Epochs, Item, Numbers, decoded, in_batches, orders, wait_until
-from jpegs import assert_same
+from support.data_sources import (
+    PATIENCE,
+    Counted,
+    Epochs,
+    Item,
+    Numbers,
+    decoded,
+    in_batches,
+    orders,
+    wait_until,
+)
+from support.jpegs import assert_same
 
 import fastimg
 from fastimg.data_source import ArrayDataSource

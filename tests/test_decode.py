@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """decode: every pixel is libjpeg-turbo's, whoever asks for it and in whatever order."""
 
-import jpegs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jpegs import assert_same
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 

@@ -21,8 +21,8 @@ import traceback
 import zipfile
 from typing import NamedTuple
 
-import jpegs
 import pytest
+from support import jpegs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -7,19 +7,17 @@ FASTIMG_FUZZ: how many files are made by damaging those of FASTIMG_TEST_DATA, if
 import contextlib
 import json
 import os
-import pathlib
 import pickle
 import struct
 import subprocess
-import sys
 
-import jpegs
 import numpy as np
 import pytest
-from jpegs import EOI, SOS
-from progressive_scans import random_file
+from support import jpegs
+from support.jpegs import EOI, SOS
+from support.processes import probe_command
+from support.progressive_scans import random_file
 
-PROBE = pathlib.Path(__file__).with_name("entropy_probe.py")
 DHT, DRI, FRAMES = 0xC4, jpegs.DRI, jpegs.FRAMES
 
 MUTATIONS = 6000
@@ -41,7 +39,7 @@ def compare(tmp_path, child_env):
         child_env.pop("FASTIMG_ENTROPY", None)
         children = {}
         for stage, extra in (("fastimg", {}), ("stock", {"FASTIMG_ENTROPY": "stock"})):
-            command = [sys.executable, str(PROBE), str(tmp_path / "files"), str(tmp_path / stage)]
+            command = probe_command("entropy_probe", tmp_path / "files", tmp_path / stage)
             children[stage] = subprocess.Popen(
                 command, env={**child_env, **extra}, stderr=subprocess.PIPE, text=True
             )

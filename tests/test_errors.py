@@ -15,11 +15,11 @@ import socket
 import subprocess
 import sys
 
-import jpegs
 import numpy as np
 import pytest
-from jpegs import assert_same
 from PIL import Image
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jpegs
 import numpy as np
 import pytest
-from progressive_scans import random_file
+from support import jpegs
+from support.progressive_scans import random_file
 from test_entropy import SOUND, UNSOUND, bases, mutate, noise, one_block, turbo_setting
 from test_kernels import COMPILER, CORE, PLAIN_ENV, SANITIZE, compile_c
 

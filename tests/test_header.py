@@ -7,9 +7,9 @@ import os
 import pathlib
 import pickle
 
-import jpegs
 import pytest
 from PIL import Image
+from support import jpegs
 
 import fastimg
 

@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support.jpegs import assert_same
 
 from fastimg import ImageFolder, image_folder
 

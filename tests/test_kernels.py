@@ -10,8 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jpegs
 import pytest
+from support import jpegs
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "fastimg" / "_core"

@@ -2,16 +2,14 @@
 """20,000 calls of each outcome do not grow the process, nor leave files open."""
 
 import json
-import pathlib
-import subprocess
 import sys
 
-import jpegs
 import pytest
+from support import jpegs
+from support.processes import run_probe
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
 
-PROBE = pathlib.Path(__file__).with_name("leak_probe.py")
 LIMIT = 256 * 1024
 
 OUTCOMES = {
@@ -52,14 +50,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
-def test_no_growth(outcome, folder, child_env):
+def test_no_growth(outcome, folder):
     # A fresh process each: what one outcome frees must not be what the next one takes.
-    done = subprocess.run(
-        [sys.executable, str(PROBE), outcome, str(folder), str(OUTCOMES[outcome])],
-        env=child_env, capture_output=True, text=True, timeout=250,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    result = json.loads(done.stdout)
+    result = json.loads(run_probe("leak_probe", outcome, folder, OUTCOMES[outcome]))
     assert result["wrong"] == 0
     assert result["files"] == 0
     assert result["growth"] <= LIMIT

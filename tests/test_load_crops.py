@@ -4,10 +4,10 @@
 import re
 import warnings
 
-import jpegs
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import jpegs
 
 from benchmarks import _loader_run as runs
 from benchmarks import loader
 from benchmarks._loader_peers import Epoch, FastimgLoading
-from tests import jpegs
 
 PEERS = ("fastimg", "DataLoader, OpenCV INTER_AREA", "SPDL")
 

@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 
-import jpegs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jpegs import assert_same
 from PIL import Image, ImageOps
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 

@@ -4,9 +4,9 @@
 import math
 import random
 
-import jpegs
 import numpy as np
 import pytest
+from support import jpegs
 
 import fastimg
 

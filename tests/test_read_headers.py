@@ -6,9 +6,9 @@ import pathlib
 import re
 import threading
 
-import jpegs
 import numpy as np
 import pytest
+from support import jpegs
 
 import fastimg
 

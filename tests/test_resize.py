@@ -3,12 +3,12 @@
 
 import functools
 
-import jpegs
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from resize_reference import (
+from support import jpegs
+from support.resize_reference import (
     FILTERS,
     assert_close,
     crafted_sample,
@@ -208,7 +208,7 @@ def test_rgb_of_any_factors(size, factors):
 @pytest.mark.parametrize("name", FILTERS)
 def test_the_reference_is_pillows(name):
     from PIL import Image
-    from resize_reference import PILLOW
+    from support.resize_reference import PILLOW
 
     rng = np.random.default_rng(0)
     for _ in range(40):

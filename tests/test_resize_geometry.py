@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Where resized pixels come from and go to: crops, fits, padding, mirrors, orientations, sizes that need nothing."""
 
-import jpegs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jpegs import assert_same
 from PIL import Image, ImageOps
-from resize_reference import (
+from support import jpegs
+from support.jpegs import assert_same
+from support.resize_reference import (
     FILTERS,
     assert_close,
     contain_size,

@@ -5,10 +5,10 @@ import inspect
 import itertools
 import math
 
-import jpegs
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 

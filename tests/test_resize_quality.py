@@ -4,11 +4,11 @@
 import functools
 import io
 
-import jpegs
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from resize_reference import PILLOW, contain_size, place, psnr
+from support import jpegs
+from support.resize_reference import PILLOW, contain_size, place, psnr
 
 import fastimg
 

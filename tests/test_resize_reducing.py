@@ -4,12 +4,11 @@
 import functools
 import math
 
-import jpeg_blocks
-import jpegs
 import numpy as np
 import pytest
-from jpegs import assert_same
-from resize_reference import (
+from support import jpeg_blocks, jpegs
+from support.jpegs import assert_same
+from support.resize_reference import (
     FACTORS,
     FILTERS,
     assemble,

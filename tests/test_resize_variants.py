@@ -3,16 +3,13 @@
 
 import hashlib
 import json
-import pathlib
-import subprocess
-import sys
 
-import jpegs
 import pytest
+from support import jpegs
+from support.processes import run_probe
 
 import fastimg
 
-PROBE = pathlib.Path(__file__).with_name("resize_probe.py")
 FILTERS = ["bilinear", "box", "hamming", "bicubic", "lanczos"]
 
 
@@ -64,12 +61,8 @@ def test_every_variant(folder, child_env):
         ("default", {}), ("c", {"FASTIMG_CPU": "c"}), ("stock", {"FASTIMG_ENTROPY": "stock"}),
         ("c, stock", {"FASTIMG_CPU": "c", "FASTIMG_ENTROPY": "stock"}),
     ):  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, str(PROBE), str(folder), json.dumps(options)],
-            env={**child_env, **extra}, capture_output=True, text=True, timeout=250,
-        )  # fmt: skip
-        assert (done.returncode, done.stderr) == (0, "")
-        kernels, entropy, variants[name] = json.loads(done.stdout)
+        printed = run_probe("resize_probe", folder, json.dumps(options), env={**child_env, **extra})
+        kernels, entropy, variants[name] = json.loads(printed)
         assert kernels == "c" or "FASTIMG_CPU" not in extra
         assert (entropy == "stock") == ("FASTIMG_ENTROPY" in extra)
     for name, hashes in variants.items():

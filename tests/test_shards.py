@@ -5,11 +5,11 @@ import json
 import os
 import re
 
-import jpegs
 import numpy as np
 import pytest
-from archive_files import make_archive
-from jpegs import assert_same
+from support import jpegs
+from support.archive_files import make_archive
+from support.jpegs import assert_same
 
 import fastimg
 from fastimg import read_shard

@@ -11,10 +11,10 @@ import pickle
 import tarfile
 import zipfile
 
-import jpegs
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 from fastimg.sources import SourceList

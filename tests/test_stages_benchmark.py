@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from support import jpegs
 
 import fastimg
 from benchmarks import _stage_files as files
 from benchmarks import _stage_run as runs
 from benchmarks import stages
 from benchmarks._common import Photo
-from tests import jpegs
 
 PAIR = {"fastimg": "fastimg", "stock": "stock"}
 TINY = ["--classes", "32x32", "q30", "q95", "grey", "--rounds", "2"]

@@ -14,7 +14,7 @@ import warnings
 
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support.jpegs import assert_same
 
 import fastimg
 

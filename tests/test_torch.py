@@ -6,10 +6,10 @@ import multiprocessing
 import os
 import pickle
 
-import jpegs
 import numpy as np
 import pytest
-from jpegs import assert_same
+from support import jpegs
+from support.jpegs import assert_same
 
 import fastimg
 

@@ -46,7 +46,7 @@ def one_block(dc, ac):
 def odd():
     """Small progressive files of random symbols."""
     sys.path.append(str(pathlib.Path(__file__).parents[1]))
-    from progressive_scans import random_file
+    from support.progressive_scans import random_file
 
     return (random_file(seed, 16, 24) for seed in range(50))
 

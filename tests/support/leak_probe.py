@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Run one call many times and print, as JSON, how the process grew: see test_leaks.
 
-    python leak_probe.py OUTCOME FOLDER CALLS
+    python -m support.leak_probe OUTCOME FOLDER CALLS
 
 FOLDER holds good.jpg, truncated.jpg, text.jpg and large.jpg.
 """

@@ -8,10 +8,10 @@ import functools
 import math
 from typing import NamedTuple
 
-import jpeg_blocks
-import jpegs
 import numpy as np
 from PIL import Image
+
+from support import jpeg_blocks, jpegs
 
 FACTORS = {
     "4:4:4": [(1, 1)] * 3,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Resize files in one process, and print what came out: see test_resize_variants.
 
-    python resize_probe.py FOLDER OPTIONS
+    python -m support.resize_probe FOLDER OPTIONS
 
 OPTIONS is a JSON list of dicts. Prints JSON: kernels, entropy stage, and the hash of each file with each of them.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Start many iterators, end each after a batch, and print, as JSON, what is left: see test_data_source_processes.
 
-    python data_source_probe.py MANNER COUNT PATH...
+    python -m support.data_source_probe MANNER COUNT PATH...
 
 The last PATH cannot be decoded.
 """
@@ -13,10 +13,10 @@ import threading
 import time
 
 import numpy as np
-from leak_probe import resident
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
+from support.leak_probe import resident
 
 WARM_UP = 200
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Sources whose states are saved and loaded; run as a program it loads them: see test_data_source_state.
 
-    python data_source_states.py source|iterator < RUNS
+    python -m support.data_source_states source|iterator < RUNS
 
 RUNS is a list of [case, list of states], as JSON. For each state a new source is made, and it or its iterator loads the
 state; what comes then, with a source the epochs that follow too, is printed as JSON.
@@ -13,9 +13,9 @@ import sys
 from typing import NamedTuple
 
 import numpy as np
-from data_sources import Draws, Epochs, Parts
 
 from fastimg.data_source import ArrayDataSource
+from support.data_sources import Draws, Epochs, Parts
 
 N = 11
 EPOCHS = 3

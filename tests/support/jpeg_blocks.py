@@ -7,8 +7,9 @@ An encoder fills the blocks that stick out of the image as it likes; a decoder m
 import struct
 from typing import NamedTuple
 
-import jpegs
 import numpy as np
+
+from support import jpegs
 
 # Codes of one length: symbol k of the table is the code k. No table may use the code of all ones.
 DC_SYMBOLS = bytes(range(12))

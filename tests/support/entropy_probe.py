@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Decode many files one after another in one process, and tell how each ended: see test_entropy.
 
-    python entropy_probe.py FILES OUTCOMES
+    python -m support.entropy_probe FILES OUTCOMES
 
 FILES is a pickled list of bytes, OUTCOMES becomes JSON: the entropy stage; a list of outcomes for each file; and
 whether any of these was decoded twice.

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Child processes that import the same fastimg as this one, and `support`."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import fastimg
+
+ROOTS = [pathlib.Path(fastimg.__file__).parent.parent, pathlib.Path(__file__).parent.parent]
+
+
+def child_env(**extra):
+    """This process's environment with the import path of a child, and what else is given."""
+    roots = [*map(str, ROOTS), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots)), **extra}
+
+
+def probe_command(name, *args):
+    """The command that runs a module of `support` as a program."""
+    # -P: without it the current folder would come before PYTHONPATH.
+    return [sys.executable, "-P", "-m", f"support.{name}", *map(str, args)]
+
+
+def run_probe(name, *args, env=None, timeout=250, **options):
+    """Run a module of `support` as a program that must succeed in silence; returns what it prints."""
+    done = subprocess.run(
+        probe_command(name, *args),
+        env=child_env() if env is None else env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        **options,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
