@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Baseline scans (T.81, F.2). */
 #include "cpu.h"
-#include "entropy/state.h"
+#include "entropy/bits.h"
 
 /* Scans shorter than this do not pay for building tables, unless the next image has the same ones. */
 #define SMALL_SCAN_NBYTES 4096

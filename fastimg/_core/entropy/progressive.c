@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Progressive scans (T.81, G.1.2). */
 #include "cpu.h"
-#include "entropy/state.h"
+#include "entropy/bits.h"
 
 #include <stdlib.h>
 

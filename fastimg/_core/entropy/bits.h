@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The bit reader, and what is common to the loops that decode blocks. */
+#ifndef FI_ENTROPY_BITS_H
+#define FI_ENTROPY_BITS_H
+
+#include "entropy/state.h"
+
+/* Zigzag to natural order (T.81, figure A.6), shifted by one: natural_order[k] is where coefficient k - 1 is. */
+static const uint8_t natural_order[1 + 64 + END] = {
+    0,  0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,
+    6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+};
+
+static inline uint64_t load_be64(const uint8_t *p) {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
+
+/* All below is inlined into one function per version, so that the reader stays in registers. */
+#define FI_INLINE static inline __attribute__((always_inline))
+
+typedef struct {
+    const uint8_t *next;
+    uint64_t bits;
+    uint64_t count; /* only its low 6 bits count, so an entry is subtracted as it is */
+} reader;
+
+/*
+ * Brings at least 56 valid bits. The load brings more than are counted, and the next load brings the same bits again.
+ * Only whole bytes are counted, (63 - count) / 8 of them: count keeps its three low bits, and is 56 to 63 then.
+ */
+FI_INLINE void refill(reader *r) {
+    r->bits |= load_be64(r->next) >> (r->count & 63);
+    r->next += ~r->count >> 3 & 7;
+    r->count |= 56;
+}
+
+/* Uses only the low 6 bits of nbits. */
+FI_INLINE void consume(reader *r, uint64_t nbits) {
+    r->bits <<= nbits & 63;
+    r->count -= nbits;
+}
+
+/* Consumes the code of a SLOW entry and returns its symbol, or -1 if there is no such code. */
+FI_INLINE int read_symbol(reader *r, const table *t, uint64_t entry) {
+    unsigned length = (unsigned)(entry >> 16);
+
+    if (length) {
+        consume(r, length);
+        return (uint8_t)(entry >> 8);
+    }
+    const int32_t look = (int32_t)(r->bits >> 48);
+    for (length = LOOK_BITS + 1; look >= t->max_code[length]; length++) continue;
+    if (length > 16) return -1;
+    consume(r, length);
+    return t->symbols[(t->offset[length] + (look >> (16 - length))) & 255];
+}
+
+FI_INLINE int32_t read_value(reader *r, unsigned size) {
+    const int32_t value = extend((uint32_t)(r->bits >> (64 - size)), size);
+    consume(r, size);
+    return value;
+}
+
+FI_INLINE uint64_t look_up(const reader *r, const table *t) {
+    return t->look[r->bits >> (64 - LOOK_BITS)];
+}
+
+FI_INLINE bool decode_dc(reader *r, const table *t, int32_t *diff) {
+    refill(r);
+    const uint64_t entry = look_up(r, t);
+    if (!(entry & SLOW)) {
+        consume(r, entry);
+        *diff = (int32_t)entry >> 16;
+        return true;
+    }
+    const int symbol = read_symbol(r, t, entry);
+    if (symbol < 0) return false;
+    *diff = symbol & 15 ? read_value(r, (unsigned)symbol & 15) : 0;
+    return true;
+}
+
+/* Only nonsense makes the sum this large. libjpeg refuses it. */
+FI_INLINE bool add_dc(int32_t *last_dc, int32_t diff) {
+    *last_dc += diff;
+    return *last_dc <= 1 << 30 && *last_dc >= -(1 << 30);
+}
+
+FI_INLINE void put_back(fi_entropy *entropy, const reader *r) {
+    entropy->next = r->next;
+    entropy->bits = r->bits;
+    entropy->count = r->count & 63;
+}
+
+/* Before each MCU: passes a restart marker, brings more bytes. Returns false if the MCU cannot be decoded. */
+FI_INLINE bool prepare_mcu(fi_entropy *entropy, reader *r) {
+    if (entropy->restart_interval || entropy->end - r->next < MAX_MCU_NBYTES) {
+        put_back(entropy, r);
+        if (entropy->restart_interval) {
+            if (entropy->restarts_to_go == 0 && !fi_entropy_restart(entropy)) return false;
+            entropy->restarts_to_go--;
+        }
+        if (entropy->end - entropy->next < MAX_MCU_NBYTES && !entropy->at_end) fi_entropy_fill_chunk(entropy);
+        *r = (reader){entropy->next, entropy->bits, entropy->count};
+    }
+    return true;
+}
+
+/* Past the end of the data, bits read as zeros. Returns whether none of them were used. */
+FI_INLINE bool in_bounds(const fi_entropy *entropy, const reader *r) {
+    return !entropy->at_end || (entropy->end - r->next) * 8 + (int)(r->count & 63) >= 0;
+}
+
+#endif
