@@ -28,7 +28,18 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # The last one for want of a package that is missing everywhere: `test_what_is_wrong_is_seen`.
-OPTIONAL = {"batchup", "dask", "distributed", "jax", "keras", "ray", "torch", "zarr", "never_installed"}
+OPTIONAL = {
+    "batchup",
+    "dask",
+    "distributed",
+    "jax",
+    "keras",
+    "ml_dtypes",
+    "ray",
+    "torch",
+    "zarr",
+    "never_installed",
+}
 
 # What the README leaves to its reader.
 BEFORE = {
