@@ -5,10 +5,11 @@
 >>> data = fastimg.load(fastimg.find_images("photos"), size=256)
 """
 
-from fastimg import data_source
+import fastimg.data_source as data_source
 from fastimg.accessors import ImageFileAccessor, NonUniformImageFileAccessor
 from fastimg.archives import archive_members
 from fastimg.augment import RandomResizedCrop
+from fastimg.build import __version__ as __version__
 from fastimg.build import build_info
 from fastimg.crops import random_crops
 from fastimg.errors import (
@@ -23,8 +24,6 @@ from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
 from fastimg.shards import Shard, read_shard
 from fastimg.sources import FileRange
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CorruptJpegError",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastimg import _decode
+import fastimg._decode as _decode
 from fastimg.crops import Crop, parse_crop, parse_flip
 from fastimg.errors import JpegError
 from fastimg.indexing import Index, Indices, resolve, resolve_many

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastimg import _decode
+import fastimg._decode as _decode
 from fastimg.accessors import ImageFileAccessor
 from fastimg.counter_rng import make_key, streams, uniform
 from fastimg.crops import ATTEMPTS, Boxes, draw_boxes, parse_interval

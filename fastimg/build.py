@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-import fastimg
-from fastimg import _decode
+import fastimg._decode as _decode
+
+__version__ = "0.1.0"
 
 
 class BuildInfo(TypedDict):
@@ -33,7 +34,7 @@ def build_info() -> BuildInfo:
     """
     kernels, libjpeg_turbo, entropy = _decode.core_info
     return {
-        "version": fastimg.__version__,
+        "version": __version__,
         "libjpeg_turbo": libjpeg_turbo,
         "kernels": kernels,
         "entropy": entropy,

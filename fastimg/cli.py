@@ -18,7 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 import fastimg
-from fastimg import _decode, find, npy_file
+import fastimg._decode as _decode
+import fastimg.find as find
+import fastimg.npy_file as npy_file
 from fastimg.archives import archive_members, is_archive_name
 from fastimg.arguments import add_decode_options, decode_options
 from fastimg.options import make_options

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastimg import _decode
+import fastimg._decode as _decode
 from fastimg.errors import make_error
 from fastimg.options import MAX_SCANS
 from fastimg.sources import Source, SourceList, check_many

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastimg import _decode
+import fastimg._decode as _decode
 from fastimg.crops import Crop, Crops, Flips, parse_crop, parse_crops, parse_flip, parse_flips
 from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, make_options
 from fastimg.sources import Source, SourceList, check_many

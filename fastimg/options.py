@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastimg import _decode
+import fastimg._decode as _decode
 
 MODES = ("RGB", "BGR", "L")
 LAYOUTS = ("CHW", "HWC")

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastimg import _decode
+import fastimg._decode as _decode
 from fastimg.crops import Boxes, Crop
 from fastimg.errors import Failure, describe, make_error, portable
 from fastimg.sources import SourceList

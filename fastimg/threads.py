@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from fastimg import _decode
+import fastimg._decode as _decode
 
 Progress: TypeAlias = "bool | Callable[[int, int], object]"
 
