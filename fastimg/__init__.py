@@ -6,9 +6,8 @@
 """
 
 import fastimg.data_source as data_source
-from fastimg.accessors import ImageFileAccessor, NonUniformImageFileAccessor
+from fastimg.accessors import ImageFileAccessor, NonUniformImageFileAccessor, RandomResizedCrop
 from fastimg.archives import archive_members
-from fastimg.augment import RandomResizedCrop
 from fastimg.build import __version__ as __version__
 from fastimg.build import build_info
 from fastimg.crops import random_crops

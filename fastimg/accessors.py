@@ -3,160 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-import fastimg._decode as _decode
-from fastimg.crops import Crop, parse_crop, parse_flip
+from fastimg.array_like import ArrayLike
+from fastimg.augment import KnownSizes, RandomBoxes, parse_probability
+from fastimg.crops import Boxes, parse_interval
 from fastimg.errors import JpegError
-from fastimg.indexing import Index, Indices, resolve, resolve_many
-from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, make_options
-from fastimg.sources import Source, SourceList
-from fastimg.task import OnError, Task, check_on_error
-from fastimg.threads import Cancellation, check_num_threads
-
-if TYPE_CHECKING:
-    from fastimg.augment import KnownSizes, RandomResizedCrop
+from fastimg.indexing import Indices, resolve_many
+from fastimg.options import Size, make_options, parse_integer
+from fastimg.task import Task
+from fastimg.threads import Cancellation
 
 
-class _Accessor:
-    """What both accessors share: sources, options, and the ways to index."""
-
-    ndim: int
-
-    def __init__(
-        self,
-        sources: Iterable[Source],
-        *,
-        mode: str = "RGB",
-        layout: str = "CHW",
-        size: Size | None = None,
-        fit: str = "stretch",
-        resample: str = "bilinear",
-        reducing_gap: float | None = 2.0,
-        pad_value: PadValue = 0,
-        crop: Crop | None = None,
-        flip: bool = False,
-        orient: bool = True,
-        dtype: npt.DTypeLike = "uint8",
-        mean: Statistic = 0,
-        std: Statistic = 1,
-        strict: bool = True,
-        max_pixels: int = MAX_PIXELS,
-        num_threads: int | None = None,
-        on_error: OnError = "raise",
-    ) -> None:
-        check_num_threads(num_threads)
-        check_on_error(on_error)
-        self._sources = SourceList(sources)
-        self._crop = parse_crop(crop)
-        self._flip = parse_flip(flip)
-        self._num_threads = num_threads
-        self._on_error: OnError = on_error
-        self._options: _decode.Options = make_options(
-            mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
-        )  # fmt: skip
-        self._arguments = (
-            mode, layout, self._options.size, fit, resample, reducing_gap, _plain(pad_value), orient,
-            self._options.dtype.name, _plain(mean), _plain(std), strict, max_pixels,
-        )  # fmt: skip
-
-    def __len__(self) -> int:
-        return len(self._sources)
-
-    def __getitem__(self, index: Index) -> Any:
-        rest: tuple[Any, ...] = ()
-        if isinstance(index, tuple):
-            if not index:
-                raise TypeError("an index cannot be an empty tuple")
-            index, *others = index
-            rest = tuple(others)
-        chosen = resolve(index, len(self))
-        if isinstance(chosen, int):
-            image = self._load_one(chosen)
-            return image[rest] if rest else image
-        images = self._read(chosen)
-        return self._index_rest(images, rest) if rest else images
-
-    def __getitems__(self, indices: Any) -> Any:
-        """What PyTorch's DataLoader asks for: the same as ``self[list(indices)]``."""
-        return self[list(indices)]
-
-    def __iter__(self) -> Iterator[Any]:
-        for i in range(len(self)):
-            yield self[i]
-
-    def __repr__(self) -> str:
-        mode, layout, size, *_ = self._arguments
-        words = [f"{len(self)} images", mode, layout, self._options.dtype.name]
-        if size:  # else it would have to be read
-            words.append(f"height {size[0]}, width {size[1]}")
-        return f"<fastimg.{type(self).__name__}: {', '.join(words)}>"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # What is left out can be made, or read, again.
-        return {
-            name: value for name, value in self.__dict__.items() if name not in ("_options", "_known_sizes")
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._options = make_options(*self._arguments)
-
-    def __dask_tokenize__(self) -> tuple[Any, ...]:
-        return (
-            type(self).__name__,
-            self._sources.token(),
-            self._arguments,
-            self._crop,
-            self._flip,
-            self._on_error,
-        )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        raise NotImplementedError
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        raise NotImplementedError
-
-    def _task(
-        self, indices: Indices, num_threads: int | None = None, cancellation: Cancellation | None = None
-    ) -> Task:
-        return Task(
-            self._sources, indices, self._options, self._crop, self._flip, num_threads or self._num_threads,
-            self._on_error, cancellation=cancellation,
-        )  # fmt: skip
-
-    def _load_one(self, index: int) -> Any:
-        return self._read(np.array([index], np.int64))[0]
-
-    def _read(
-        self,
-        indices: Indices,
-        out: Any = None,
-        num_threads: int | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> Any:
-        return self._fill(self._task(indices, num_threads, cancellation), out)
-
-    def _fill(self, task: Task, out: Any) -> Any:
-        raise NotImplementedError
-
-    def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
-        raise NotImplementedError
-
-
-def _plain(value: Any) -> Any:
-    """Numbers as Python has them: hashable, small to pickle."""
-    return tuple(np.asarray(value).tolist()) if np.ndim(value) else value
-
-
-class ImageFileAccessor(_Accessor):
+class ImageFileAccessor(ArrayLike):
     """Images of one size, their own or `size`, as if they were an array (N, C, H, W).
 
     Parameters
@@ -230,6 +92,13 @@ class ImageFileAccessor(_Accessor):
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         return images[(slice(None), *rest)]
 
+    def _share(self) -> dict[str, Any]:
+        """What a view of these images begins with, the sizes that all views share included."""
+        if self._known_sizes is None:
+            mode, layout, _, *others = self._arguments
+            self._known_sizes = KnownSizes(self._sources, make_options(mode, layout, None, *others))
+        return self.__dict__
+
     def read_into(self, indices: Any, out: Any) -> Any:
         """Decodes a batch into `out`.
 
@@ -291,8 +160,6 @@ class ImageFileAccessor(_Accessor):
         >>> for epoch in range(90):
         ...     images = augmented.with_epoch(epoch)[np.array([5, 2, 9])]
         """
-        from fastimg.augment import RandomResizedCrop  # an accessor itself: that module needs this one
-
         return RandomResizedCrop(self, size, scale, ratio, flip, seed)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
@@ -303,7 +170,7 @@ class ImageFileAccessor(_Accessor):
         return images if dtype is None else images.astype(dtype, copy=False)
 
 
-class NonUniformImageFileAccessor(_Accessor):
+class NonUniformImageFileAccessor(ArrayLike):
     """Images of any sizes, as if they were a 1-D array of arrays (C, H, W).
 
     Parameters
@@ -377,3 +244,151 @@ class NonUniformImageFileAccessor(_Accessor):
         for i, image in enumerate(self[:]):
             images[i] = image
         return images if dtype is None else images.astype(dtype, copy=False)
+
+
+class RandomResizedCrop(ImageFileAccessor):
+    """Images by random boxes, resized and perhaps mirrored, as if they were an array (N, C, H, W).
+
+    Made by `ImageFileAccessor.random_resized_crop`. What image i looks like in epoch e depends on (seed, e, i) alone,
+    and not on the order of access, the batches, the threads or the process.
+
+    Parameters
+    ----------
+    accessor : ImageFileAccessor
+        Its sources and options, but for `size`, are shared.
+    size, scale, ratio, flip, seed
+        As for `ImageFileAccessor.random_resized_crop`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As there.
+
+    Notes
+    -----
+    Whatever indexes an `ImageFileAccessor` indexes this; boxes are distributed as those of `random_crops`.
+
+    To draw a box takes an image's size. The header of an image is read when it is first asked for; its size is kept by
+    the accessor for all its views, in 8 bytes, but not pickled. An image that is replaced by a smaller one meanwhile
+    may therefore fail, with a ValueError that names it.
+
+    Examples
+    --------
+    >>> augmented = train_X.random_resized_crop(224, seed=1)
+    >>> augmented.with_epoch(3)[7].shape
+    (3, 224, 224)
+    """
+
+    _known_sizes: KnownSizes
+
+    def __init__(
+        self,
+        accessor: ImageFileAccessor,
+        size: Size,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        _check_accessor(accessor)
+        if size is None:
+            raise TypeError("size must be an integer or (height, width), found None")
+        self.__dict__.update(accessor._share())
+        mode, layout, _, *others = self._arguments
+        self._options = make_options(mode, layout, size, *others)
+        self._size = self._options.size
+        self._arguments = (mode, layout, self._size, *others)
+        self._random = RandomBoxes(
+            parse_interval("scale", scale),
+            parse_interval("ratio", ratio),
+            parse_probability("flip", flip),
+            parse_integer("seed", seed, 0),
+        )
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, seed {self._random.seed}, epoch {self.epoch}>"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._share()  # before there are views of this one
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return (*super().__dask_tokenize__(), self._random)
+
+    @property
+    def epoch(self) -> int:
+        """Which epoch's boxes these are."""
+        return self._random.epoch
+
+    def with_epoch(self, epoch: int) -> RandomResizedCrop:
+        """The same images in another epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            At least 0, of any size.
+
+        Returns
+        -------
+        RandomResizedCrop
+            A view that shares everything with this one, which stays as it is.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `epoch` is negative, or no integer.
+        """
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._random = self._random._replace(epoch=parse_integer("epoch", epoch, 0))
+        return view
+
+    def boxes(self, indices: Any) -> tuple[Boxes, npt.NDArray[np.bool_]]:
+        """What is cut out of each image in this epoch, and which are mirrored.
+
+        Parameters
+        ----------
+        indices : slice, list of int, 1-D integer array or boolean mask
+            n images. Headers of which the size is not known yet are read.
+
+        Returns
+        -------
+        int64 ndarray, (n, 4)
+            (top, left, height, width), as `load` takes them for `crop`. An image without a readable header has a box
+            that is in no JPEG, (0, 0, 65536, 65536): it fails when it is loaded.
+        bool ndarray, (n,)
+            As `load` takes them for `flip`.
+
+        Raises
+        ------
+        IndexError, ValueError, TypeError
+            As for indexing.
+        """
+        return self._draw(resolve_many(indices, len(self)), self._num_threads)
+
+    def _draw(self, indices: Indices, num_threads: int | None) -> tuple[Boxes, npt.NDArray[np.bool_]]:
+        return self._random.draw(self._known_sizes.get(indices, num_threads), indices)
+
+    def _task(
+        self, indices: Indices, num_threads: int | None = None, cancellation: Cancellation | None = None
+    ) -> Task:
+        threads = num_threads or self._num_threads
+        crops, flips = self._draw(indices, threads)
+        return Task(
+            self._sources, indices, self._options, crops, flips, threads, self._on_error,
+            cancellation=cancellation,
+        )  # fmt: skip
+
+
+def _check_accessor(accessor: Any) -> None:
+    if not isinstance(accessor, ImageFileAccessor):
+        raise TypeError(f"accessor must be an ImageFileAccessor, found {type(accessor).__name__}")
+    found = None
+    if isinstance(accessor, RandomResizedCrop):
+        found = "those of a RandomResizedCrop"
+    elif accessor._crop is not None:
+        found = f"crop={accessor._crop}"
+    elif accessor._flip:
+        found = "flip=True"
+    if found:
+        raise ValueError(f"expected an accessor without boxes or mirror images of its own, found {found}")

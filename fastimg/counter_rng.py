@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,7 @@ def _mix(words: Words) -> Words:
     return words
 
 
+@lru_cache(maxsize=64)  # asked for at every access
 def make_key(seed: int, epoch: int) -> int:
     """64 bits of two integers, at least 0 and of any size: where an epoch's numbers begin."""
     return int(np.random.SeedSequence(seed, spawn_key=(epoch,)).generate_state(1, np.uint64)[0])

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What all accessors share: sources, options, and the ways to index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import fastimg._decode as _decode
+from fastimg.crops import Crop, parse_crop, parse_flip
+from fastimg.indexing import Index, Indices, resolve
+from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, make_options
+from fastimg.sources import Source, SourceList
+from fastimg.task import OnError, Task, check_on_error
+from fastimg.threads import Cancellation, check_num_threads
+
+
+class ArrayLike:
+    """What both accessors share: sources, options, and the ways to index."""
+
+    ndim: int
+
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        *,
+        mode: str = "RGB",
+        layout: str = "CHW",
+        size: Size | None = None,
+        fit: str = "stretch",
+        resample: str = "bilinear",
+        reducing_gap: float | None = 2.0,
+        pad_value: PadValue = 0,
+        crop: Crop | None = None,
+        flip: bool = False,
+        orient: bool = True,
+        dtype: npt.DTypeLike = "uint8",
+        mean: Statistic = 0,
+        std: Statistic = 1,
+        strict: bool = True,
+        max_pixels: int = MAX_PIXELS,
+        num_threads: int | None = None,
+        on_error: OnError = "raise",
+    ) -> None:
+        check_num_threads(num_threads)
+        check_on_error(on_error)
+        self._sources = SourceList(sources)
+        self._crop = parse_crop(crop)
+        self._flip = parse_flip(flip)
+        self._num_threads = num_threads
+        self._on_error: OnError = on_error
+        self._options: _decode.Options = make_options(
+            mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
+        )  # fmt: skip
+        self._arguments = (
+            mode, layout, self._options.size, fit, resample, reducing_gap, _plain(pad_value), orient,
+            self._options.dtype.name, _plain(mean), _plain(std), strict, max_pixels,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, index: Index) -> Any:
+        rest: tuple[Any, ...] = ()
+        if isinstance(index, tuple):
+            if not index:
+                raise TypeError("an index cannot be an empty tuple")
+            index, *others = index
+            rest = tuple(others)
+        chosen = resolve(index, len(self))
+        if isinstance(chosen, int):
+            image = self._load_one(chosen)
+            return image[rest] if rest else image
+        images = self._read(chosen)
+        return self._index_rest(images, rest) if rest else images
+
+    def __getitems__(self, indices: Any) -> Any:
+        """What PyTorch's DataLoader asks for: the same as ``self[list(indices)]``."""
+        return self[list(indices)]
+
+    def __iter__(self) -> Iterator[Any]:
+        for i in range(len(self)):
+            yield self[i]
+
+    def __repr__(self) -> str:
+        mode, layout, size, *_ = self._arguments
+        words = [f"{len(self)} images", mode, layout, self._options.dtype.name]
+        if size:  # else it would have to be read
+            words.append(f"height {size[0]}, width {size[1]}")
+        return f"<fastimg.{type(self).__name__}: {', '.join(words)}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is left out can be made, or read, again.
+        return {
+            name: value for name, value in self.__dict__.items() if name not in ("_options", "_known_sizes")
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._options = make_options(*self._arguments)
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return (
+            type(self).__name__,
+            self._sources.token(),
+            self._arguments,
+            self._crop,
+            self._flip,
+            self._on_error,
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        raise NotImplementedError
+
+    def _task(
+        self, indices: Indices, num_threads: int | None = None, cancellation: Cancellation | None = None
+    ) -> Task:
+        return Task(
+            self._sources, indices, self._options, self._crop, self._flip, num_threads or self._num_threads,
+            self._on_error, cancellation=cancellation,
+        )  # fmt: skip
+
+    def _load_one(self, index: int) -> Any:
+        return self._read(np.array([index], np.int64))[0]
+
+    def _read(
+        self,
+        indices: Indices,
+        out: Any = None,
+        num_threads: int | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Any:
+        return self._fill(self._task(indices, num_threads, cancellation), out)
+
+    def _fill(self, task: Task, out: Any) -> Any:
+        raise NotImplementedError
+
+    def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
+        raise NotImplementedError
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as Python has them: hashable, small to pickle."""
+    return tuple(np.asarray(value).tolist()) if np.ndim(value) else value
