@@ -27,10 +27,10 @@ def build_info() -> BuildInfo:
     -------
     dict
         `version` of fastimg; `libjpeg_turbo`, the version it was built with; `kernels` ("avx2", "neon" or "c") and
-        `entropy` ("fastimg", or "stock": Huffman codes, inverse DCT to full size and colours are libjpeg-turbo's),
+        `entropy` ("fastimg", or "libjpeg": Huffman codes, inverse DCT to full size and colours are libjpeg-turbo's),
         which do not change the pixels;
         `limited_api`, whether one binary serves every CPython from 3.11 on. ``FASTIMG_CPU=c`` and
-        ``FASTIMG_ENTROPY=stock`` in the environment, at import, choose the plain versions.
+        ``FASTIMG_ENTROPY=libjpeg`` in the environment, at import, choose the plain versions.
     """
     kernels, libjpeg_turbo, entropy = _decode.core_info
     return {

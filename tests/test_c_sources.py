@@ -49,7 +49,7 @@ def test_interfaces(version, tmp_path):
     if compiles(*header_flags(), probe).returncode:
         pytest.skip("no headers of libjpeg-turbo")
     (tmp_path / "jconfig.h").write_text(JCONFIG.format(version=version))
-    sources = sorted(CORE.glob("*.c"))
+    sources = sorted(CORE.rglob("*.c"))
     assert sources
-    done = compiles("-I", tmp_path, *header_flags(), *sources)
+    done = compiles("-I", tmp_path, "-I", CORE, *header_flags(), *sources)
     assert done.returncode == 0, done.stderr

@@ -38,7 +38,7 @@ def compare(tmp_path, child_env):
         (tmp_path / "files").write_bytes(pickle.dumps(data))
         child_env.pop("FASTIMG_ENTROPY", None)
         children = {}
-        for stage, extra in (("fastimg", {}), ("stock", {"FASTIMG_ENTROPY": "stock"})):
+        for stage, extra in (("fastimg", {}), ("libjpeg", {"FASTIMG_ENTROPY": "libjpeg"})):
             command = probe_command("entropy_probe", tmp_path / "files", tmp_path / stage)
             children[stage] = subprocess.Popen(
                 command, env={**child_env, **extra}, stderr=subprocess.PIPE, text=True
@@ -50,9 +50,9 @@ def compare(tmp_path, child_env):
             found, outcomes[stage], gave_up = json.loads((tmp_path / stage).read_text())
             assert found == stage  # or there is nothing to compare
             assert not whole or not any(gave_up), names[gave_up.index(True)]
-        for name, one, ours, stock in zip(names, data, outcomes["fastimg"], outcomes["stock"], strict=True):
-            assert ours == stock, f"file {name}, {len(one)} bytes: {one[:4000].hex()}"
-        return outcomes["stock"]
+        for name, one, own, libjpeg in zip(names, data, outcomes["fastimg"], outcomes["libjpeg"], strict=True):
+            assert own == libjpeg, f"file {name}, {len(one)} bytes: {one[:4000].hex()}"
+        return outcomes["libjpeg"]
 
     return run
 

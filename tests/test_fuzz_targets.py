@@ -17,20 +17,20 @@ from test_entropy import SOUND, UNSOUND, bases, mutate, noise, one_block, turbo_
 from test_kernels import COMPILER, CORE, PLAIN_ENV, SANITIZE, compile_c
 
 FOLDER = Path(__file__).parent / "fuzz"
-CORE_SOURCES = [CORE / f"{name}.c" for name in ("entropy", "entropy_tables", "entropy_progressive", "cpu")]
+CORE_SOURCES = [*sorted((CORE / "entropy").glob("*.c")), CORE / "cpu.c"]
 SOURCES = [FOLDER / "fuzz_entropy.c", *CORE_SOURCES]
 PROGRESSIVE_SOURCES = [FOLDER / "fuzz_progressive.c", *CORE_SOURCES]
 MUTATIONS = 600
 
 # A stage that is wrong: stands between the target and ours, whose functions are called inner_...
 WRONG = """
-#include "entropy.h"
-bool inner_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *ends);
+#include "entropy/entropy.h"
+bool inner_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
 bool inner_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]);
 const uint8_t *inner_finish(fi_entropy *entropy);
 
-bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *ends) {
-    const bool is_good = inner_decode(entropy, mcus, whole, blocks, ends);
+bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob) {
+    const bool is_good = inner_decode(entropy, mcus, whole, blocks, eob);
     DECODE
 }
 
@@ -249,9 +249,11 @@ def check_wrong(folder, source, files, message, *, decode="", progressive="", fi
     renamed = "".join(
         f"#define fi_entropy_{name} inner_{name}\n" for name in ("decode", "decode_progressive", "finish")
     )
-    for name in ("entropy.c", "entropy_progressive.c"):
-        (folder / name).write_text(renamed + (CORE / name).read_text())
-    sources = [source, CORE / "entropy_tables.c", CORE / "cpu.c", *sorted(folder.glob("*.c"))]
+    replaced = ("dispatch.c", "bytes.c")  # where these are defined
+    for name in replaced:
+        (folder / name).write_text(renamed + (CORE / "entropy" / name).read_text())
+    kept = [path for path in CORE_SOURCES if path.name not in replaced]
+    sources = [source, *kept, *sorted(folder.glob("*.c"))]
     done = run(compile_target(sources, folder / "wrong"), write(folder, files))
     assert done.returncode != 0
     assert message in done.stderr
@@ -263,7 +265,7 @@ def check_wrong(folder, source, files, message, *, decode="", progressive="", fi
         ("blocks[0][63] ^= 1; return is_good;", "return marker;", "coefficient 63"),
         ("blocks[0][0] ^= 1; return is_good;", "return marker;", "coefficient 0"),
         ("return is_good || blocks;", "return marker;", "there is no MCU"),
-        ("ends[0] -= ends[0] > 1; return is_good;", "return marker;", "ended at"),
+        ("eob[0] -= eob[0] > 1; return is_good;", "return marker;", "ended at"),
         ("return is_good;", "return marker + 1;", "the scan ends at"),
         ("return is_good;", "return marker ? NULL : marker;", "the scan ends at -1"),
     ],
