@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A block of memory that grows and is used again. Its content is lost when it grows. */
+/* Memory that is reused and grows. Growing loses the content. */
 #ifndef FI_BUFFER_H
 #define FI_BUFFER_H
 
@@ -18,7 +18,7 @@ static inline void fi_buffer_free(fi_buffer *buffer) {
     *buffer = (fi_buffer){0};
 }
 
-/* At least nbytes, the first `keep` of which keep their content. On failure the buffer is as it was. */
+/* Makes room for nbytes, keeping the first `keep` bytes. On failure the buffer is unchanged. */
 static inline bool fi_buffer_reserve(fi_buffer *buffer, size_t nbytes, size_t keep) {
     if (nbytes <= buffer->capacity) return true;
     uint8_t *data = malloc(nbytes);

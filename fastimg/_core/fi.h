@@ -12,13 +12,13 @@
  *   and its libjpeg state. Failures are allocated by the core and freed with fi_failure_free().
  * - Threads. A decoder belongs to one thread at a time. Any number of decoders may run at once, on one batch or on
  *   several. Once fi_init() has returned, no global state changes. No function needs Python or the GIL.
- * - Failure. A function that can fail returns a fi_status and fills a fi_failure, which must be zeroed before the call;
- *   the caller turns it into words. Nothing is printed, and the process is never ended. After a failure the output array
- *   holds any mixture of old bytes and new pixels, unless the function says otherwise.
- * - Units. Sizes and strides are in bytes (`nbytes`, `stride`), measures of images in pixels, in the order height, width.
- *   Strides are signed: an array may be upside down.
- * - Shapes. A planar array is (C, H, W), an interleaved one (H, W, C); C is 3, or 1 for FI_MODE_L. The pixels of a row of
- *   a plane (planar) or of a row (interleaved) are contiguous. Planes and rows may be anywhere.
+ * - Failure. A function that can fail returns a fi_status and fills a fi_failure, which must be zeroed before the
+ *   call; the caller turns it into words. Nothing is printed, and the process is never ended. After a failure the
+ *   output array holds any mixture of old bytes and new pixels, unless the function says otherwise.
+ * - Units. Sizes and strides are in bytes (`nbytes`, `stride`), measures of images in pixels, in the order height,
+ *   width. Strides are signed: an array may be upside down.
+ * - Shapes. A planar array is (C, H, W), an interleaved one (H, W, C); C is 3, or 1 for FI_MODE_L. The pixels of a
+ *   row of a plane (planar) or of a row (interleaved) are contiguous. Planes and rows may be anywhere.
  */
 #ifndef FI_H
 #define FI_H
@@ -130,8 +130,8 @@ typedef struct fi_options {
     uint32_t max_scans;
     uint64_t max_pixels;
     /*
-     * For floats: value v of output channel c becomes (v / 255 - mean[c]) / std[c], rounded to float32 after each step and
-     * to the dtype at the end. table[c][v] is that result, in four or two bytes as the dtype has.
+     * For floats: value v of output channel c becomes (v / 255 - mean[c]) / std[c], rounded to float32 after each
+     * step and to the dtype at the end. table[c][v] is that result, in four or two bytes as the dtype has.
      */
     float mean[3], std[3];
     union {
@@ -167,8 +167,8 @@ typedef struct fi_plan {
 } fi_plan;
 
 /*
- * Plans how an image with this header becomes an output, without touching any pixel. Returns FI_E_CROP if the crop leaves
- * the image. out_height and out_width are what the output array must have.
+ * Plans how an image with this header becomes an output, without touching any pixel. Returns FI_E_CROP if the crop
+ * leaves the image. out_height and out_width are what the output array must have.
  */
 fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                        bool flip, fi_failure *failure);
@@ -219,8 +219,9 @@ void fi_decoder_free(fi_decoder *decoder);
 void fi_decoder_trim(fi_decoder *decoder);
 
 /*
- * Reads a source and parses its header. Files are read whole, into the decoder. Memory is only pointed to, and must live
- * until fi_decode() has returned. Images of more than max_pixels are refused before anything is allocated for them.
+ * Reads a source and parses its header. Files are read whole, into the decoder. Memory is only pointed to, and must
+ * live until fi_decode() has returned. Images of more than max_pixels are refused before anything is allocated for
+ * them.
  */
 fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure);
 
@@ -294,12 +295,15 @@ bool fi_cpu_parse(const char *words, unsigned *cpu_features, const char **unknow
 const char *fi_cpu_words(void);
 
 /*
- * Fills the kernel tables with the best versions for these features and checks, by decoding a tiny image in several ways,
- * that the loaded libjpeg is laid out and computes as the core expects. Call it once, before anything else.
+ * Fills the kernel tables with the best versions for these features and checks, by decoding a tiny image in several
+ * ways, that the loaded libjpeg is laid out and computes as the core expects. Call it once, before anything else.
  */
 void fi_init(unsigned cpu_features);
 
-/* Whether libjpeg's private structs are what the core takes them for. If not, fi_options.use_libjpeg_entropy must be set. */
+/*
+ * Whether libjpeg's private structs are what the core takes them for. If not, fi_options.use_libjpeg_entropy must be
+ * set.
+ */
 bool fi_hooks_verified(void);
 
 /* Whether the core's inverse DCT to 8 x 8 samples equals libjpeg's, also when numbers overflow. */

@@ -25,7 +25,7 @@ enum {
 
 #define EXIF_ORIENTATION 0x0112
 
-/* What of the application segments decides the colour space, and the frame's component identifiers. */
+/* What decides the colour space: application segments, and the frame's component identifiers. */
 typedef struct {
     bool jfif, adobe, exif;
     uint8_t adobe_transform;
@@ -69,7 +69,7 @@ static uint8_t exif_orientation(const uint8_t *tiff, size_t nbytes) {
     return 1;
 }
 
-/* As libjpeg's default_decompress_parms guesses it. */
+/* The same guess as libjpeg's default_decompress_parms. */
 static fi_color guess_color(const fi_header *header, const hints *hint) {
     switch (header->components) {
         case 1:
@@ -107,7 +107,7 @@ static unsigned quantization_tables(const uint8_t *p, size_t nbytes) {
     return tables;
 }
 
-/* A segment's payload. Too short ones are left to libjpeg's judgement. */
+/* A segment's payload. Segments that are too short are left for libjpeg to judge. */
 static void parse_segment(fi_header *header, hints *hint, unsigned marker, const uint8_t *p, size_t nbytes) {
     if (is_sof(marker) && nbytes >= 6 && !header->components) {
         header->sof = (uint8_t)(marker - M_SOF0);
@@ -127,7 +127,7 @@ static void parse_segment(fi_header *header, hints *hint, unsigned marker, const
     } else if (marker == M_DRI && nbytes >= 2) {
         header->restart_interval = (uint16_t)be16(p);
     } else if (marker == M_APP0 && nbytes >= 5 && memcmp(p, "JFIF", 5) == 0) {
-        /* libjpeg takes a JFIF segment only when it is whole */
+        /* libjpeg ignores a JFIF segment that is not whole */
         if (nbytes >= 14) hint->jfif = true;
     } else if (marker == M_APP1 && nbytes >= 6 && memcmp(p, "Exif\0", 6) == 0 && !hint->exif) {
         hint->exif = true;
@@ -152,7 +152,7 @@ static fi_status no_image(size_t at, unsigned marker, fi_failure *failure) {
     return failure->status = FI_E_NO_IMAGE;
 }
 
-/* The next marker at or behind *pos, which is then behind it; stray bytes are skipped. 0: there is none in data. */
+/* Returns the next marker at or after *pos, and moves *pos past it, skipping stray bytes. 0: there is none in data. */
 static unsigned next_marker(const uint8_t *data, size_t have, size_t *pos) {
     size_t i = *pos;
     for (;;) {
@@ -191,7 +191,7 @@ fi_status fi_header_parse(fi_header *header, const uint8_t *data, size_t have, u
             return no_image(pos - 2, marker, failure);
         } else if (pos + 2 <= have) {
             const uint32_t length = be16(data + pos);
-            end = pos + (length < 2 ? 2 : length); /* libjpeg takes a length below 2 for an empty segment, too */
+            end = pos + (length < 2 ? 2 : length); /* libjpeg, too, reads a length below 2 as an empty segment */
             if (end <= have && marker == M_SOS) {
                 header->color = guess_color(header, &hint);
                 return FI_OK;
@@ -206,7 +206,7 @@ fi_status fi_header_parse(fi_header *header, const uint8_t *data, size_t have, u
             *need = end;
             return FI_OK;
         }
-        /* Of a frame that is cut short, the size may still be there. */
+        /* A truncated frame header may still hold the size. */
         if (marker && pos + 2 <= have) parse_segment(header, &hint, marker, data + pos + 2, have - pos - 2);
         failure->detail[0] = (int64_t)total;
         return failure->status = FI_E_CUT_HEADER;

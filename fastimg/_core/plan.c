@@ -4,12 +4,12 @@
 #include <math.h>
 
 /*
- * EXIF orientation v: what has to be done to the stored image, a transposition first (bit 0), then mirroring left-right
- * (bit 1) and top-down (bit 2) in the coordinates of the result (Exif 2.32, 4.6.4 A, tag 0112H).
+ * What each EXIF orientation asks for: a transposition (bit 0), then mirroring left-right (bit 1) and top-down (bit
+ * 2) in the coordinates of the result (Exif 2.32, 4.6.4 A, tag 0112H).
  */
 static const uint8_t orientation_ops[9] = {0, 0, 2, 6, 4, 1, 3, 7, 5};
 
-/* A rectangle of upright source pixels, not always whole ones. */
+/* In upright source pixels, which need not be whole. */
 typedef struct {
     double top, left, height, width;
 } rectangle;
@@ -19,12 +19,12 @@ static uint32_t at_least_1(double v) {
 }
 
 /*
- * The place of the image in an output of options->height x width, and the box of the crop that becomes it. The arithmetic
- * is that of Pillow's ImageOps.fit, contain and pad, roundings included (halves to even).
+ * The image's part of an output of options->height x width, and the box of the crop that becomes it. The arithmetic
+ * is that of Pillow's ImageOps.fit, contain and pad, including the rounding (halves to even).
  */
 static rectangle fit_box(fi_plan *plan, const fi_options *options, const fi_crop *crop) {
     const double h = (double)crop->height, w = (double)crop->width, out_h = options->height, out_w = options->width;
-    const double wider = w * out_h - h * out_w; /* exact; above 0: the crop is wider than the output, for its height */
+    const double wider = w * out_h - h * out_w; /* exact; > 0: the crop is wider in proportion */
     rectangle box = {(double)crop->top, (double)crop->left, h, w};
 
     plan->out_height = plan->dest_height = options->height;
@@ -47,7 +47,7 @@ static bool is_whole(double v) {
     return v == floor(v);
 }
 
-/* Whether every component has a block that is all of the image. */
+/* Whether every component has a block without padding. */
 static bool has_whole_blocks(const fi_header *header) {
     uint32_t max_h = 1, max_v = 1;
 
@@ -56,7 +56,7 @@ static bool has_whole_blocks(const fi_header *header) {
         if (header->v_samp[c] > max_v) max_v = header->v_samp[c];
     }
     for (unsigned c = 0; c < header->components; c++) {
-        /* At least eight samples, the last of which may stand for fewer pixels. */
+        /* At least eight samples; the last may stand for fewer pixels. */
         if ((uint64_t)header->width * header->h_samp[c] <= (uint64_t)7 * max_h) return false;
         if ((uint64_t)header->height * header->v_samp[c] <= (uint64_t)7 * max_v) return false;
     }
@@ -64,8 +64,8 @@ static bool has_whole_blocks(const fi_header *header) {
 }
 
 /*
- * How far the inverse DCT may reduce: by 8, 4, 2 or not at all. Not where pixels are needed before they are resampled; and
- * not by 8 where a component's only samples would be means that take in the encoder's padding.
+ * How far the inverse DCT may reduce: by 8, 4, 2 or 1. Not at all if pixels are needed before they are resampled, and
+ * not by 8 if a component's only samples would be means that include the encoder's padding.
  */
 static uint32_t choose_reduction(const fi_plan *plan, const fi_header *header, const fi_options *options,
                                  const rectangle *box) {

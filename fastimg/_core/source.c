@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* One read(2) of more than 2 GiB is cut by the kernels of Linux, and refused by that of macOS. */
+/* Linux cuts a read(2) of more than 2 GiB short, and macOS refuses it. */
 #define MAX_READ_NBYTES ((size_t)1 << 30)
 
 static fi_status os_failure(fi_failure *failure, int os_errno) {
@@ -52,11 +52,11 @@ fi_status fi_reader_open(fi_reader *reader, const fi_source *source, fi_buffer *
         reader->total = source->size;
         return FI_OK;
     }
-    /* O_NONBLOCK: opening a FIFO that nobody writes to must not wait; on regular files it means nothing. */
+    /* O_NONBLOCK keeps open() from waiting for a FIFO's writer. It has no effect on regular files. */
     do {
         reader->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     } while (reader->fd < 0 && errno == EINTR);
-    /* A socket, or a device without a driver, cannot be opened at all: ENXIO would not tell a user what is wrong. */
+    /* ENXIO, for a socket or a device without a driver, would not tell the user what is wrong. */
     if (reader->fd < 0) {
         const int os_errno = errno;
         struct stat st;
@@ -93,7 +93,7 @@ fi_status fi_reader_fill(fi_reader *reader, uint64_t want, fi_failure *failure) 
 }
 
 void fi_reader_close(fi_reader *reader) {
-    /* Not again after EINTR: on Linux the descriptor is gone by then, and may already be another thread's. */
+    /* Not repeated after EINTR: on Linux the descriptor is closed by then, and may be another thread's already. */
     if (reader->fd >= 0) close(reader->fd);
     reader->fd = -1;
 }

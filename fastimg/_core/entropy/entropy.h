@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Huffman decoding of baseline and progressive scans (T.81): bytes in, coefficients out. Only whole and undamaged scans are
- * decoded. At anything unusual the functions give up, and the caller decodes the image again by libjpeg's own stage, whose
- * pixels and warnings are the ones that count.
+ * Huffman decoding of baseline and progressive scans (T.81): bytes in, coefficients out. Only whole and undamaged
+ * scans are decoded. At anything unusual the functions give up, and the caller decodes the image again by libjpeg's
+ * own stage, whose pixels and warnings are the ones that count.
  */
 #ifndef FI_ENTROPY_H
 #define FI_ENTROPY_H
@@ -47,8 +47,8 @@ void fi_entropy_trim(fi_entropy *entropy); /* between images: frees what only la
 bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan);
 
 /*
- * From the next MCU on, only coefficients up to `last` (in zigzag order) of this component's blocks are needed; those after
- * it may be left out. At the start of a scan all 64 are needed (63).
+ * From the next MCU on, only coefficients up to `last` (in zigzag order) of this component's blocks are needed; those
+ * after it may be left out. At the start of a scan all 64 are needed (63).
  */
 void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last);
 
@@ -65,8 +65,8 @@ bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (
 void fi_entropy_begin_progressive(fi_entropy *entropy);
 
 /*
- * Like fi_entropy_start(). Only tables that the scan uses are looked at. All AC scans of a component must be decoded here,
- * or none. fi_entropy_decode_progressive() may be called scan.mcus times after it.
+ * Like fi_entropy_start(). Only tables that the scan uses are looked at. All AC scans of a component must be decoded
+ * here, or none. fi_entropy_decode_progressive() may be called scan.mcus times after it.
  */
 bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan);
 

@@ -11,13 +11,14 @@
  * Why no input can make this read or write outside its buffers:
  *
  * - A symbol takes at most 16 bits of code and 15 of value, a block has at most 64 symbols, as each advances by one
- *   coefficient at least, and an MCU has at most 10 blocks: 10 * 64 * 31 bits are 2480 bytes. Before every MCU the chunk
- *   holds that many bytes after the read position, and 8 more for the last load. At the end of the data they are zeros.
- * - A coefficient's index is at most 63 when an entry is looked up, and advances by END at most: natural_order has entries
- *   for all of these. Those past the last coefficient stand for it, as in libjpeg.
+ *   coefficient at least, and an MCU has at most 10 blocks: 10 * 64 * 31 bits are 2480 bytes. Before every MCU the
+ *   chunk holds that many bytes after the read position, and 8 more for the last load. At the end of the data they
+ *   are zeros.
+ * - A coefficient's index is at most 63 when an entry is looked up, and advances by END at most: natural_order has
+ *   entries for all of these. Those past the last coefficient stand for it, as in libjpeg.
  * - A table is indexed by exactly LOOK_BITS bits, and the index of a longer code is checked.
- * - The same bound holds in progressive scans, where a coefficient takes a correction bit or a symbol of at most 31 bits.
- *   The caller asks for no more MCUs than the scan has, and fi_nonzero has room for that many blocks.
+ * - The same bound holds in progressive scans, where a coefficient takes a correction bit or a symbol of at most 31
+ *   bits. The caller asks for no more MCUs than the scan has, and fi_nonzero has room for that many blocks.
  */
 #define MAX_MCU_NBYTES (FI_MAX_MCU_BLOCKS * 64 * 31 / 8 + 16)
 #define CHUNK_NBYTES 16384
@@ -34,8 +35,8 @@ typedef enum { DC_TABLE, AC_TABLE, PROGRESSIVE_TABLE } table_kind;
  * An entry for the next LOOK_BITS bits of input:
  *   bits 0 to 5    how many bits the code and the value take together
  *   bit 7          SLOW: the code with its value is longer than LOOK_BITS
- *   bits 8 to 15   how far the coefficient's index advances: run + 1, or END. The value belongs to the coefficient before
- *                  the new index; if the symbol has no value, 0 is written over a 0
+ *   bits 8 to 15   how far the coefficient's index advances: run + 1, or END. The value belongs to the coefficient
+ *                  before the new index; if the symbol has no value, 0 is written over a 0
  *   bits 16 to 31  the value
  *
  * In a SLOW entry bits 8 to 15 are the symbol, and bits 16 to 31 the length of its code; 0: more than LOOK_BITS.
@@ -58,9 +59,10 @@ enum { SLOW = 1 << 7, END = 128 };
  * An entry of run_table skips values that are not needed. It stands for all symbols whose codes are within the next
  * RUN_BITS bits:
  *   bits 0 to 5    how many bits they and their values take: at most RUN_BITS - 1, and 15 for the last one's value
- *   bits 6 to 14   how far the coefficient's index advances: at most 64, and RUN_END more if the last is an end of block
- * If even the first code is longer, the entry takes the index, which is 1 or more, past 64. Whatever goes past 64 without an
- * end of block is decoded symbol by symbol.
+ *   bits 6 to 14   how far the coefficient's index advances: at most 64, and RUN_END more if the last symbol is an end
+ *                  of block
+ * If even the first code is longer, the entry takes the index, which is 1 or more, past 64. Whatever goes past 64
+ * without an end of block is decoded symbol by symbol.
  */
 enum { RUN_ADVANCE = 6, RUN_END = 128 };
 
@@ -94,7 +96,9 @@ struct fi_entropy {
     uint8_t chunk[CHUNK_NBYTES + MAX_MCU_NBYTES];
 };
 
-/* T.81, F.2.2.1: `size` bits to a value, negative if they begin with 0. A branch would be mispredicted half the time. */
+/*
+ * T.81, F.2.2.1: `size` bits to a value, negative if they begin with 0. A branch would be mispredicted half the time.
+ */
 static inline int32_t extend(uint32_t value, unsigned size) {
     return (int32_t)value + (((int32_t)(value >> (size - 1)) - 1) & (1 - (1 << size)));
 }
@@ -112,7 +116,10 @@ void fi_entropy_build_run_table(table *t);
 /* Begins a scan of any kind, except for its tables. */
 void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan);
 
-/* Drops what has been read, and unstuffs bytes until the chunk is full, or a marker or the end of the data is reached. */
+/*
+ * Drops what has been read, and unstuffs bytes until the chunk is full, or a marker or the end of the data is
+ * reached.
+ */
 void fi_entropy_fill_chunk(fi_entropy *entropy);
 
 /* Passes the next restart marker. Returns false if anything else follows. */

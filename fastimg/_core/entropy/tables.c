@@ -57,8 +57,8 @@ static void build(table *t, const fi_huffman *huffman, table_kind kind) {
 }
 
 /*
- * Works up through windows of 0 to RUN_BITS bits: an entry is the window's first symbol plus the entry of the bits that are
- * left. The windows of n bits begin at 1 << n.
+ * Works up through windows of 0 to RUN_BITS bits: an entry is the window's first symbol plus the entry of the bits
+ * that are left. The windows of n bits begin at 1 << n.
  */
 void fi_entropy_build_run_table(table *t) {
     uint16_t windows[2 << RUN_BITS] = {0};
@@ -95,8 +95,8 @@ static bool is_same(const table *t, const fi_huffman *huffman, table_kind kind) 
 }
 
 /*
- * Most files carry one of a few tables. A new one replaces the least recently used, which is never one of this scan's, as
- * it has at most eight.
+ * Most files carry one of a few tables. A new one replaces the least recently used, which is never one of this
+ * scan's, as it has at most eight.
  */
 const table *fi_entropy_find_table(fi_entropy *entropy, const fi_huffman *huffman, table_kind kind, bool may_build) {
     table *oldest = &entropy->tables[0], *found = NULL;

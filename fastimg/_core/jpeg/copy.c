@@ -11,8 +11,8 @@
 #define MAX_STRIP_ROWS 16
 
 /*
- * libjpeg-turbo's SIMD versions write rows that begin at a multiple of this past the cache, from where they would have to
- * be read back at once. So a strip's rows begin halfway between two multiples.
+ * libjpeg-turbo's SIMD versions write rows that begin at a multiple of this past the cache, from where they would
+ * have to be read back at once. So a strip's rows begin halfway between two multiples.
  */
 #define STREAMED_ALIGNMENT 32
 

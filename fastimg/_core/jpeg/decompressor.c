@@ -106,8 +106,8 @@ const char *fi_libjpeg_version(void) {
 }
 
 /*
- * libjpeg keeps tables between images, and a file that omits one must not inherit the previous file's. They are freed only
- * by destroy, so recreate the decompressor if one is left over.
+ * libjpeg keeps tables between images, and a file that omits one must not inherit the previous file's. They are freed
+ * only by destroy, so recreate the decompressor if one is left over.
  */
 static bool has_leftover_tables(const fi_decompressor *jpeg, unsigned defined) {
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
@@ -123,8 +123,8 @@ static bool has_leftover_tables(const fi_decompressor *jpeg, unsigned defined) {
 /* ---- decoding -------------------------------------------------------------------------------------------------- */
 
 /*
- * libjpeg does not warn of scans that are missing altogether. If the data ended without an end marker, they were cut off.
- * (A file that ends properly and has few scans is somebody's preview.)
+ * libjpeg does not warn of scans that are missing altogether. If the data ended without an end marker, they were cut
+ * off. (A file that ends properly and has few scans is somebody's preview.)
  */
 static void check_scans(fi_decompressor *jpeg) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;

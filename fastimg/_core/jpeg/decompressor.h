@@ -26,8 +26,8 @@ typedef struct fi_request {
 } fi_request;
 
 /*
- * Which rows a decompressor makes. choose() sets libjpeg's parameters after it has read the header; read() takes the rows
- * to the sink after jpeg_start_decompress().
+ * Which rows a decompressor makes. choose() sets libjpeg's parameters after it has read the header; read() takes the
+ * rows to the sink after jpeg_start_decompress().
  */
 typedef struct fi_route {
     void (*choose)(fi_decompressor *jpeg, const fi_request *request);

@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-/* The first members of structs in libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that the core knows of its private parts. */
+/*
+ * The first members of structs in libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that the core knows of its private
+ * parts.
+ */
 struct jpeg_entropy_decoder {
     void (*start_pass)(j_decompress_ptr cinfo);
     boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
@@ -139,8 +142,8 @@ static bool may_take_over(const fi_decompressor *jpeg) {
 }
 
 /*
- * At the start of a baseline file's only scan, instead of libjpeg's start_pass, which would build its Huffman tables: that
- * takes as long as all the blocks of a small image.
+ * At the start of a baseline file's only scan, instead of libjpeg's start_pass, which would build its Huffman tables:
+ * that takes as long as all the blocks of a small image.
  */
 static bool take_over_baseline(fi_decompressor *jpeg) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;

@@ -8,8 +8,8 @@
 #include <string.h>
 
 /*
- * Blocks are decoded in batches small enough for the first-level cache, and then sorted by what is in them: in file order,
- * branches between kinds of block are as unpredictable as the picture.
+ * Blocks are decoded in batches small enough for the first-level cache, and then sorted by what is in them: in file
+ * order, branches between kinds of block are as unpredictable as the picture.
  */
 #define BATCH 64
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The resized route: libjpeg's planes as the inverse DCT leaves them. Files whose colours are not linear in their planes
- * come as pixels: four-channel ones, and RGB that becomes luma.
+ * The resized route: libjpeg's planes as the inverse DCT leaves them. Files whose colours are not linear in their
+ * planes come as pixels: four-channel ones, and RGB that becomes luma.
  */
 #include "jpeg/routes.h"
 

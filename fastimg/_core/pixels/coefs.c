@@ -90,8 +90,8 @@ static uint32_t owner_of(const fi_axis *axis, uint32_t v) {
 }
 
 /*
- * Distances are measured along the upright image, from the edge of the visible part. So a tie between two pixels goes to
- * the same one however the file is stored and wherever it is cropped.
+ * Distances are measured along the upright image, from the edge of the visible part. So a tie between two pixels goes
+ * to the same one however the file is stored and wherever it is cropped.
  */
 static uint32_t upright(const fi_axis *axis, uint32_t v) {
     return axis->reversed ? axis->high - 1 - v : v - axis->low;

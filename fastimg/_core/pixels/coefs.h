@@ -11,9 +11,9 @@
 #define FI_WEIGHT_ONE 16384 /* what the weights of one result sum to, exactly */
 
 /*
- * One axis of one component. The grid is that of the image's pixels (of the reduced image's, if the inverse DCT reduces).
- * A component whose samples are wider, `ratio` grid pixels each, is first spread to the grid and then filtered, in one
- * set of weights.
+ * One axis of one component. The grid is that of the image's pixels (of the reduced image's, if the inverse DCT
+ * reduces). A component whose samples are wider, `ratio` grid pixels each, is first spread to the grid and then
+ * filtered, in one set of weights.
  */
 typedef struct fi_axis {
     double start, length; /* the box, on the grid */

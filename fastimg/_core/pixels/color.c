@@ -10,8 +10,8 @@ static inline unsigned mul_div_255(unsigned a, unsigned b) {
 }
 
 /*
- * With c, m, y, k as stored (inverted), Pillow has C = 255 - c and so on, and R = clip(255 - K - mul_div_255(C, 255 - K)).
- * 255 - K is k, and mul_div_255(C, k) <= k, so there is nothing to clip.
+ * With c, m, y, k as stored (inverted), Pillow has C = 255 - c and so on, and R = clip(255 - K - mul_div_255(C, 255 -
+ * K)). 255 - K is k, and mul_div_255(C, k) <= k, so there is nothing to clip.
  */
 void fi_cmyk_to_rgb(const uint8_t *src, uint8_t *dst, size_t n) {
     for (size_t i = 0; i < n; i++) {

@@ -16,7 +16,9 @@ static inline unsigned fi_rows_channels(fi_rows_kind kind, fi_mode mode) {
     return kind == FI_ROWS_GREY || mode == FI_MODE_L ? 1 : 3;
 }
 
-/* One row of n interleaved pixels (FI_ROWS_RGB_PIXELS or FI_ROWS_CMYK_PIXELS) to its planes; scratch needs 3 n bytes. */
+/*
+ * One row of n interleaved pixels (FI_ROWS_RGB_PIXELS or FI_ROWS_CMYK_PIXELS) to its planes; scratch needs 3 n bytes.
+ */
 void fi_split_pixels(fi_rows_kind kind, fi_mode mode, const uint8_t *src, uint8_t *const planes[3], uint8_t *scratch,
                      size_t n);
 

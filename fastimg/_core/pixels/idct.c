@@ -8,9 +8,10 @@
 #include <string.h>
 
 /*
- * With X the dequantised coefficients (an orthonormal 8 x 8 DCT of pixel values less 128) and D the orthonormal DCT of m
- * points, the m x m samples are D' X D m / 8 of the m x m lowest frequencies alone: the output of an ideal low-pass filter.
- * libjpeg's reduced transforms average pixels instead, which is 1 to 4 dB worse under an antialiasing filter.
+ * With X the dequantised coefficients (an orthonormal 8 x 8 DCT of pixel values less 128) and D the orthonormal DCT
+ * of m points, the m x m samples are D' X D m / 8 of the m x m lowest frequencies alone: the output of an ideal
+ * low-pass filter. libjpeg's reduced transforms average pixels instead, which is 1 to 4 dB worse under an
+ * antialiasing filter.
  */
 
 static void idct_1(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
@@ -30,8 +31,8 @@ static void idct_2(const int16_t *x, const uint16_t *q, uint8_t *const *rows, si
 /* ---- edge blocks ------------------------------------------------------------------------------------------------ */
 
 /*
- * The same low-pass filter on pixels, along one axis: row s of D' D8 sqrt(m / 8), with D8 the m lowest rows of the DCT of
- * 8 points, holds the weights of 8 pixels in sample s, in Q14 and summing to one.
+ * The same low-pass filter on pixels, along one axis: row s of D' D8 sqrt(m / 8), with D8 the m lowest rows of the
+ * DCT of 8 points, holds the weights of 8 pixels in sample s, in Q14 and summing to one.
  */
 static const int16_t weights_2[2][8] = {{4889, 4456, 3657, 2613, 1483, 439, -360, -793},
                                         {-793, -360, 439, 1483, 2613, 3657, 4456, 4889}};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The loops that exist in more than one version, in a table per topic. The C version defines the answer, and the others
- * equal it bit for bit. Nothing is assumed about alignment. Source and destination do not overlap. Exactly the bytes that
- * are named here are read and written.
+ * The loops that exist in more than one version, in a table per topic. The C version defines the answer, and the
+ * others equal it bit for bit. Nothing is assumed about alignment. Source and destination do not overlap. Exactly the
+ * bytes that are named here are read and written.
  */
 #ifndef FI_KERNELS_H
 #define FI_KERNELS_H
@@ -46,9 +46,9 @@ typedef struct fi_pixel_kernels {
  */
 
 /*
- * Coefficients of four results so close together that one 16-byte load covers all their taps. For result j,
- * index[4 j] and index[4 j + 2] select the bytes that weights[2 j] and weights[2 j + 1] apply to: 0 to 15, or FI_NO_BYTE.
- * The indices between them are FI_NO_BYTE, so that a byte shuffle widens to 16 bits.
+ * Coefficients of four results so close together that one 16-byte load covers all their taps. For result j, index[4
+ * j] and index[4 j + 2] select the bytes that weights[2 j] and weights[2 j + 1] apply to: 0 to 15, or FI_NO_BYTE. The
+ * indices between them are FI_NO_BYTE, so that a byte shuffle widens to 16 bits.
  */
 #define FI_NO_BYTE 0xFF
 typedef struct fi_quad {
@@ -66,9 +66,9 @@ typedef struct fi_resample_kernels {
                        const int16_t *weights, size_t taps, size_t n);
 
     /*
-     * The same by byte shuffles: result x is the sum over `pairs` steps of quad x / 4, whose bytes begin at base[x / 4],
-     * where 16 bytes of src are readable. There are quads for n rounded up to a multiple of 8, and that many results are
-     * written.
+     * The same by byte shuffles: result x is the sum over `pairs` steps of quad x / 4, whose bytes begin at base[x /
+     * 4], where 16 bytes of src are readable. There are quads for n rounded up to a multiple of 8, and that many
+     * results are written.
      */
     void (*resample_h_shuffle)(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
                                const fi_quad *quads, size_t pairs, size_t n);
@@ -94,7 +94,10 @@ typedef struct fi_block {
 } fi_block;
 
 typedef struct fi_idct_kernels {
-    /* The 4 x 4 lowest frequencies of a block (natural order, rows of 8) to samples rows[0 .. 4)[column .. column + 4). */
+    /*
+     * The 4 x 4 lowest frequencies of a block (natural order, rows of 8) to samples rows[0 .. 4)[column .. column +
+     * 4).
+     */
     void (*idct_4)(const int16_t *coefficients, const uint16_t *quantisation, uint8_t *const *rows, size_t column);
 
     /*

@@ -46,8 +46,8 @@ static void lut16_c(const uint8_t *src, const uint16_t *table, void *dst, size_t
 }
 
 /*
- * libjpeg's factors are Q16, and each result is rounded once. Chroma less 128 is so small that R and B come out the same
- * with the Q15 factors of fixed_point.h. For G, -46802 Cr is -Cr + 18734 Cr, which fits into 16 bits.
+ * libjpeg's factors are Q16, and each result is rounded once. Chroma less 128 is so small that R and B come out the
+ * same with the Q15 factors of fixed_point.h. For G, -46802 Cr is -Cr + 18734 Cr, which fits into 16 bits.
  */
 enum { G_CB16 = -22554, G_CR16 = 18734 };
 

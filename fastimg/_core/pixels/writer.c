@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-/* Rows that are transposed at once become columns: 64 bytes of a uint8 row are one cache line, so none is visited twice. */
+/*
+ * Rows that are transposed at once become columns: 64 bytes of a uint8 row are one cache line, so none is visited
+ * twice.
+ */
 #define TILE 64
 
 static size_t min_size(size_t a, size_t b) {

@@ -27,7 +27,10 @@ typedef struct fi_writer {
 /* Scratch that a writer needs, in bytes. */
 size_t fi_writer_nbytes(const fi_plan *plan);
 
-/* For plan->rows rows of plan->cols pixels. `scratch` has fi_writer_nbytes(plan) bytes; plan and options are borrowed. */
+/*
+ * For plan->rows rows of plan->cols pixels. `scratch` has fi_writer_nbytes(plan) bytes; plan and options are
+ * borrowed.
+ */
 void fi_writer_init(fi_writer *writer, const fi_plan *plan, const fi_options *options, const fi_output *out,
                     unsigned channels, uint8_t *scratch);
 

@@ -12,7 +12,7 @@ static inline void idct_4_pass_neon(const int16x4_t x[4], int16x4_t out[4], bool
 
     for (int i = 0; i < 4; i++) {
         if (!last) out[i] = vqrshrn_n_s32(sums[i], IDCT_BITS - 2);
-        else out[i] = vqmovn_s32(vrshrq_n_s32(sums[i], IDCT_BITS + 5)); /* a narrowing shift ends at 16 */
+        else out[i] = vqmovn_s32(vrshrq_n_s32(sums[i], IDCT_BITS + 5)); /* narrowing shifts go up to 16 */
     }
 }
 

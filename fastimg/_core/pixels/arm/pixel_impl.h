@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * NEON versions of the pixel kernels. Each does whole vectors, then the rest with the C version: nothing is read or
- * written outside of the n pixels. Table look-ups (lut16) stay in C: NEON has no gather.
+ * written outside the n pixels. Table look-ups (lut16) stay in C: NEON has no gather.
  */
 #include <arm_neon.h>
 

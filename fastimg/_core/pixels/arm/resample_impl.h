@@ -22,7 +22,7 @@ static inline void resample_h_taps_neon(const uint8_t *const src[2], int16_t *co
     size_t x = 0;
 
     for (; x + 4 <= n; x += 4, weights += 4 * taps) {
-        int32x4_t sum0[4], sum1[4]; /* of either row: four partial sums a result */
+        int32x4_t sum0[4], sum1[4]; /* four partial sums per result, for each row */
         for (size_t i = 0; i < 4; i++) {
             const uint8_t *const s0 = src[0] + first[x + i], *const s1 = src[1] + first[x + i];
             sum0[i] = sum1[i] = vdupq_n_s32(0);
@@ -39,7 +39,7 @@ static inline void resample_h_taps_neon(const uint8_t *const src[2], int16_t *co
     resample_h_c(src, rest, first + x, weights, taps, n - x);
 }
 
-/* As with AVX2, 8 and 16 taps get loops of their own. */
+/* Separate loops for 8 and 16 taps, as with AVX2. */
 static void resample_h_neon(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
                             const int16_t *weights, size_t taps, size_t n) {
     if (taps == 8) resample_h_taps_neon(src, dst, first, weights, 8, n);
@@ -50,7 +50,7 @@ static void resample_h_neon(const uint8_t *const src[2], int16_t *const dst[2], 
 /* A quad's four sums: the look-up gathers and widens, an index from 16 on gives 0. */
 static inline int16x4_t sum_quad_neon(const uint8_t *src, const fi_quad *steps, size_t pairs) {
     const uint8x16_t bytes = vld1q_u8(src);
-    int32x4_t lo = vdupq_n_s32(0), hi = lo; /* results 0 0 1 1 and 2 2 3 3: both of a pair */
+    int32x4_t lo = vdupq_n_s32(0), hi = lo; /* results 0 0 1 1 and 2 2 3 3, two taps each */
     for (size_t p = 0; p < pairs; p++) {
         const int16x8_t v = vreinterpretq_s16_u8(vqtbl1q_u8(bytes, vld1q_u8(steps[p].index)));
         const int16x8_t w = vld1q_s16(steps[p].weights);
@@ -69,7 +69,7 @@ static void resample_h_shuffle_neon(const uint8_t *const src[2], int16_t *const 
     }
 }
 
-/* 16 results at a time: four independent sums hide how long a multiplication takes. */
+/* 16 results at a time: four independent sums hide the latency of multiplication. */
 static void resample_v_neon(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst, size_t n) {
     size_t i = 0;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * AVX2 version of the inverse DCT of 8 x 8 samples: Loeffler, Ligtenberg and Moschytz, "Practical Fast 1-D DCT Algorithms
- * with 11 Multiplications", 1989, columns first, in 13 bits of fraction, with libjpeg-turbo's rounding, and with what its
- * vector versions do to numbers that do not fit into 16 bits (dequantised ones and sums of two wrap around, results of the
- * columns are clamped). A register holds a row of 8 numbers of two blocks, a lane for each.
+ * AVX2 version of the inverse DCT of 8 x 8 samples: Loeffler, Ligtenberg and Moschytz, "Practical Fast 1-D DCT
+ * Algorithms with 11 Multiplications", 1989, columns first, in Q13, with libjpeg-turbo's rounding, and with what its
+ * SIMD versions do to numbers that do not fit into 16 bits: dequantised ones and sums of two wrap around, results of
+ * the columns are clamped. A register holds a row of 8 numbers of two blocks, one block per lane.
  */
 #include "pixels/x86/avx2.h"
 
@@ -54,9 +54,11 @@ FI_AVX2 static void idct_4_avx2(const int16_t *x, const uint16_t *q, uint8_t *co
     }
 }
 
-/* ---- 8 x 8 samples ------------------------------------------------------------------------------------------------ */
+/*
+ * ---- 8 x 8 samples ------------------------------------------------------------------------------------------------
+ */
 
-/* What is shifted out behind the columns, of which two bits of fraction stay, and behind the rows. */
+/* The shift after the columns, which keeps two bits of fraction, and the one after the rows. */
 enum { COLUMN_SHIFT = 11, ROW_SHIFT = 18 };
 
 /* The paper's factors times 2^13. */
@@ -75,7 +77,7 @@ enum {
     F_3_072 = 25172,
 };
 
-/* a of the first and b of the second of two numbers that were interleaved. */
+/* a x + b y for interleaved pairs (x, y). */
 FI_AVX2 static inline __m256i weigh(__m256i pairs, int a, int b) {
     return _mm256_madd_epi16(pairs, _mm256_set1_epi32((int)((unsigned)b << 16 | ((unsigned)a & 0xFFFF))));
 }
@@ -84,7 +86,7 @@ FI_AVX2 static inline __m256i interleave(__m256i a, __m256i b, bool high) {
     return high ? _mm256_unpackhi_epi16(a, b) : _mm256_unpacklo_epi16(a, b);
 }
 
-/* Half of a row's 8 sums, before they are rounded: even[i] + odd[i] is row i's, even[i] - odd[i] that of row 7 - i. */
+/* Half of 8 rows' sums before rounding: row i is even[i] + odd[i], row 7 - i is even[i] - odd[i]. */
 typedef struct {
     __m256i even[4], odd[4];
 } half_sums;
@@ -127,7 +129,7 @@ FI_AVX2 static inline void sum_half_low(half_sums *sums, const __m256i r[4], __m
     sums->odd[3] = weigh(r13, F_1_175 - F_0_899, z33);
 }
 
-/* Eight columns, which come out in the same order, or as many rows of what was transposed. low: r[4] to r[7] are zero. */
+/* Eight columns in place; or eight rows, if they were transposed. low: r[4] to r[7] are zero. */
 FI_AVX2 static inline void idct_pass(__m256i r[8], int shift, bool low) {
     const __m256i rounding = _mm256_set1_epi32(1 << (shift - 1));
     half_sums lo, hi;
@@ -161,8 +163,8 @@ FI_AVX2 static inline void transpose8(__m256i r[8]) {
 }
 
 /*
- * Columns and transposition where only 4 x 4 coefficients are not zero: r[0 .. 4) become columns. Registers hold rows i and
- * i + 4 of 4 columns; two rounds of interleaving put four rows each side by side, a third one joins the fours.
+ * Columns and transposition if only 4 x 4 coefficients are not zero: r[0 .. 4) become columns. Registers hold rows i
+ * and i + 4 of 4 columns; two rounds of interleaving put four rows side by side, and a third joins the fours.
  */
 FI_AVX2 static inline void idct_columns_low(__m256i r[4]) {
     half_sums sums;
@@ -186,8 +188,8 @@ FI_AVX2 static inline void idct_columns_low(__m256i r[4]) {
 }
 
 /*
- * A block whose rows 1 to 7 are all zero takes a short cut in libjpeg: its row 0 is shifted, and wraps around instead of
- * being clamped. To wrap it before makes no difference to what fits.
+ * libjpeg takes a shortcut if rows 1 to 7 of a block are zero: row 0 is shifted, and wraps around instead of being
+ * clamped. Wrapping it beforehand changes nothing for numbers that fit.
  */
 FI_AVX2 static inline __m256i wrap_lone_row(const __m256i *r, int rows, const int16_t *x0, const int16_t *x1) {
     const __m256i wrapped = _mm256_srai_epi16(_mm256_slli_epi16(r[0], 2), 2);
@@ -201,7 +203,7 @@ FI_AVX2 static inline __m256i wrap_lone_row(const __m256i *r, int rows, const in
     return _mm256_blend_epi32(rest[0] ? r[0] : wrapped, rest[1] ? r[0] : wrapped, 0xF0);
 }
 
-/* Columns of samples, less 128, to rows of bytes: an 8 x 8 transposition in rounds that interleave 1, 2 and 4 bytes. */
+/* Columns of samples less 128 to rows of bytes: an 8 x 8 transposition that interleaves 1, 2 and 4 bytes. */
 FI_AVX2 static inline void store_columns(const __m256i r[8], const fi_block *first, const fi_block *second) {
     const __m256i middle = _mm256_set1_epi8(-128);
     __m256i p[4], w[4];

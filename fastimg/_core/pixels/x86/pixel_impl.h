@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * AVX2 versions of the pixel kernels. Each does whole vectors, then the rest with the C version: nothing is read or
- * written outside of the n pixels. Table look-ups (lut16) stay in C: a gather is slower wherever microcode guards
- * it.
+ * written outside the n pixels. lut16 stays in C: gathers are slower on CPUs whose microcode guards them.
  */
 #include "pixels/x86/avx2.h"
 
@@ -15,8 +14,8 @@
  *
  *   a = B0 | B3     b = B1 | B4     c = B2 | B5
  *
- * both lanes need the same work: channel k of 16 pixels is at byte 3 i + k of a, b, c laid end to end; a byte shuffle of each
- * (index -1 gives 0) puts its share in place, and the three shares are or-ed.
+ * both lanes need the same work: channel k of 16 pixels is at byte 3 i + k of a, b, c laid end to end; a byte shuffle
+ * of each (index -1 gives 0) moves each register's share into place, and the three shares are or-ed.
  */
 #define N_ (-1)
 static const int8_t deinterleave3_index[3][3][16] = {
@@ -151,7 +150,7 @@ FI_AVX2 static inline __m256i load_pixels(const uint8_t *src, int16_t offset) {
     return _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)src)), _mm256_set1_epi16(offset));
 }
 
-/* Two times 16 numbers as bytes, clamped. */
+/* Stores 2 x 16 numbers as clamped bytes. */
 FI_AVX2 static inline void store_pixels(uint8_t *dst, const __m256i v[2]) {
     _mm256_storeu_si256((__m256i *)dst, _mm256_permute4x64_epi64(_mm256_packus_epi16(v[0], v[1]), 0xD8));
 }
@@ -181,7 +180,7 @@ FI_AVX2 static inline void ycc_u8_to_rgb_x32(const uint8_t *const ycc[3], uint8_
     store_pixels(rgb[2] + i, b);
 }
 
-/* The last 32 are done whole, and some of them for a second time. */
+/* The last 32 pixels are done as a whole vector, some of them twice. */
 FI_AVX2 static void ycc_u8_to_rgb_avx2(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
     size_t i = 0;
 

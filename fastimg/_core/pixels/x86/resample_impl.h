@@ -2,13 +2,13 @@
 /* AVX2 versions of the resampling kernels. Sums of products are exact, so their order does not matter. */
 #include "pixels/x86/avx2.h"
 
-/* 8 bytes of each of two rows as 16-bit numbers, a row a lane. */
+/* 8 bytes of each of two rows as 16-bit numbers, one row per lane. */
 FI_AVX2 static inline __m256i load_two(const uint8_t *a, const uint8_t *b) {
     return _mm256_cvtepu8_epi16(
         _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)a), _mm_loadl_epi64((const __m128i *)b)));
 }
 
-/* One result's products in both rows: four partial sums a lane. */
+/* One result's products in both rows: four partial sums per lane. */
 FI_AVX2 static inline __m256i dot_two(const uint8_t *a, const uint8_t *b, const int16_t *weights, size_t taps) {
     __m256i sum = _mm256_setzero_si256();
     for (size_t k = 0; k < taps; k += 8) {
@@ -18,7 +18,7 @@ FI_AVX2 static inline __m256i dot_two(const uint8_t *a, const uint8_t *b, const 
     return sum;
 }
 
-/* Four results in both rows, as 32-bit sums, a row a lane. */
+/* Four results in both rows as 32-bit sums, one row per lane. */
 FI_AVX2 static inline __m256i dot_two_x4(const uint8_t *const src[2], const uint32_t *first, const int16_t *weights,
                                          size_t taps) {
     __m256i s[4];
@@ -36,15 +36,15 @@ FI_AVX2 static inline void resample_h_taps(const uint8_t *const src[2], int16_t 
         __m256i hi = dot_two_x4(src, first + x + 4, weights + 4 * taps, taps);
         lo = _mm256_srai_epi32(_mm256_add_epi32(lo, half), 8);
         hi = _mm256_srai_epi32(_mm256_add_epi32(hi, half), 8);
-        const __m256i levels = _mm256_packs_epi32(lo, hi); /* 8 results of row 0 | of row 1 */
-        _mm_storeu_si128((__m128i *)(dst[0] + x), _mm256_castsi256_si128(levels));
-        _mm_storeu_si128((__m128i *)(dst[1] + x), _mm256_extracti128_si256(levels, 1));
+        const __m256i q6 = _mm256_packs_epi32(lo, hi); /* 8 results of row 0 | of row 1 */
+        _mm_storeu_si128((__m128i *)(dst[0] + x), _mm256_castsi256_si128(q6));
+        _mm_storeu_si128((__m128i *)(dst[1] + x), _mm256_extracti128_si256(q6, 1));
     }
     int16_t *const rest[2] = {dst[0] + x, dst[1] + x};
     resample_h_c(src, rest, first + x, weights, taps, n - x);
 }
 
-/* Most images are reduced so far that 8 or 16 taps do: these get loops of their own. */
+/* Separate loops for 8 and 16 taps, which is enough for most images. */
 FI_AVX2 static void resample_h_avx2(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
                                     const int16_t *weights, size_t taps, size_t n) {
     if (taps == 8) resample_h_taps(src, dst, first, weights, 8, n);
@@ -52,7 +52,7 @@ FI_AVX2 static void resample_h_avx2(const uint8_t *const src[2], int16_t *const 
     else resample_h_taps(src, dst, first, weights, taps, n);
 }
 
-/* A quad's four sums in both rows, a row a lane: the shuffle gathers and widens, no sum goes across a lane. */
+/* A quad's four sums in both rows, one row per lane. The shuffle gathers and widens, and no sum crosses a lane. */
 FI_AVX2 static inline __m256i sum_quad(const uint8_t *const src[2], uint32_t base, const fi_quad *steps, size_t pairs) {
     const __m256i bytes =
         _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(src[0] + base))),
@@ -72,13 +72,13 @@ FI_AVX2 static inline void resample_h_shuffle_pairs(const uint8_t *const src[2],
     for (size_t x = 0; x < n; x += 8, base += 2, quads += 2 * pairs) {
         const __m256i lo = sum_quad(src, base[0], quads, pairs);
         const __m256i hi = sum_quad(src, base[1], quads + pairs, pairs);
-        const __m256i levels = _mm256_packs_epi32(lo, hi); /* 8 results of row 0 | of row 1 */
-        _mm_storeu_si128((__m128i *)(dst[0] + x), _mm256_castsi256_si128(levels));
-        _mm_storeu_si128((__m128i *)(dst[1] + x), _mm256_extracti128_si256(levels, 1));
+        const __m256i q6 = _mm256_packs_epi32(lo, hi); /* 8 results of row 0 | of row 1 */
+        _mm_storeu_si128((__m128i *)(dst[0] + x), _mm256_castsi256_si128(q6));
+        _mm_storeu_si128((__m128i *)(dst[1] + x), _mm256_extracti128_si256(q6, 1));
     }
 }
 
-/* Reductions up to about 3 have two to four pairs: these get loops of their own. */
+/* Separate loops for two to four pairs: reductions up to about 3. */
 FI_AVX2 static void resample_h_shuffle_avx2(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
                                             const fi_quad *quads, size_t pairs, size_t n) {
     switch (pairs) {
@@ -112,7 +112,7 @@ FI_AVX2 static void resample_v_avx2(const int16_t *const *rows, const int16_t *w
             lo = _mm256_add_epi32(lo, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), w));
             hi = _mm256_add_epi32(hi, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), w));
         }
-        /* What unpacking took apart, packing puts together again, lane by lane. */
+        /* Packing undoes what unpacking did to the order, lane by lane. */
         _mm256_storeu_si256((__m256i *)(dst + i),
                             _mm256_packs_epi32(_mm256_srai_epi32(lo, 14), _mm256_srai_epi32(hi, 14)));
     }
@@ -123,7 +123,7 @@ FI_AVX2 static void resample_v_avx2(const int16_t *const *rows, const int16_t *w
     }
 }
 
-/* Two times 16 levels to 32 pixels. */
+/* 2 x 16 Q6 values to 32 pixels. */
 FI_AVX2 static inline __m256i round_q6_x32(__m256i a, __m256i b) {
     const __m256i half = _mm256_set1_epi16(32);
     a = _mm256_srai_epi16(_mm256_adds_epi16(a, half), 6);
