@@ -14,7 +14,7 @@ import subprocess
 import numpy as np
 import pytest
 from support import jpegs
-from support.jpegs import EOI, SOS
+from support.jpegs import EOI, SOS, noise
 from support.processes import probe_command
 from support.progressive_scans import random_file
 
@@ -50,7 +50,9 @@ def compare(tmp_path, child_env):
             found, outcomes[stage], gave_up = json.loads((tmp_path / stage).read_text())
             assert found == stage  # or there is nothing to compare
             assert not whole or not any(gave_up), names[gave_up.index(True)]
-        for name, one, own, libjpeg in zip(names, data, outcomes["fastimg"], outcomes["libjpeg"], strict=True):
+        for name, one, own, libjpeg in zip(
+            names, data, outcomes["fastimg"], outcomes["libjpeg"], strict=True
+        ):
             assert own == libjpeg, f"file {name}, {len(one)} bytes: {one[:4000].hex()}"
         return outcomes["libjpeg"]
 
@@ -69,11 +71,6 @@ def turbo_setting(name, value):
         yield
     finally:
         del os.environ[name]
-
-
-def noise(height, width, channels=3, seed=0):
-    """Noise, at quality 100, has the longest codes."""
-    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
 
 
 # ---- whole files -----------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import jpegs
+from support.jpegs import noise
 from support.progressive_scans import random_file
-from test_entropy import SOUND, UNSOUND, bases, mutate, noise, one_block, turbo_setting
+from test_entropy import SOUND, UNSOUND, bases, mutate, one_block, turbo_setting
 from test_kernels import COMPILER, CORE, PLAIN_ENV, SANITIZE, compile_c
 
 FOLDER = Path(__file__).parent / "fuzz"

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every kernel gives what its C version gives: each by itself, and in the whole library."""
 
-import hashlib
-import json
 import os
 import shlex
 import shutil
@@ -11,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import jpegs
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "fastimg" / "_core"
@@ -38,7 +35,6 @@ PROGRAMS = {
 }
 # Kernels without a C version, each with those that it has.
 ONLY = {"idct_8": ("avx2",)}
-ORIENTATIONS = range(1, 9)
 
 
 def compile_c(sources, target, *flags, compiler=COMPILER):
@@ -127,63 +123,3 @@ def test_neon_emulated(tmp_path, name):
     if not compiler or not emulator:
         pytest.skip("needs aarch64-linux-gnu-gcc and qemu-aarch64")
     check_kernels(tmp_path, name, "neon", "-static", compiler=[compiler], launcher=[emulator])
-
-
-# ---- the whole library ---------------------------------------------------------------------------
-
-HASHES = """
-import hashlib, json, pathlib, sys
-import fastimg
-
-hashes = {}
-for path in sorted(pathlib.Path(sys.argv[1]).glob("*.jpg")):
-    for options in json.loads(sys.argv[2]):
-        pixels = fastimg.decode(path, **options)
-        hashes[f"{path.stem} {options}"] = hashlib.sha256(pixels.tobytes()).hexdigest()
-print(json.dumps([fastimg.build_info()["kernels"], hashes]))
-"""
-
-
-def make_files(folder):
-    """Colour, grey and CMYK, in widths around those of vectors and blocks, in every orientation."""
-    sizes = [(1, 1), (5, 31), (17, 32), (33, 64), (70, 65), (64, 97), (130, 16), (16, 300)]
-    files = {}
-    for (height, width), orientation in zip(sizes, ORIENTATIONS, strict=True):
-        color = jpegs.jpeg(height, width, "4:2:0", seed=orientation)
-        grey = jpegs.turbo(jpegs.pixels(height, width, 1, seed=orientation))
-        four = jpegs.pillow(jpegs.pixels(height, width, 4, seed=orientation))
-        for name, data in (("color", color), ("grey", grey), ("cmyk", four)):
-            files[f"{name}-{orientation}"] = jpegs.oriented(data, orientation)
-    # The largest of them in all orientations: full blocks and rests in both directions.
-    for orientation in ORIENTATIONS:
-        files[f"same-{orientation}"] = jpegs.oriented(jpegs.jpeg(70, 150), orientation)
-    for name, data in files.items():
-        (folder / f"{name}.jpg").write_bytes(data)
-    return files
-
-
-def test_whole_library(tmp_path, child_env, best_kernels):
-    files = make_files(tmp_path)
-    options = [
-        {"mode": mode, "layout": layout, "flip": flip, **kind}
-        for mode in ("RGB", "BGR", "L")
-        for layout in ("CHW", "HWC")
-        for flip in (False, True)
-        for kind in ({"dtype": "uint8"}, {"dtype": "float32", "mean": 0.4}, {"dtype": "float16", "std": 0.2})
-    ]
-    results = {}
-    child_env.pop("FASTIMG_CPU", None)
-    for wanted, extra in ((best_kernels, {}), ("c", {"FASTIMG_CPU": "c"})):
-        done = subprocess.run(
-            [sys.executable, "-c", HASHES, str(tmp_path), json.dumps(options)],
-            env={**child_env, **extra}, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert (done.returncode, done.stderr) == (0, "")
-        kernels, results[extra.get("FASTIMG_CPU")] = json.loads(done.stdout)
-        assert kernels == wanted
-    assert results[None] == results["c"]
-    assert len(results["c"]) == len(files) * len(options)
-    # That the hashes are of pixels: one of them made by others.
-    name = f"same-6 {json.loads(json.dumps(options[0]))}"
-    expected = jpegs.reference(files["same-6"], mode="RGB", layout="CHW")
-    assert results["c"][name] == hashlib.sha256(expected.tobytes()).hexdigest()

@@ -34,6 +34,11 @@ _turbo = turbojpeg.TurboJPEG()
 # ---- making files ------------------------------------------------------------------------------
 
 
+def noise(height, width, channels=3, seed=0):
+    """Noise, at quality 100, has the longest codes."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+
+
 def pixels(height, width, channels=3, seed=0):
     """Waves plus noise: every Huffman table entry gets its share, and no two rows are alike."""
     rng = np.random.default_rng(seed)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Child processes that import the same fastimg as this one, and `support`."""
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -35,3 +36,11 @@ def run_probe(name, *args, env=None, timeout=250, **options):
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+@functools.cache
+def best_kernels():
+    """The name of the kernels that this CPU gets, whatever FASTIMG_CPU says."""
+    code = "import fastimg; print(fastimg.build_info()['kernels'])"
+    env = child_env(FASTIMG_CPU="")
+    return subprocess.check_output([sys.executable, "-P", "-c", code], text=True, env=env).strip()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The same files decoded by all kinds of kernels and by either entropy stage, which a process chooses at import."""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+
+from support.processes import best_kernels, child_env, run_probe
+
+# What FASTIMG_CPU is set to. The first one changes nothing, and the others nothing that the CPU lacks.
+CPU_MASKS = ("", "c", "-bmi2", "-avx2", "ssse3")
+
+
+def hash_of(pixels):
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+def key_of(name, options):
+    """What the pixels of a file are found by; options that are passed as JSON come back with lists for tuples."""
+    return f"{name} {json.dumps(options)}"
+
+
+def run_under_each(variants, name, *args):
+    """Run a probe once for each (FASTIMG_CPU, FASTIMG_ENTROPY); returns what they print, parsed as JSON."""
+
+    def run(variant):
+        env = child_env(FASTIMG_CPU=variant[0], FASTIMG_ENTROPY=variant[1])
+        return json.loads(run_probe(name, *args, env=env))
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(variants, pool.map(run, variants), strict=True))
+
+
+def pixels_of_all_variants(folder, files, options, libjpeg_entropy=()):
+    """Decode files, {name: bytes}, with each of the options: the pixels must not depend on the kernels.
+
+    libjpeg_entropy: which of CPU_MASKS are tried with libjpeg's entropy stage, too.
+    Returns {key_of(name, options): hash}.
+    """
+    for name, data in files.items():
+        (folder / f"{name}.jpg").write_bytes(data)
+    variants = [(mask, "") for mask in CPU_MASKS] + [(mask, "libjpeg") for mask in libjpeg_entropy]
+    results = run_under_each(variants, "decode_probe", folder, json.dumps(options))
+    expected = results["", ""][2]
+    assert len(expected) == len(files) * len(options)
+    for (mask, entropy), (kernels, stage, hashes) in results.items():
+        # Or there is nothing to compare.
+        assert stage == (entropy or "fastimg")
+        assert kernels == {"c": "c", "": best_kernels(), "-bmi2": best_kernels()}.get(mask, kernels)
+        assert kernels != "avx2" or mask not in ("-avx2", "ssse3")
+        assert [key for key in expected if hashes[key] != expected[key]] == [], (mask, entropy)
+    return expected
