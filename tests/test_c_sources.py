@@ -3,11 +3,10 @@
 
 import os
 import shlex
-import shutil
 import subprocess
 
 import pytest
-from test_kernels import COMPILER, CORE, PLAIN_ENV
+from support.c_programs import COMPILER, CORE, PLAIN_ENV, skip_without_compiler
 
 JCONFIG = """
 #include_next <jconfig.h>
@@ -42,8 +41,7 @@ def compiles(*arguments):
 
 @pytest.mark.parametrize("version", [62, 70, 80])
 def test_interfaces(version, tmp_path):
-    if not shutil.which(COMPILER[0]):
-        pytest.skip(f"no C compiler: {COMPILER[0]}")
+    skip_without_compiler()
     probe = tmp_path / "probe.c"
     probe.write_text("#include <stdio.h>\n#include <jpeglib.h>\n")
     if compiles(*header_flags(), probe).returncode:

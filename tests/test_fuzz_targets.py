@@ -4,7 +4,6 @@
 scripts/fuzz.sh lets libFuzzer make the files.
 """
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import jpegs
+from support.c_programs import (
+    CORE,
+    PLAIN_ENV,
+    SANITIZE,
+    compile_c,
+    has_sanitizers,
+    skip_without,
+    skip_without_compiler,
+)
 from support.jpegs import noise
 from support.progressive_scans import random_file
 from test_entropy import SOUND, UNSOUND, bases, mutate, one_block, turbo_setting
-from test_kernels import COMPILER, CORE, PLAIN_ENV, SANITIZE, compile_c
 
 FOLDER = Path(__file__).parent / "fuzz"
 CORE_SOURCES = [*sorted((CORE / "entropy").glob("*.c")), CORE / "cpu.c"]
@@ -47,15 +54,6 @@ const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
 """
 
 
-def has_sanitizers(folder):
-    """Whether programs can be compiled with them, and run."""
-    empty = folder / "empty.c"
-    empty.write_text("int main(void) { return 0; }\n")
-    if compile_c([empty], folder / "empty", *SANITIZE).returncode:
-        return False
-    return subprocess.run([folder / "empty"], capture_output=True, env=PLAIN_ENV).returncode == 0
-
-
 def compile_target(sources, target, *flags):
     compiled = compile_c(sources, target, "-DFASTIMG_FUZZ_MAIN", *flags)
     assert compiled.returncode == 0, compiled.stderr
@@ -65,10 +63,8 @@ def compile_target(sources, target, *flags):
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory):
     """The sanitizers', if the compiler has any; there is a compiler."""
-    if not shutil.which(COMPILER[0]):
-        pytest.skip(f"no C compiler: {COMPILER[0]}")
-    if not all(path.exists() for path in (*SOURCES, PROGRESSIVE_SOURCES[0])):
-        pytest.skip("no C sources")
+    skip_without_compiler()
+    skip_without([*SOURCES, PROGRESSIVE_SOURCES[0]])
     return SANITIZE if has_sanitizers(tmp_path_factory.mktemp("sanitizers")) else []
 
 
