@@ -17,23 +17,25 @@ static bool takes(const fi_sink *base, fi_rows_kind kind) {
 
 static bool begin(fi_sink *base, const fi_format *format) {
     fi_copy_sink *sink = (fi_copy_sink *)base;
-    const size_t row_nbytes = 3 * (size_t)sink->plan->cols;
+    const fi_plan *plan = sink->plan;
+    const size_t row_nbytes = 3 * (size_t)plan->cols;
+    const fi_rows_kind kind = format->kind;
 
-    if (!fi_buffer_reserve(sink->memory, row_nbytes + fi_writer_nbytes(sink->plan), 0)) return false;
+    if (!fi_buffer_reserve(sink->memory, row_nbytes + fi_writer_nbytes(plan), 0)) return false;
     sink->format = *format;
-    sink->row = 0;
     sink->scratch = sink->memory->data;
-    fi_writer_init(&sink->writer, sink->plan, sink->options, sink->out,
-                   fi_rows_channels(format->kind, sink->options->mode), sink->memory->data + row_nbytes);
+    sink->plane_count = kind == FI_ROWS_YCC || kind == FI_ROWS_RGB ? 3 : 1;
+    sink->left = plan->left * (size_t)(kind == FI_ROWS_RGB_PIXELS ? 3 : kind == FI_ROWS_CMYK_PIXELS ? 4 : 1);
+    sink->row = 0;
+    sink->begin = plan->top;
+    sink->end = plan->top + plan->height;
+    fi_writer_init(&sink->writer, plan, sink->options, sink->out, fi_rows_channels(kind, sink->options->mode),
+                   sink->memory->data + row_nbytes);
     return true;
 }
 
-static uint32_t end_row(const fi_copy_sink *sink) {
-    return sink->plan->top + sink->plan->height;
-}
-
 static bool needs_row(const fi_copy_sink *sink, uint32_t y) {
-    return sink->out->data && y >= sink->plan->top && y < end_row(sink);
+    return y >= sink->begin && y < sink->end && sink->out->data;
 }
 
 static bool needs(const fi_sink *base, unsigned p) {
@@ -43,7 +45,7 @@ static bool needs(const fi_sink *base, unsigned p) {
 
 static uint8_t *dest(const fi_sink *base, uint32_t y) {
     const fi_copy_sink *sink = const_self(base);
-    return needs_row(sink, y) ? fi_writer_dest(&sink->writer, y - sink->plan->top) : NULL;
+    return needs_row(sink, y) ? fi_writer_dest(&sink->writer, y - sink->begin) : NULL;
 }
 
 /* One row, beginning with the window's first column. */
@@ -68,21 +70,18 @@ static void take_row(fi_copy_sink *sink, const uint8_t *const src[3]) {
 
 static void rows(fi_sink *base, const uint8_t *const planes[], uint32_t groups) {
     fi_copy_sink *sink = (fi_copy_sink *)base;
-    const fi_rows_kind kind = sink->format.kind;
-    const size_t pixel_nbytes = kind == FI_ROWS_RGB_PIXELS ? 3 : kind == FI_ROWS_CMYK_PIXELS ? 4 : 1;
-    const size_t left = sink->plan->left * pixel_nbytes;
-    const unsigned count = kind == FI_ROWS_YCC || kind == FI_ROWS_RGB ? 3 : 1;
 
     for (uint32_t i = 0; i < groups; i++, sink->row++) {
         const uint8_t *src[3] = {NULL};
-        if (kind == FI_ROWS_OUTPUT || !needs_row(sink, sink->row)) continue;
-        for (unsigned p = 0; p < count; p++) src[p] = planes[p] + i * sink->format.planes[p].stride + left;
+        if (!needs_row(sink, sink->row) || sink->format.kind == FI_ROWS_OUTPUT) continue;
+        for (unsigned p = 0; p < sink->plane_count; p++)
+            src[p] = planes[p] + i * sink->format.planes[p].stride + sink->left;
         take_row(sink, src);
     }
 }
 
 static bool done(const fi_sink *base) {
-    return const_self(base)->row >= end_row(const_self(base));
+    return const_self(base)->row >= const_self(base)->end;
 }
 
 void fi_copy_sink_init(fi_copy_sink *sink, const fi_plan *plan, const fi_options *options, const fi_output *out,

@@ -15,8 +15,10 @@ typedef struct fi_copy_sink {
     fi_buffer *memory;
     fi_format format;
     fi_writer writer;
-    uint8_t *scratch; /* one row of RGB pixels */
-    uint32_t row;     /* of the image: the next one to come */
+    uint8_t *scratch;      /* one row of RGB pixels */
+    unsigned plane_count;  /* of the rows that come: 1 or 3 */
+    size_t left;           /* bytes before the window's first column */
+    uint32_t row, begin, end; /* of the image: the next row to come; those of the window */
 } fi_copy_sink;
 
 /* All that is passed in is borrowed, and must outlive the sink. */

@@ -15,13 +15,17 @@ typedef struct fi_writer {
     const fi_options *options;
     const fi_pixel_kernels *kernels;
     const fi_conversion *conversion;
-    fi_output dest;          /* the plan's part of the output */
-    unsigned channels;       /* of the rows that come in: 1 (luma, or grey for all channels) or 3 (RGB) */
-    bool is_plain;           /* elements are pixels, in the order in which these come along a row */
-    uint32_t row;            /* the next one */
-    uint8_t *planes[3];      /* scratch: one row a channel, or TILE of them if the output is transposed */
-    uint8_t *transposed[3];  /* scratch: one transposed tile a channel, or a mirrored row */
-    uint8_t *pixels;         /* scratch: one row of interleaved pixels */
+    uint8_t *dest;             /* the first element of the plan's part of the output */
+    ptrdiff_t row_stride;      /* from row to row as they come in: negative if they are mirrored top-down */
+    ptrdiff_t channel_stride;
+    size_t pixel_stride;
+    unsigned channels;         /* of the rows that come in: 1 (luma, or grey for all channels) or 3 (RGB) */
+    bool is_planar;            /* a channel's elements are contiguous along a row */
+    bool is_direct;            /* and they are the pixels, as these come along a row */
+    uint32_t row;              /* the next one */
+    uint8_t *planes[3];        /* scratch: one row per channel, or TILE of them if the output is transposed */
+    uint8_t *transposed[3];    /* scratch: one transposed tile per channel, or a mirrored row */
+    uint8_t *pixels;           /* scratch: one row of interleaved pixels */
 } fi_writer;
 
 /* Scratch that a writer needs, in bytes. */
