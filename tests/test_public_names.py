@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What users see: the names in the package, and a docstring for each that says what it raises."""
+
+import ast
+import builtins
+import importlib
+import inspect
+import re
+import textwrap
+
+import numpy as np
+import pytest
+
+import fastimg
+
+# The options of decode, load and both accessors, with their defaults, in this order.
+OPTIONS = {
+    "mode": "RGB",
+    "layout": "CHW",
+    "size": None,
+    "fit": "stretch",
+    "resample": "bilinear",
+    "reducing_gap": 2.0,
+    "pad_value": 0,
+    "crop": None,
+    "flip": False,
+    "orient": True,
+    "dtype": "uint8",
+    "mean": 0,
+    "std": 1,
+    "strict": True,
+    "max_pixels": 178956970,
+}
+OF_MANY = {"num_threads": None, "on_error": "raise"}
+
+# Of the methods with two underscores, those that do what users ask of an image or a batch.
+SPECIAL = {"__array__", "__call__", "__getitem__", "__getitems__", "__next__"}
+
+CANNOT_RAISE = {
+    "ArrayDataSource.num_samples",
+    "ArrayDataSource.state_dict",
+    "BatchIterator.close",
+    "BatchIterator.state_dict",
+    "Header.shape",
+    "ImageFileAccessor.dtype",
+    "NonUniformImageFileAccessor.dtype",
+    "NonUniformImageFileAccessor.shape",
+    "RandomResizedCrop.dtype",
+    "RandomResizedCrop.epoch",
+    "build_info",
+}
+# BatchUp passes keywords of its own to num_samples.
+TAKES_ANY_KEYWORD = {"ArrayDataSource.num_samples"}
+
+
+def is_dunder(name):
+    return name.startswith("__") and name.endswith("__")
+
+
+def public_classes():
+    found = [each for each in map(vars(fastimg).get, fastimg.__all__) if inspect.isclass(each)]
+    source = fastimg.data_source.ArrayDataSource
+    with source([np.arange(3)]).batch_iterator(1) as batches:
+        return [*found, source, type(batches)]
+
+
+def own_bases(cls):
+    return [base for base in cls.__mro__ if base.__module__.split(".")[0] == "fastimg"]
+
+
+def members(cls):
+    """(name, function or property) of what a class and its bases of ours define for users."""
+    names = {name for base in own_bases(cls) for name in vars(base)}
+    for name in sorted(names):
+        member = inspect.getattr_static(cls, name)
+        if isinstance(member, classmethod | staticmethod):
+            member = member.__func__
+        is_ours = inspect.isfunction(member) or isinstance(member, property) or hasattr(member, "func")
+        if is_ours and (not name.startswith("_") or name in SPECIAL):
+            yield name, member
+
+
+def docstring(cls, name):
+    """A member's own, or that of the base of ours which it overrides."""
+    docs = (getattr(vars(base)[name], "__doc__", None) for base in own_bases(cls) if name in vars(base))
+    return inspect.cleandoc(next(filter(None, docs), ""))
+
+
+def callables():
+    """Functions, classes, methods and properties: {name: (object, docstring)}."""
+    found = {}
+    for name in fastimg.__all__:
+        if inspect.isfunction(getattr(fastimg, name)):
+            found[name] = getattr(fastimg, name), inspect.getdoc(getattr(fastimg, name)) or ""
+    for cls in public_classes():
+        found[cls.__name__] = cls, inspect.cleandoc(cls.__doc__ or "")
+        for name, member in members(cls):
+            found[f"{cls.__name__}.{name}"] = member, docstring(cls, name)
+    return found
+
+
+ALL = callables()
+
+
+def section(doc, title):
+    """The lines of a section of a numpydoc docstring."""
+    match = re.search(rf"^{title}\n-+\n(.*?)(?=^[^\n]+\n---|\Z)", doc, re.MULTILINE | re.DOTALL)
+    return match[1].splitlines() if match else []
+
+
+def entries(doc, title):
+    """The names that a section explains: several may share a line, and an explanation."""
+    lines = (line for line in section(doc, title) if line and not line.startswith(" "))
+    return [name.strip() for line in lines for name in line.partition(" : ")[0].split(",")]
+
+
+def checks_its_arguments(cls):
+    """Whether a class has a constructor of ours, that users call."""
+    mine = own_bases(cls)
+    return (
+        not issubclass(cls, Exception)
+        and cls.__name__ != "BatchIterator"
+        and any(name in vars(base) for base in mine for name in ("__post_init__", "__init__"))
+        and not (hasattr(cls, "__dataclass_fields__") and not hasattr(cls, "__post_init__"))
+    )
+
+
+def can_raise():
+    for name, (value, _) in ALL.items():
+        if name not in CANNOT_RAISE and (not inspect.isclass(value) or checks_its_arguments(value)):
+            yield name
+
+
+# ---- names ---------------------------------------------------------------------------------------
+
+
+def test_dir():
+    for module in ("_decode", "accessors", "cli", "errors", "options"):
+        importlib.import_module(f"fastimg.{module}")
+    assert [name for name in dir(fastimg) if not is_dunder(name)] == sorted(fastimg.__all__)
+    assert {"__all__", "__doc__", "__version__"} <= set(dir(fastimg))
+
+
+def test_all():
+    assert fastimg.__all__ == sorted(set(fastimg.__all__))
+    assert all(hasattr(fastimg, name) and not name.startswith("_") for name in fastimg.__all__)
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'imread'"):
+        _ = fastimg.imread
+
+
+# ---- docstrings ----------------------------------------------------------------------------------
+
+
+def test_all_are_seen():
+    assert {"decode", "FileRange", "ImageFileAccessor", "ImageFileAccessor.__getitem__"} <= ALL.keys()
+    assert {"RandomResizedCrop.boxes", "ArrayDataSource.map", "BatchIterator.__next__"} <= ALL.keys()
+    assert ALL.keys() > CANNOT_RAISE
+    assert len(ALL) > 50
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_docstring(name):
+    doc = ALL[name][1]
+    summary = doc.split("\n\n")[0]
+    assert summary.endswith((".", ":")), f"{name}: {summary!r}"
+
+
+@pytest.mark.parametrize("name", list(can_raise()))
+def test_raises(name):
+    doc = ALL[name][1]
+    names = entries(doc, "Raises")
+    assert names, f"{name} has no section Raises"
+    for each in names:
+        kind = getattr(builtins, each, None) or getattr(fastimg, each, None)
+        assert inspect.isclass(kind) and issubclass(kind, BaseException), f"{name} raises {each!r}"
+    # Each, or several of them together, with the condition.
+    lines = section(doc, "Raises")
+    follows = dict(zip(lines, [*lines[1:], ""], strict=True))
+    assert all(follows[line].startswith("    ") for line in lines if line and line[0] != " ")
+
+
+@pytest.mark.parametrize("name", sorted(CANNOT_RAISE))
+def test_cannot_raise(name):
+    value = ALL[name][0]
+    code = textwrap.dedent(inspect.getsource(value.fget if isinstance(value, property) else value))
+    assert not any(isinstance(node, ast.Raise) for node in ast.walk(ast.parse(code)))
+
+
+def test_fields():
+    """A field has no docstring of its own: that of its class speaks of it."""
+    for cls in public_classes():
+        fields = [*getattr(cls, "__dataclass_fields__", ()), *getattr(cls, "_fields", ())]
+        explained = entries(inspect.cleandoc(cls.__doc__), "Attributes")
+        explained += entries(inspect.cleandoc(cls.__doc__), "Parameters")
+        assert set(fields) <= set(explained), cls.__name__
+
+
+# ---- signatures ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_signature(name):
+    value, doc = ALL[name]
+    if isinstance(value, property) or hasattr(value, "func") or name == "BatchIterator":
+        return
+    parameters = inspect.signature(value).parameters
+    if name not in TAKES_ANY_KEYWORD and ".__" not in name:
+        assert not {each.kind for each in parameters.values()} & {
+            inspect.Parameter.VAR_KEYWORD,
+            inspect.Parameter.VAR_POSITIONAL,
+        }
+        explained = [*entries(doc, "Parameters"), *entries(doc, "Attributes")]
+        if "Parameters" in doc:
+            assert set(parameters) - {"self"} <= set(explained)
+
+
+@pytest.mark.parametrize("name", ["decode", "load", "ImageFileAccessor", "NonUniformImageFileAccessor"])
+def test_options(name):
+    parameters = inspect.signature(getattr(fastimg, name)).parameters
+    keywords = {
+        each.name: each.default for each in parameters.values() if each.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    expected = OPTIONS if name == "decode" else OPTIONS | OF_MANY
+    if name == "load":
+        expected = expected | {"progress": False}
+    assert keywords == expected
+    assert list(keywords)[: len(OPTIONS)] == list(OPTIONS)
+    assert {name: type(value) for name, value in keywords.items()} == {
+        name: type(value) for name, value in expected.items()
+    }
+    others = {each.name: each.default for each in parameters.values() if each.name not in expected}
+    source = {"source" if name == "decode" else "sources": inspect.Parameter.empty}
+    assert others == (source if name.endswith("Accessor") else {**source, "out": None})
