@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from support import c_sources
-from support.c_sources import COMPILER, CORE, PLAIN_ENV
+from support.c_programs import COMPILER, CORE, PLAIN_ENV, skip_without_compiler
 
 # What each room may use. A room is a folder, or at the top of the core a stem: header.c and header.h are one.
 BASE = {"fi", "buffer", "cpu", "status"}
@@ -280,8 +280,7 @@ STANDARD = (
 
 @pytest.fixture
 def compiler():
-    if not c_sources.has_compiler():
-        pytest.skip(f"no C compiler: {COMPILER[0]}")
+    skip_without_compiler()
 
 
 def preprocess(core, source, *flags):

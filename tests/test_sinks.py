@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The sinks without libjpeg: a C program feeds them rows that no JPEG ever held."""
 
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
-from test_kernels import COMPILER, CORE, PLAIN_ENV, compile_c
+from support.c_programs import CORE, PLAIN_ENV, TESTS, compile_c, skip_without, skip_without_compiler
 
-PROGRAM = Path(__file__).parent / "core" / "test_sinks.c"
+PROGRAM = TESTS / "core" / "test_sinks.c"
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     sources = [PROGRAM, *sorted((CORE / "pixels").glob("*.c")), CORE / "cpu.c", CORE / "plan.c"]
-    if not shutil.which(COMPILER[0]):
-        pytest.skip(f"no C compiler: {COMPILER[0]}")
-    if not CORE.exists():
-        pytest.skip("no C sources")
+    skip_without_compiler()
+    skip_without([PROGRAM, CORE / "cpu.c"])
     target = tmp_path_factory.mktemp("sinks") / "test_sinks"
     compiled = compile_c(sources, target)
     assert compiled.returncode == 0, compiled.stderr

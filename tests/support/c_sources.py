@@ -6,18 +6,9 @@ together are not found.
 """
 
 import bisect
-import os
 import re
-import shlex
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-
-CORE = Path(__file__).parents[2] / "fastimg" / "_core"
-COMPILER = shlex.split(os.environ.get("CC", "")) or ["cc"]
-
-# A build for the sanitizers preloads their library, which suits no other program.
-PLAIN_ENV = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 COMMENT_OR_LITERAL = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.DOTALL)
 DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\\\n]|\\.)*", re.MULTILINE | re.DOTALL)
@@ -50,10 +41,6 @@ class Source:
     variables: list[str] = field(default_factory=list)  # defined here and not static
     statics: set[str] = field(default_factory=set)
     uses: dict[str, int] = field(default_factory=dict)
-
-
-def has_compiler():
-    return shutil.which(COMPILER[0]) is not None
 
 
 def _blank(match):
