@@ -9,14 +9,17 @@ import sys
 import threading
 
 import hypothesis
+import numpy as np
 import pytest
 
 # `support` lies beside this file, whatever import mode pytest runs in.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from support import cli_common, jpegs
+from support import archive_files, cli_common, data_sources, jpegs
 from support.batch import write_batch
 from support.processes import child_env as make_child_env
+
+from fastimg.data_source import ArrayDataSource
 
 # The same examples in every run: a failure seen once can be seen again, and a run's time is known.
 hypothesis.settings.register_profile("fastimg", deadline=None, derandomize=True, database=None)
@@ -79,6 +82,17 @@ def threads():
     assert set(threading.enumerate()) == before
 
 
+@pytest.fixture(params=data_sources.PREFETCH)
+def prefetch(request):
+    return request.param
+
+
+@pytest.fixture
+def numbers():
+    """A source of the numbers below data_sources.N."""
+    return ArrayDataSource([np.arange(data_sources.N)], seed=7)
+
+
 @pytest.fixture
 def silent(capfd):
     """The test must print nothing: libjpeg's messages go into exceptions."""
@@ -107,6 +121,12 @@ def bad_files(tmp_path):
     paths["FileNotFoundError"] = str(tmp_path / "missing.jpg")
     paths["IsADirectoryError"] = str(tmp_path)
     return paths
+
+
+@pytest.fixture(params=["tar", "zip"])
+def archive(request, tmp_path):
+    """An archive of archive_files.IMAGES."""
+    return archive_files.make_archive(tmp_path / f"shard.{request.param}", archive_files.IMAGES)
 
 
 @pytest.fixture

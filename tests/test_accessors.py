@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 from support import jpegs
-from support.jpegs import assert_same
+from support.jpegs import assert_all_same, assert_same
 
 import fastimg
 
@@ -37,9 +37,7 @@ class NonUniform:
 
     @staticmethod
     def check(result, images):
-        assert type(result) is list and len(result) == len(images)
-        for actual, expected in zip(result, images, strict=True):
-            assert_same(actual, expected)
+        assert_all_same(result, list(images))
 
 
 MANY = {

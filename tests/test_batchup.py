@@ -6,12 +6,12 @@ of indices; it gives one example that stacks images of one size and one that ret
 images. Both are written anew here, with Pillow, and run beside ours.
 """
 
-import contextlib
-
 import numpy as np
 import pytest
 from PIL import Image
-from support.jpegs import assert_same
+from support.batchup_pools import opened
+from support.data_sources import SEED
+from support.jpegs import assert_all_same, assert_same
 
 import fastimg
 
@@ -19,8 +19,6 @@ data_source = pytest.importorskip("batchup.data_source")
 work_pool = pytest.importorskip("batchup.work_pool")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-SEED = 12345
 
 
 class PillowImages:
@@ -74,19 +72,6 @@ def batches(images, count, shuffle, function=None, pool=None):
     return result
 
 
-@contextlib.contextmanager
-def opened(kind, processes):
-    """A pool that is gone afterwards; BatchUp's own have no way to say so."""
-    pool = kind(processes)
-    try:
-        yield pool
-    finally:
-        getattr(pool, f"_{kind.__name__}__pool").terminate()
-        manager = getattr(pool, f"_{kind.__name__}__manager", None)
-        if manager is not None:
-            manager.shutdown()
-
-
 @pytest.fixture(params=["none", "1 thread", "3 threads", "1 process", "2 processes"])
 def pool(request):
     if request.param == "none":
@@ -115,12 +100,8 @@ def darker(x, y):
 def assert_equal_batches(actual, expected):
     assert len(actual) == len(expected) > 0
     for (x, y), (wanted_x, wanted_y) in zip(actual, expected, strict=True):
-        if isinstance(wanted_x, list):
-            assert type(x) is list and len(x) == len(wanted_x)
-            for image, picture in zip(x, wanted_x, strict=True):
-                assert_same(image, np.asarray(picture))
-        else:
-            assert_same(x, wanted_x)
+        pictures = isinstance(wanted_x, list)
+        assert_all_same(x, [np.asarray(picture) for picture in wanted_x] if pictures else wanted_x)
         assert_same(y, wanted_y)
 
 

@@ -8,8 +8,9 @@ import itertools
 
 import numpy as np
 import pytest
-from support.jpegs import assert_same
-from test_batchup import SEED, opened
+from support.batchup_pools import opened
+from support.data_sources import SEED
+from support.jpegs import assert_all_same
 
 import fastimg
 
@@ -105,20 +106,10 @@ def parallel(pool, source):
     return pool.parallel_data_source(source, 3)
 
 
-def assert_equal(found, expected):
-    assert type(found) is type(expected)
-    if isinstance(expected, list | tuple):
-        assert len(found) == len(expected)
-        for a, b in zip(found, expected, strict=True):
-            assert_equal(a, b)
-    else:
-        assert_same(found, expected)
-
-
 def compare(ours, theirs, rng, limit=None):
     expected = list(itertools.islice(theirs.batch_iterator(4, shuffle=rng()), limit))
     assert len(expected) > 1
-    assert_equal(list(itertools.islice(ours.batch_iterator(4, shuffle=rng()), limit)), expected)
+    assert_all_same(list(itertools.islice(ours.batch_iterator(4, shuffle=rng()), limit)), expected)
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -173,7 +164,7 @@ def test_batch_map_concat(data, rng, name):
 
     ours, theirs = map(SOURCES[name], data)
     found = ours.batch_map_concat(function, 4, shuffle=rng())
-    assert_equal(found, theirs.batch_map_concat(function, 4, shuffle=rng()))
+    assert_all_same(found, theirs.batch_map_concat(function, 4, shuffle=rng()))
 
 
 def test_batch_map_mean(data, rng, pool):
@@ -182,5 +173,5 @@ def test_batch_map_mean(data, rng, pool):
 
     ours, theirs = map(array, data)
     expected = theirs.batch_map_mean(function, 4, sum_axis=0, shuffle=rng())
-    assert_equal(ours.batch_map_mean(function, 4, sum_axis=0, shuffle=rng()), expected)
-    assert_equal(parallel(pool, ours).batch_map_mean(function, 4, sum_axis=0, shuffle=rng()), expected)
+    assert_all_same(ours.batch_map_mean(function, 4, sum_axis=0, shuffle=rng()), expected)
+    assert_all_same(parallel(pool, ours).batch_map_mean(function, 4, sum_axis=0, shuffle=rng()), expected)

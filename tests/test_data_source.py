@@ -6,20 +6,11 @@ import threading
 
 import numpy as np
 import pytest
-from support.data_sources import Numbers, Parts, in_batches, orders
+from support.data_sources import PREFETCH, N, Numbers, Parts, in_batches, orders
 from support.jpegs import assert_same
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
-
-N = 23
-PREFETCH = [0, 1, 2, 5]
-
-
-@pytest.fixture
-def numbers():
-    return ArrayDataSource([np.arange(N)], seed=7)
-
 
 # ---- the constructor ---------------------------------------------------------------------------
 

@@ -5,15 +5,14 @@ import itertools
 
 import numpy as np
 import pytest
-from support.jpegs import assert_same
+from support.data_sources import SEED
+from support.jpegs import assert_all_same, assert_same
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
 
 theirs = pytest.importorskip("batchup.data_source")
 sampling = pytest.importorskip("batchup.sampling")
-
-SEED = 12345
 
 
 def arrays(batch, mixed, count=19):
@@ -25,17 +24,10 @@ def arrays(batch, mixed, count=19):
     ]
 
 
-def assert_equal_batches(ours, expected):
-    assert len(ours) == len(expected) > 0
-    for batch, wanted in zip(ours, expected, strict=True):
-        assert type(batch) is tuple and len(batch) == len(wanted)
-        for part, other in zip(batch, wanted, strict=True):
-            if isinstance(other, list):
-                assert type(part) is list and len(part) == len(other)
-                for image, another in zip(part, other, strict=True):
-                    assert_same(image, another)
-            else:
-                assert_same(part, other)
+def assert_equal_batches(found, expected):
+    found, expected = list(found), list(expected)
+    assert len(expected) > 0
+    assert_all_same(found, expected)
 
 
 def compare(data, batch_size, shuffle, *, limit=None, epochs=2, function=None, prefetch=2, **options):
@@ -47,7 +39,7 @@ def compare(data, batch_size, shuffle, *, limit=None, epochs=2, function=None, p
     for _ in range(epochs):
         batches = ours.batch_iterator(batch_size, our_rng, prefetch=prefetch)
         expected = itertools.islice(other.batch_iterator(batch_size, shuffle=their_rng), limit)
-        assert_equal_batches(list(itertools.islice(batches, limit)), list(expected))
+        assert_equal_batches(itertools.islice(batches, limit), expected)
         batches.close()
 
 
@@ -187,7 +179,7 @@ def test_our_source_inside_theirs(batch, mixed, shuffle):
     pairs = theirs.CompositeDataSource([other, other])
     if shuffle:  # two iterators of ours draw ahead: each draws its order at its first batch, as theirs
         assert_equal_batches(
-            list(both.batch_iterator(4, shuffle=our_rng)), list(pairs.batch_iterator(4, shuffle=their_rng))
+            both.batch_iterator(4, shuffle=our_rng), pairs.batch_iterator(4, shuffle=their_rng)
         )
     else:
-        assert_equal_batches(list(both.batch_iterator(4)), list(pairs.batch_iterator(4)))
+        assert_equal_batches(both.batch_iterator(4), pairs.batch_iterator(4))

@@ -7,18 +7,9 @@ import threading
 
 import numpy as np
 import pytest
-from support.data_sources import Numbers, epoch_order, in_batches, orders
+from support.data_sources import PREFETCH, N, Numbers, epoch_order, in_batches, orders
 
 from fastimg.data_source import ArrayDataSource
-
-N = 23
-PREFETCH = [0, 1, 2, 5]
-
-
-@pytest.fixture
-def numbers():
-    return ArrayDataSource([np.arange(N)], seed=7)
-
 
 # ---- map ---------------------------------------------------------------------------------------
 

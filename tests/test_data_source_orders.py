@@ -6,19 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from support.data_sources import Epochs, Numbers, Parts, epoch_order, in_batches, orders
+from support.data_sources import PREFETCH, Epochs, N, Numbers, Parts, epoch_order, in_batches, orders
 from support.jpegs import assert_same
 
 from fastimg.data_source import ArrayDataSource
-
-N = 23
-PREFETCH = [0, 1, 2, 5]
-
-
-@pytest.fixture
-def numbers():
-    return ArrayDataSource([np.arange(N)], seed=7)
-
 
 # ---- orders ------------------------------------------------------------------------------------
 

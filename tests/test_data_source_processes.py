@@ -16,7 +16,7 @@ import pytest
 from support import jpegs
 from support.data_sources import PATIENCE, Numbers, in_batches, orders, wait_until
 from support.jpegs import assert_same
-from support.processes import run_probe
+from support.processes import assert_died_of_interrupt, interrupt_child, run_probe
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
@@ -102,25 +102,12 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("prefetch", [0, 2])
 @pytest.mark.parametrize("manner", ["catch", "die"])
 def test_interrupted_while_waiting(slow_path, child_env, prefetch, manner):
-    child = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, slow_path, str(prefetch), manner],
-        env=child_env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert child.stdout.readline() == "waiting\n"
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=30)
-    finally:
-        child.kill()
-        child.wait()
+    args = INTERRUPTED, slow_path, prefetch, manner
+    status, out, err = interrupt_child(*args, env=child_env, ready="waiting", timeout=30)
     if manner == "die":
-        assert child.returncode == -signal.SIGINT
-        assert err.rstrip().endswith("KeyboardInterrupt")
+        assert_died_of_interrupt(status, err)
     else:
-        assert (child.returncode, err) == (0, "")
+        assert (status, err) == (0, "")
         assert json.loads(out) == [["MainThread"], [], [[1, 3, 8, 8]] * 2]
 
 

@@ -26,13 +26,7 @@ from support.jpegs import assert_same
 import fastimg
 from fastimg.data_source import ArrayDataSource
 
-PREFETCH = [0, 1, 2, 5]
 N = 60
-
-
-@pytest.fixture(params=PREFETCH)
-def prefetch(request):
-    return request.param
 
 
 # ---- order -------------------------------------------------------------------------------------

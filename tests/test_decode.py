@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import jpegs
 from support.jpegs import assert_same
+from support.segments import DRI
 
 import fastimg
 
@@ -87,7 +88,7 @@ def test_restart_markers(blocks, progressive):
     data = jpegs.pillow(
         jpegs.pixels(45, 61), restart_marker_blocks=blocks, progressive=progressive, subsampling="4:2:0"
     )
-    assert jpegs.DRI in {marker for marker, _, _ in jpegs.segments(data)}
+    assert DRI in {marker for marker, _, _ in jpegs.segments(data)}
     check_every_order(data, jpegs.rgb_turbo(data), jpegs.grey_turbo(data))
 
 

@@ -20,9 +20,10 @@ from support.c_programs import (
     skip_without,
     skip_without_compiler,
 )
+from support.entropy_files import SOUND, UNSOUND, bases, mutate, turbo_setting
 from support.jpegs import noise
 from support.progressive_scans import random_file
-from test_entropy import SOUND, UNSOUND, bases, mutate, one_block, turbo_setting
+from support.segments import one_block
 
 FOLDER = Path(__file__).parent / "fuzz"
 CORE_SOURCES = [*sorted((CORE / "entropy").glob("*.c")), CORE / "cpu.c"]

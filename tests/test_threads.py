@@ -15,6 +15,7 @@ import warnings
 import numpy as np
 import pytest
 from support.jpegs import assert_same
+from support.processes import assert_died_of_interrupt, interrupt_child
 
 import fastimg
 
@@ -138,25 +139,12 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("num_threads", [1, 2])
 @pytest.mark.parametrize("manner", ["catch", "die"])
 def test_interrupted_process(slow_path, child_env, num_threads, manner):
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, slow_path, str(num_threads), manner],
-        env=child_env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert child.stdout.readline() == "running\n"
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
-    finally:
-        child.kill()
-        child.wait()
+    args = CHILD, slow_path, num_threads, manner
+    status, out, err = interrupt_child(*args, env=child_env, ready="running", timeout=60)
     if manner == "die":
-        assert child.returncode == -signal.SIGINT
-        assert err.rstrip().endswith("KeyboardInterrupt")
+        assert_died_of_interrupt(status, err)
     else:
-        assert (child.returncode, err) == (0, "")
+        assert (status, err) == (0, "")
         left, rows, shape = json.loads(out)
         assert left == ["MainThread"] and shape == [3, 480, 640]
         assert 0 < rows < COUNT // 2

@@ -8,8 +8,13 @@ that only carry metadata; and small files of every kind, as far as Pillow is at 
 import hashlib
 import io
 import pathlib
-import struct
 import sys
+
+# The parts of `support` that need no package.
+sys.path.append(str(pathlib.Path(__file__).parents[1]))
+
+from support.progressive_scans import random_file
+from support.segments import one_block
 
 MOST_NBYTES = 4096  # the targets are given less of each: -max_len in scripts/fuzz.sh
 METADATA = {
@@ -30,24 +35,8 @@ def bare(data):
     return kept + data[at:]
 
 
-def segment(marker, payload):
-    return bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload
-
-
-def one_block(dc, ac):
-    """A grey block, DC 10 and end of block; (counts, symbols) of its two tables."""
-    data = b"\xff\xd8" + segment(0xDB, b"\x00" + b"\x08" * 64)
-    data += segment(0xC0, struct.pack(">BHHB", 8, 8, 8, 1) + b"\x01\x11\x00")
-    for kind, (counts, symbols) in ((0x00, dc), (0x10, ac)):
-        data += segment(0xC4, bytes([kind]) + bytes(counts).ljust(16, b"\x00") + bytes(symbols))
-    return data + segment(0xDA, b"\x01\x01\x00\x00\x3f\x00") + b"\x53\xff\xd9"
-
-
 def odd():
     """Small progressive files of random symbols."""
-    sys.path.append(str(pathlib.Path(__file__).parents[1]))
-    from support.progressive_scans import random_file
-
     return (random_file(seed, 16, 24) for seed in range(50))
 
 

@@ -7,6 +7,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
+from fastimg import FileRange, archive_members
+from support import jpegs
+
+IMAGES = {f"train/{kind}/{i}.jpg": jpegs.jpeg(24, 31, seed=i) for i, kind in enumerate(("cat", "dog", "cat"))}
+EXPECTED = np.stack([jpegs.reference(data) for data in IMAGES.values()])
+FIRST = next(iter(IMAGES))
+
 TAR_FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 
 
@@ -42,3 +52,22 @@ def patch_tar_header(data: bytes, at: int, field: int, value: bytes) -> bytes:
 
 def patch(data: bytes, at: int, value: bytes) -> bytes:
     return data[:at] + value + data[at + len(value) :]
+
+
+def bytes_of(member: FileRange) -> bytes:
+    with open(member.path, "rb") as file:
+        file.seek(member.offset)
+        return file.read(member.size)
+
+
+def contents(members: list[FileRange]) -> dict[str | None, bytes]:
+    return {member.name: bytes_of(member) for member in members}
+
+
+def refuse(path: Path | str, *words: str, extensions: Any = None) -> None:
+    """The archive is a ValueError that names it, and says all of `words`."""
+    with pytest.raises(ValueError) as caught:
+        archive_members(path, *([] if extensions is None else [extensions]))
+    assert type(caught.value) is ValueError
+    for word in (str(path), *words):
+        assert word in str(caught.value)

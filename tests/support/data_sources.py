@@ -14,6 +14,12 @@ from fastimg.data_source import ArrayDataSource
 # How long a test waits for what must come; never how long it may take.
 PATIENCE = 60
 
+# What the fixture `prefetch` is, and how many samples the fixture `numbers` has.
+PREFETCH = [0, 1, 2, 5]
+N = 23
+
+SEED = 12345  # of the orders that BatchUp is asked for
+
 
 def wait_until(true):
     """Returns as soon as `true()`, and fails after a minute."""

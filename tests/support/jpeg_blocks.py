@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from support import jpegs
+from support.segments import DHT, DQT, SOF0, SOS, segment
 
 # Codes of one length: symbol k of the table is the code k. No table may use the code of all ones.
 DC_SYMBOLS = bytes(range(12))
@@ -139,17 +140,17 @@ def write(coefficients, height, width, factors, ids=None, extra=b"", quantisatio
     """A file of these coefficients: for each component (block rows, block columns, 8, 8) integers."""
     ids = ids or range(1, 1 + len(factors))
     table = bytes(quantisation.ravel()[ZIGZAG].tolist())
-    data = b"\xff\xd8" + extra + jpegs.segment(0xDB, b"\x00" + table)
+    data = b"\xff\xd8" + extra + segment(DQT, b"\x00" + table)
     payload = struct.pack(">BHHB", 8, height, width, len(factors))
     for i, (h, v) in zip(ids, factors, strict=True):
         payload += bytes([i, h << 4 | v, 0])
-    data += jpegs.segment(0xC0, payload)
+    data += segment(SOF0, payload)
     for kind, length, symbols in ((0x00, DC_LENGTH, DC_SYMBOLS), (0x10, AC_LENGTH, AC_SYMBOLS)):
         counts = bytes(len(symbols) if n == length else 0 for n in range(1, 17))
-        data += jpegs.segment(0xC4, bytes([kind]) + counts + symbols)
+        data += segment(DHT, bytes([kind]) + counts + symbols)
     header = bytes([len(factors), *(byte for i in ids for byte in (i, 0)), 0, 63, 0])
     blocks = [c.reshape(*c.shape[:2], 64)[:, :, ZIGZAG] for c in coefficients]
-    return data + jpegs.segment(jpegs.SOS, header) + _scan(blocks, factors) + b"\xff\xd9"
+    return data + segment(SOS, header) + _scan(blocks, factors) + b"\xff\xd9"
 
 
 def craft(coded, height, width, factors, quantisation=ONES, **options):

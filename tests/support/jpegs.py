@@ -13,6 +13,8 @@ import numpy as np
 import turbojpeg
 from PIL import Image
 
+from support.segments import DHT, DQT, SOF2, SOS, segment
+
 # The oracles must open what the tests craft; the limit under test is fastimg's own.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -25,7 +27,6 @@ SUBSAMPLINGS = {
     "4:0:0": turbojpeg.TJSAMP_GRAY,
 }
 
-SOI, EOI, SOS, DRI = 0xD8, 0xD9, 0xDA, 0xDD
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 _turbo = turbojpeg.TurboJPEG()
@@ -126,10 +127,6 @@ def scan_offset(data):
 # ---- bending files -----------------------------------------------------------------------------
 
 
-def segment(marker, payload):
-    return bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload
-
-
 def insert(data, extra, at=2):
     return data[:at] + extra + data[at:]
 
@@ -219,11 +216,11 @@ def many_scans(count):
     band". The only code of the AC table is a single 0 bit, padded with ones.
     """
     assert 2 <= count <= 1 + 63 * 14
-    quantiser = segment(0xDB, b"\x00" + b"\x08" * 64)
-    header = segment(0xC2, struct.pack(">BHHB", 8, 8, 8, 1) + b"\x01\x11\x00")
+    quantiser = segment(DQT, b"\x00" + b"\x08" * 64)
+    header = segment(SOF2, struct.pack(">BHHB", 8, 8, 8, 1) + b"\x01\x11\x00")
     # Lengths 1..16, then the symbols: DC has "four more bits" only, AC has "end of band" only.
-    tables = segment(0xC4, b"\x00" + b"\x01" + bytes(15) + b"\x04")
-    tables += segment(0xC4, b"\x10" + b"\x01" + bytes(15) + b"\x00")
+    tables = segment(DHT, b"\x00" + b"\x01" + bytes(15) + b"\x04")
+    tables += segment(DHT, b"\x10" + b"\x01" + bytes(15) + b"\x00")
     # Code 0, then 1010 for a difference of 10; then ones.
     scans = [segment(SOS, b"\x01\x01\x00\x00\x00\x00") + b"\x57"]
     for low in range(13, -1, -1):
@@ -338,3 +335,14 @@ def assert_same(actual, expected):
     if actual.tobytes() != expected.tobytes():
         np.testing.assert_array_equal(actual, expected)
         raise AssertionError("equal in value, not in every bit")
+
+
+def assert_all_same(actual, expected):
+    """The same of lists and tuples, to any depth, which are of one type and length, too."""
+    assert type(actual) is type(expected)
+    if not isinstance(expected, list | tuple):
+        assert_same(actual, expected)
+        return
+    assert len(actual) == len(expected)
+    for each, other in zip(actual, expected, strict=True):
+        assert_all_same(each, other)

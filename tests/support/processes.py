@@ -4,6 +4,7 @@
 import functools
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -44,3 +45,27 @@ def best_kernels():
     code = "import fastimg; print(fastimg.build_info()['kernels'])"
     env = child_env(FASTIMG_CPU="")
     return subprocess.check_output([sys.executable, "-P", "-c", code], text=True, env=env).strip()
+
+
+def interrupt_child(code, *args, env, ready, timeout):
+    """Interrupt a program once it has printed the line `ready`; returns its exit status and what else it printed."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, args)],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout.readline() == f"{ready}\n"
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=timeout)
+    finally:
+        child.kill()
+        child.wait()
+    return child.returncode, out, err
+
+
+def assert_died_of_interrupt(status, err):
+    assert status == -signal.SIGINT
+    assert err.rstrip().endswith("KeyboardInterrupt")

@@ -8,13 +8,10 @@ scans that begin again.
 import random
 import struct
 
-EOI, DHT, SOS, DRI, DQT, SOF2 = 0xD9, 0xC4, 0xDA, 0xDD, 0xDB, 0xC2
+from support.segments import DHT, DQT, DRI, EOI, SOF2, SOS, segment
+
 FACTORS = ((2, 1), (1, 1), (1, 1))  # of the components
 MOST_LOW = 13
-
-
-def segment(marker, payload):
-    return bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload
 
 
 def divide_up(a, b):
