@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from support.c_sources import CORE
+from support.c_programs import CORE
 from test_rooms import Arrow, circles, write_tree
 
 import fastimg

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import c_sources
-from support.c_sources import CORE
+from support.c_programs import CORE
 from test_imports import PACKAGE
 
 TESTS = Path(__file__).parent
