@@ -3,7 +3,7 @@
 
 cdef View job_values(values, size_t count, size_t nbytes):
     """A view of an array that has `nbytes` for each of `count` jobs."""
-    cdef View view = View(values, PyBUF_SIMPLE)
+    cdef View view = view_of(values, PyBUF_SIMPLE)
     if <size_t>view.buffer.len != count * nbytes:
         raise ValueError(f"expected {nbytes} bytes for each of {count} jobs, found {view.buffer.len}")
     return view
@@ -34,7 +34,7 @@ cdef class Batch:
     cdef list keep  # what the jobs point into
 
     def __cinit__(self, sources, indices, Options options not None, crop, flip, bint stop_on_failure):
-        cdef View starts = View(sources.starts, PyBUF_SIMPLE), ranges = None, order = None
+        cdef View starts = view_of(sources.starts, PyBUF_SIMPLE), ranges = None, order = None
         cdef View boxes = None, flips = None
         cdef bytes blob = sources.blob
         cdef const char *paths = PyBytes_AsString(blob)
@@ -45,10 +45,10 @@ cdef class Batch:
         self.options = options
         self.keep = [blob]
         if sources.ranges is not None:
-            ranges = View(sources.ranges, PyBUF_SIMPLE)
+            ranges = view_of(sources.ranges, PyBUF_SIMPLE)
         self.core.count = total
         if indices is not None:
-            order = View(indices, PyBUF_SIMPLE)
+            order = view_of(indices, PyBUF_SIMPLE)
             self.core.count = order.buffer.len // sizeof(int64_t)
         if crop is not None and not isinstance(crop, tuple):
             boxes = job_values(crop, self.core.count, 4 * sizeof(int64_t))
@@ -72,7 +72,7 @@ cdef class Batch:
                 memcpy(&job.crop, <int64_t *>boxes.buffer.buf + 4 * i, sizeof(fi_crop))
             job.source.size = UINT64_MAX
             if (<uint64_t *>starts.buffer.buf)[at] == UINT64_MAX:
-                view = View(sources.buffers[at], PyBUF_SIMPLE)
+                view = view_of(sources.buffers[at], PyBUF_SIMPLE)
                 self.keep.append(view)
                 job.source.data = <const uint8_t *>view.buffer.buf
                 job.source.size = view.buffer.len
@@ -111,6 +111,7 @@ cdef class Batch:
         cdef View view
         cdef size_t i
         cdef fi_output first
+        cdef Py_ssize_t dims[4]
         cdef size_t count = self.core.count
         if out is None:
             count = shape
@@ -118,11 +119,13 @@ cdef class Batch:
             if len(out) != len(shape):
                 raise ValueError(f"out must be a list of {len(shape)} arrays, found {len(out)}")
             for i in range(self.core.count):
-                view = output_view(out[i], shape[i])
+                dims[0], dims[1], dims[2] = shape[i]
+                view = output_view(out[i], 3, dims)
                 bind_output(view, self.options, 0, &self.core.jobs[i].out)
                 self.keep.append(view)
         else:
-            view = output_view(out, shape)
+            dims[0], dims[1], dims[2], dims[3] = shape
+            view = output_view(out, 4, dims)
             bind_output(view, self.options, 1, &first)
             self.keep.append(view)
             for i in range(self.core.count):
@@ -163,7 +166,7 @@ cdef class Batch:
 
     def sizes(self, target):
         """Writes height and width of every image whose header `run` has read, as the options make it; else -1."""
-        cdef View view = View(target, PyBUF_WRITABLE)
+        cdef View view = view_of(target, PyBUF_WRITABLE)
         cdef int64_t *size = <int64_t *>view.buffer.buf
         cdef size_t i
         cdef fi_plan plan

@@ -1,35 +1,37 @@
 # SPDX-License-Identifier: BSD-3-Clause
-from typing import Any, TypeAlias, final
+from collections.abc import Callable
+from typing import Any, Self, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 from fastimg.errors import Failure
 from fastimg.sources import Source, SourceList
 
-_HeaderFields: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, tuple[tuple[int, int], ...]]
+_HeaderFields: TypeAlias = tuple[int, int, int, str, int, int, int, int, int, tuple[tuple[int, int], ...]]
 
-@final
+@disjoint_base
 class Options:
     def __new__(
         cls,
-        mode: int,
-        layout: int,
-        dtype: int,
-        fit: int,
-        resample: int,
-        size: tuple[int, int],
-        reducing_gap: float,
-        pad: bytes,
+        *,
+        mode: str,
+        layout: str,
+        size: tuple[int, int] | None,
+        fit: str,
+        resample: str,
+        reducing_gap: float | None,
+        pad_value: tuple[int, ...],
         orient: bool,
+        dtype: str,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
         strict: bool,
         max_pixels: int,
         max_scans: int,
-        mean: bytes,
-        std: bytes,
         table: bytes,
-        numpy_dtype: np.dtype[Any],
-    ) -> Options: ...
+    ) -> Self: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
     @property
@@ -39,6 +41,11 @@ class Options:
     @property
     def planar(self) -> bool: ...
     def shape(self, height: int, width: int) -> tuple[int, int, int]: ...
+
+@final
+class Memo:
+    def __new__(cls, pick: Callable[[Any], tuple[Any, ...]], function: Callable[..., Any]) -> Memo: ...
+    def __call__(self, argument: Any) -> Any: ...
 
 @final
 class Batch:
@@ -73,7 +80,7 @@ class Crew:
 
 @final
 class View:
-    def __new__(cls, source: Any, flags: int) -> View: ...
+    def __new__(cls) -> View: ...
 
 @final
 class Worker:
@@ -85,9 +92,14 @@ def decode(
     options: Options,
     crop: tuple[int, int, int, int] | None,
     flip: bool,
-    leading: tuple[()] | tuple[int],
+    batched: bool,
 ) -> npt.NDArray[Any]: ...
 def verify(source: Source, options: Options) -> tuple[tuple[str, ...], int, bool]: ...
 def read_header(source: Source) -> _HeaderFields: ...
 
+MODES: dict[str, int]
+LAYOUTS: dict[str, int]
+DTYPES: dict[str, int]
+FITS: dict[str, int]
+FILTERS: dict[str, int]
 core_info: tuple[str, str, str]

@@ -8,6 +8,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AsString, PyBytes_Size
+from cpython.tuple cimport PyTuple_GetItem, PyTuple_Size
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -24,10 +25,23 @@ from numpy import empty
 from fastimg.errors import Failure, make_error
 from fastimg.sources import FileRange, check_buffer, encode_path
 
+# The words of the options, defaults first, and of headers: what they are to the core.
+MODES = {"RGB": FI_MODE_RGB, "BGR": FI_MODE_BGR, "L": FI_MODE_L}
+LAYOUTS = {"CHW": FI_CHW, "HWC": FI_HWC}
+DTYPES = {"uint8": FI_UINT8, "float32": FI_FLOAT32, "float16": FI_FLOAT16}
+FITS = {"stretch": FI_STRETCH, "cover": FI_COVER, "contain": FI_CONTAIN}
+FILTERS = {
+    "bilinear": FI_BILINEAR, "box": FI_BOX, "hamming": FI_HAMMING, "bicubic": FI_BICUBIC, "lanczos": FI_LANCZOS,
+}
+cdef dict COLORS = {
+    FI_GRAYSCALE: "grayscale", FI_YCBCR: "YCbCr", FI_RGB: "RGB", FI_CMYK: "CMYK", FI_YCCK: "YCCK", FI_UNKNOWN: "unknown",
+}
+
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order
 cdef dict FORMAT_NAMES = {"Zf": "complex64", "Zd": "complex128"}
 cdef int IDLE_WORKERS = 8
 cdef list idle = []
+cdef object pop_idle = idle.pop
 
 
 cdef unsigned parse_cpu(bytes words) except? 0:
@@ -60,13 +74,16 @@ cdef class View:
     cdef Py_ssize_t strides[4]  # of an output, also where its owner leaves them out
     cdef bint held
 
-    def __cinit__(self, source, int flags):
-        PyObject_GetBuffer(source, &self.buffer, flags)
-        self.held = True
-
     def __dealloc__(self):
         if self.held:
             PyBuffer_Release(&self.buffer)
+
+
+cdef View view_of(source, int flags):
+    cdef View view = View.__new__(View)
+    PyObject_GetBuffer(source, &view.buffer, flags)
+    view.held = True
+    return view
 
 
 cdef class Worker:
@@ -85,7 +102,7 @@ cdef class Worker:
 cdef Worker take_worker():
     # list.pop and append are atomic, with and without a GIL; a worker that is in use is in no list.
     try:
-        return idle.pop()
+        return pop_idle()
     except IndexError:
         return Worker()
 
@@ -100,7 +117,24 @@ cdef int give_back(Worker worker) except -1:
 cdef class Options:
     """Options as the core takes them.
 
-    `dtype` is the NumPy dtype, `channels` the number of channels of the output, `size` its height and width, or None.
+    Parameters
+    ----------
+    mode, layout, fit, resample, dtype : str
+        A key of MODES, LAYOUTS, FITS, FILTERS, DTYPES.
+    size : (height, width) or None
+    reducing_gap : float or None
+    pad_value, mean, std : tuple
+        One value, or one per channel.
+    table : bytes
+        What the values of a pixel become: 3 x 256 items of `dtype`, empty for uint8.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+    size : (height, width) or None
+    channels : int
+        Of the output.
+    planar : bool
     """
     cdef fi_options core
     cdef readonly object dtype
@@ -108,36 +142,80 @@ cdef class Options:
     cdef readonly int channels
     cdef readonly bint planar
 
-    def __cinit__(self, int mode, int layout, int dtype, int fit, int resample, tuple size, double reducing_gap,
-                  bytes pad, bint orient, bint strict, max_pixels, max_scans, bytes mean, bytes std, bytes table,
-                  numpy_dtype):
+    def __cinit__(self, *, str mode, str layout, tuple size, str fit, str resample, reducing_gap, tuple pad_value,
+                  bint orient, str dtype, tuple mean, tuple std, bint strict, max_pixels, max_scans, bytes table):
+        cdef int i
         memset(&self.core, 0, sizeof(self.core))
-        self.core.mode = <fi_mode>mode
-        self.core.layout = <fi_layout>layout
-        self.core.dtype = <fi_dtype>dtype
-        self.core.fit = <fi_fit>fit
-        self.core.resample = <fi_filter>resample
-        self.core.height, self.core.width = size
-        self.core.reducing_gap = reducing_gap
-        memcpy(self.core.pad, PyBytes_AsString(pad), min(PyBytes_Size(pad), <Py_ssize_t>sizeof(self.core.pad)))
+        self.core.mode = <fi_mode><int>MODES[mode]
+        self.core.layout = <fi_layout><int>LAYOUTS[layout]
+        self.core.dtype = <fi_dtype><int>DTYPES[dtype]
+        self.core.fit = <fi_fit><int>FITS[fit]
+        self.core.resample = <fi_filter><int>FILTERS[resample]
+        if size is not None:
+            self.core.height, self.core.width = size
+        if reducing_gap is not None:
+            self.core.reducing_gap = reducing_gap
+        for i in range(3):
+            self.core.pad[i] = pad_value[i % len(pad_value)]
+            self.core.mean[i] = mean[i % len(mean)]
+            self.core.std[i] = std[i % len(std)]
         self.core.orient = orient
         self.core.strict = strict
         self.core.use_libjpeg_entropy = USE_LIBJPEG
         self.core.max_pixels = max_pixels
         self.core.max_scans = max_scans
-        memcpy(self.core.mean, PyBytes_AsString(mean), min(PyBytes_Size(mean), <Py_ssize_t>sizeof(self.core.mean)))
-        memcpy(self.core.std, PyBytes_AsString(std), min(PyBytes_Size(std), <Py_ssize_t>sizeof(self.core.std)))
         memcpy(&self.core.table, PyBytes_AsString(table), PyBytes_Size(table))
-        self.dtype = numpy_dtype
-        self.size = size if self.core.height else None
+        self.dtype = numpy.dtype(dtype)
+        self.size = size
         self.channels = fi_channels(&self.core)
         self.planar = self.core.layout == FI_CHW
 
-    def shape(self, height, width):
+    def shape(self, Py_ssize_t height, Py_ssize_t width):
         """The shape of one image."""
-        if self.planar:
-            return (self.channels, height, width)
-        return (height, width, self.channels)
+        cdef Py_ssize_t shape[3]
+        set_shape(self, height, width, shape)
+        return tuple_of(3, shape)
+
+
+cdef void set_shape(Options options, Py_ssize_t height, Py_ssize_t width, Py_ssize_t *shape) noexcept:
+    cdef int y = 1 if options.planar else 0
+    shape[y] = height
+    shape[y + 1] = width
+    shape[0 if options.planar else 2] = options.channels
+
+
+cdef class Memo:
+    """Calls ``function(*pick(argument))``; what it gave last time, if the same objects are picked again.
+
+    Parameters
+    ----------
+    pick : callable (argument) -> tuple
+    function : callable
+    """
+    cdef object pick
+    cdef object function
+    cdef list last  # one tuple, result and objects: to replace it is atomic, with and without a GIL
+
+    def __cinit__(self, pick, function):
+        self.pick = pick
+        self.function = function
+        self.last = [(None,)]
+
+    def __call__(self, argument):
+        cdef tuple given = self.pick(argument), last = self.last[0]
+        cdef Py_ssize_t count = PyTuple_Size(given), i = 0
+        if PyTuple_Size(last) == count + 1:
+            while i < count and PyTuple_GetItem(given, i) is PyTuple_GetItem(last, i + 1):
+                i += 1
+            if i == count:
+                return last[0]
+        result = self.function(*given)
+        try:
+            hash(given)
+        except TypeError:
+            return result  # a list, say, may be another one next time at the same address
+        self.last[0] = (result, *given)
+        return result
 
 
 cdef object failure_of(const fi_failure *failure, Py_ssize_t index):
@@ -169,7 +247,7 @@ cdef object coerce(source, fi_source *target):
         path = encode_path(source)
     else:
         check_buffer(source)
-        view = View(source, PyBUF_SIMPLE)
+        view = view_of(source, PyBUF_SIMPLE)
         target.data = <const uint8_t *>view.buffer.buf
         target.size = view.buffer.len
         return view
@@ -177,26 +255,26 @@ cdef object coerce(source, fi_source *target):
     return path
 
 
-cdef View output_view(out, tuple shape):
+cdef View output_view(out, int ndim, const Py_ssize_t *shape):
     """A writable view of `out`, whose shape must be `shape`. Errors speak of `out`."""
     cdef View view
-    cdef int ndim = len(shape), i
+    cdef int i
     cdef bint same
     if not PyObject_CheckBuffer(out):
         raise TypeError(
             f"out must have a writable buffer (an array, a memmap, tensor.numpy()), found {type(out).__name__}")
     try:
-        view = View(out, PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE)
+        view = view_of(out, PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE)
     except (BufferError, ValueError) as error:
         if memoryview(out).readonly:
             raise ValueError(f"out must be writable, found a read-only {type(out).__name__}") from None
         raise ValueError(f"out must have a strided buffer: {error}") from None
     same = view.buffer.ndim == ndim
     for i in range(ndim if same else 0):
-        same = same and view.buffer.shape[i] == <Py_ssize_t>shape[i]
+        same = same and view.buffer.shape[i] == shape[i]
     if not same:
-        found = tuple([view.buffer.shape[i] for i in range(view.buffer.ndim)])
-        raise ValueError(f"out must have shape {shape}, found {found}")
+        expected, found = tuple_of(ndim, shape), tuple_of(view.buffer.ndim, view.buffer.shape)
+        raise ValueError(f"out must have shape {expected}, found {found}")
     for i in range(ndim - 1, -1, -1):
         if view.buffer.strides != NULL:
             view.strides[i] = view.buffer.strides[i]
@@ -220,7 +298,8 @@ cdef Py_ssize_t bind_output(View view, Options options, int first_axis, fi_outpu
         raise TypeError(f"out must have dtype {options.dtype}, found {dtype_name(b.format)}")
     if (b.shape[x] > 1 and view.strides[x] != pixel) or (
             not options.planar and options.channels > 1 and view.strides[x + 1] != item):
-        raise ValueError(f"out must have rows of contiguous pixels, found strides {strides_of(view)}")
+        strides = tuple_of(b.ndim, view.strides)
+        raise ValueError(f"out must have rows of contiguous pixels, found strides {strides}")
     target.data = <uint8_t *>b.buf
     target.plane_stride = view.strides[first_axis] if options.planar else 0
     target.row_stride = view.strides[y]
@@ -237,8 +316,8 @@ cdef object dtype_name(bytes encoded):
         return FORMAT_NAMES.get(format, f"buffer format {format!r}")
 
 
-cdef tuple strides_of(View view):
-    return tuple([view.strides[i] for i in range(view.buffer.ndim)])
+cdef tuple tuple_of(int count, const Py_ssize_t *numbers):
+    return tuple([numbers[i] for i in range(count)])
 
 
 cdef int set_crop(fi_crop *target, crop) except -1:
@@ -248,10 +327,10 @@ cdef int set_crop(fi_crop *target, crop) except -1:
     return 0
 
 
-def decode(source, out, Options options not None, crop, bint flip, leading):
+def decode(source, out, Options options not None, crop, bint flip, bint batched):
     """Decodes one image into `out`, or into a fresh array if that is None; returns the array.
 
-    `leading`: () or (1,), what stands before the image's own axes in the array's shape.
+    `batched`: as a batch of one, with an axis before those of the image.
     """
     cdef fi_source core_source
     cdef fi_crop core_crop
@@ -259,6 +338,7 @@ def decode(source, out, Options options not None, crop, bint flip, leading):
     cdef fi_plan plan
     cdef fi_failure failure
     cdef fi_status status
+    cdef Py_ssize_t shape[4]
     cdef View view
     cdef Worker worker
     cdef object _keep = coerce(source, &core_source)
@@ -271,17 +351,18 @@ def decode(source, out, Options options not None, crop, bint flip, leading):
             if status == FI_OK:
                 status = fi_plan_make(&plan, fi_decoder_header(worker.core), &options.core, &core_crop, flip, &failure)
         if status == FI_OK:
-            shape = leading + options.shape(plan.out_height, plan.out_width)
+            shape[0] = 1
+            set_shape(options, plan.out_height, plan.out_width, shape + batched)
             if out is None:
-                out = empty(shape, options.dtype)
-            view = output_view(out, shape)
-            bind_output(view, options, len(leading), &output)
+                out = empty(tuple_of(3 + batched, shape), options.dtype)
+            view = output_view(out, 3 + batched, shape)
+            bind_output(view, options, batched, &output)
             with nogil:
                 status = fi_decode(worker.core, &options.core, &core_crop, flip, &output, &failure)
     finally:
         give_back(worker)
     if status != FI_OK:
-        raise make_error(failure_of(&failure, 0), source, 0 if leading else None)
+        raise make_error(failure_of(&failure, 0), source, 0 if batched else None)
     return out
 
 
@@ -323,7 +404,7 @@ def verify(source, Options options not None):
 
 cdef tuple header_fields(const fi_header *header):
     return (
-        header.width, header.height, header.components, <int>header.color, header.sof, header.precision,
+        header.width, header.height, header.components, COLORS[header.color], header.sof, header.precision,
         header.restart_interval, header.orientation, header.nbytes,
         tuple([(header.h_samp[i], header.v_samp[i]) for i in range(min(header.components, 4))]),
     )

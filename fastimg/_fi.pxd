@@ -7,22 +7,22 @@ cdef extern from "_core/fi.h" nogil:
         FI_OK
 
     ctypedef enum fi_mode:
-        FI_MODE_RGB
+        FI_MODE_RGB, FI_MODE_BGR, FI_MODE_L
 
     ctypedef enum fi_layout:
-        FI_CHW
+        FI_CHW, FI_HWC
 
     ctypedef enum fi_dtype:
-        FI_UINT8
+        FI_UINT8, FI_FLOAT32, FI_FLOAT16
 
     ctypedef enum fi_fit:
-        FI_STRETCH
+        FI_STRETCH, FI_COVER, FI_CONTAIN
 
     ctypedef enum fi_filter:
-        FI_BILINEAR
+        FI_BILINEAR, FI_BOX, FI_HAMMING, FI_BICUBIC, FI_LANCZOS
 
     ctypedef enum fi_color:
-        FI_GRAYSCALE
+        FI_GRAYSCALE, FI_YCBCR, FI_RGB, FI_CMYK, FI_YCCK, FI_UNKNOWN
 
     ctypedef struct fi_failure:
         fi_status status

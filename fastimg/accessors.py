@@ -13,7 +13,7 @@ from fastimg.augment import KnownSizes, RandomBoxes, parse_probability
 from fastimg.crops import Boxes, parse_interval
 from fastimg.errors import JpegError
 from fastimg.indexing import Indices, resolve_many
-from fastimg.options import Size, make_options, parse_integer
+from fastimg.options import Size, parse_integer
 from fastimg.task import Task
 from fastimg.threads import Cancellation
 
@@ -95,8 +95,7 @@ class ImageFileAccessor(ArrayLike):
     def _share(self) -> dict[str, Any]:
         """What a view of these images begins with, the sizes that all views share included."""
         if self._known_sizes is None:
-            mode, layout, _, *others = self._arguments
-            self._known_sizes = KnownSizes(self._sources, make_options(mode, layout, None, *others))
+            self._known_sizes = KnownSizes(self._sources, self._options.replace(size=None))
         return self.__dict__
 
     def read_into(self, indices: Any, out: Any) -> Any:
@@ -294,10 +293,8 @@ class RandomResizedCrop(ImageFileAccessor):
         if size is None:
             raise TypeError("size must be an integer or (height, width), found None")
         self.__dict__.update(accessor._share())
-        mode, layout, _, *others = self._arguments
-        self._options = make_options(mode, layout, size, *others)
+        self._options = self._options.replace(size=size)
         self._size = self._options.size
-        self._arguments = (mode, layout, self._size, *others)
         self._random = RandomBoxes(
             parse_interval("scale", scale),
             parse_interval("ratio", ratio),
@@ -309,7 +306,7 @@ class RandomResizedCrop(ImageFileAccessor):
         return f"{super().__repr__()[:-1]}, seed {self._random.seed}, epoch {self.epoch}>"
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        self.__dict__.update(state)
         self._share()  # before there are views of this one
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:

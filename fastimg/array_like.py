@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import fastimg._decode as _decode
 from fastimg.crops import Crop, parse_crop, parse_flip
 from fastimg.indexing import Index, Indices, resolve
-from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, make_options
+from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, parse_options
 from fastimg.sources import Source, SourceList
 from fastimg.task import OnError, Task, check_on_error
 from fastimg.threads import Cancellation, check_num_threads
@@ -52,13 +51,7 @@ class ArrayLike:
         self._flip = parse_flip(flip)
         self._num_threads = num_threads
         self._on_error: OnError = on_error
-        self._options: _decode.Options = make_options(
-            mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
-        )  # fmt: skip
-        self._arguments = (
-            mode, layout, self._options.size, fit, resample, reducing_gap, _plain(pad_value), orient,
-            self._options.dtype.name, _plain(mean), _plain(std), strict, max_pixels,
-        )  # fmt: skip
+        self._options = parse_options(locals())
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -86,27 +79,21 @@ class ArrayLike:
             yield self[i]
 
     def __repr__(self) -> str:
-        mode, layout, size, *_ = self._arguments
-        words = [f"{len(self)} images", mode, layout, self._options.dtype.name]
-        if size:  # else it would have to be read
-            words.append(f"height {size[0]}, width {size[1]}")
+        values = self._options.values
+        words = [f"{len(self)} images", values["mode"], values["layout"], values["dtype"]]
+        if values["size"]:  # else it would have to be read
+            words.append("height {}, width {}".format(*values["size"]))
         return f"<fastimg.{type(self).__name__}: {', '.join(words)}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is left out can be made, or read, again.
-        return {
-            name: value for name, value in self.__dict__.items() if name not in ("_options", "_known_sizes")
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._options = make_options(*self._arguments)
+        # Sizes can be read again.
+        return {name: value for name, value in self.__dict__.items() if name != "_known_sizes"}
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         return (
             type(self).__name__,
             self._sources.token(),
-            self._arguments,
+            self._options.values,
             self._crop,
             self._flip,
             self._on_error,
@@ -145,8 +132,3 @@ class ArrayLike:
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         raise NotImplementedError
-
-
-def _plain(value: Any) -> Any:
-    """Numbers as Python has them: hashable, small to pickle."""
-    return tuple(np.asarray(value).tolist()) if np.ndim(value) else value

@@ -13,11 +13,9 @@ import numpy.typing as npt
 
 import fastimg._decode as _decode
 from fastimg.errors import make_error
-from fastimg.options import MAX_SCANS
+from fastimg.options import ANY_HEADER
 from fastimg.sources import Source, SourceList, check_many
 from fastimg.threads import check_num_threads, run_batch
-
-_COLOR_SPACES = ("grayscale", "YCbCr", "RGB", "CMYK", "YCCK", "unknown")  # in the order of fi_color
 
 # The usual names of the sampling factors (horizontal, vertical) of luma, where both chromas have (1, 1).
 _SUBSAMPLINGS = {
@@ -157,11 +155,7 @@ def _read_all(sources: Iterable[Source], num_threads: int | None) -> _decode.Bat
     check_many(sources)
     check_num_threads(num_threads)
     items: Any = sources if isinstance(sources, (list, tuple)) else list(sources)
-    # Options that refuse no image for its size, which is why make_options does not make them.
-    options = _decode.Options(
-        0, 0, 0, 0, 0, (0, 0), 0.0, bytes(3), True, True, 0, MAX_SCANS, b"", b"", b"", np.dtype(np.uint8)
-    )
-    batch = _decode.Batch(SourceList(items), None, options, None, False, True)
+    batch = _decode.Batch(SourceList(items), None, ANY_HEADER, None, False, True)
     if len(batch):
         run_batch(batch, num_threads)
     for failure in batch.failures():
@@ -173,7 +167,7 @@ def _header(
     width: int,
     height: int,
     components: int,
-    color: int,
+    color: str,
     sof: int,
     precision: int,
     interval: int,
@@ -187,7 +181,7 @@ def _header(
         width=width,
         height=height,
         components=components,
-        color_space=_COLOR_SPACES[color],
+        color_space=color,
         subsampling=_subsampling(components, factors),
         progressive=sof in (2, 6, 10, 14),
         precision=precision,

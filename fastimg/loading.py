@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 import fastimg._decode as _decode
 from fastimg.crops import Crop, Crops, Flips, parse_crop, parse_crops, parse_flip, parse_flips
-from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, make_options
+from fastimg.options import MAX_PIXELS, Options, PadValue, Size, Statistic, parse_options
 from fastimg.sources import Source, SourceList, check_many
 from fastimg.task import OnError, Task, check_on_error
 from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads
 
-__all__ = ["decode", "default_num_threads", "load", "verify"]
+__all__ = ["decode", "default_num_threads", "load"]
 
 
 def decode(
@@ -113,12 +113,15 @@ def decode(
     >>> fastimg.decode("cat.jpg", size=224, fit="cover").shape
     (3, 224, 224)
     """
-    options = make_options(
-        mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
-    )  # fmt: skip
-    box = None if crop is None else parse_crop(crop)
-    mirror = flip if flip is True or flip is False else parse_flip(flip)
-    return _decode.decode(source, out, options, box, mirror, ())
+    # One expression: every local variable makes locals() dearer.
+    return _decode.decode(
+        source,
+        out,
+        parse_options(locals()),
+        None if crop is None else parse_crop(crop),
+        flip if flip is True or flip is False else parse_flip(flip),
+        False,
+    )
 
 
 def load(
@@ -191,10 +194,20 @@ def load(
     (1000, 3, 256, 256)
     """
     check_many(sources)
+    return _load(sources, out, parse_options(locals()), crop, flip, num_threads, progress, on_error)
+
+
+def _load(
+    sources: Iterable[Source],
+    out: Any,
+    options: Options,
+    crop: Crops | None,
+    flip: Flips,
+    num_threads: int | None,
+    progress: Progress,
+    on_error: OnError,
+) -> npt.NDArray[Any]:
     items = sources if isinstance(sources, (list, tuple)) else list(sources)
-    options = make_options(
-        mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
-    )  # fmt: skip
     boxes, flips = parse_crops(crop, len(items)), parse_flips(flip, len(items))
     check_num_threads(num_threads)
     check_progress(progress)
@@ -202,24 +215,7 @@ def load(
     if len(items) == 1 and on_error == "raise" and progress is False:
         box: Any = tuple(boxes[0].tolist()) if isinstance(boxes, np.ndarray) else boxes
         mirror = flips if isinstance(flips, bool) else bool(flips[0])
-        return _decode.decode(items[0], out, options, box, mirror, (1,))
+        return _decode.decode(items[0], out, options, box, mirror, True)
     task = Task(SourceList(items), None, options, boxes, flips, num_threads, on_error, progress, items)
     array: npt.NDArray[Any] = task.load(out)
     return array
-
-
-def verify(source: Source) -> tuple[str, ...]:
-    """Decodes an image in strict mode and keeps nothing of it.
-
-    Returns
-    -------
-    tuple of str
-        What is odd about it, in libjpeg's words, although every pixel is there.
-
-    Raises
-    ------
-    JpegError, OSError, TypeError
-        As `decode`.
-    """
-    notes, *_ = _decode.verify(source, make_options())
-    return notes

@@ -1,30 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The vocabulary of options, checked once and turned into what the core takes."""
+"""The options of decoding: one table, checked once and turned into what the core takes."""
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 import fastimg._decode as _decode
 
-MODES = ("RGB", "BGR", "L")
-LAYOUTS = ("CHW", "HWC")
-DTYPES = ("uint8", "float32", "float16")
-FITS = ("stretch", "cover", "contain")
-FILTERS = ("bilinear", "box", "hamming", "bicubic", "lanczos")
-
 #: Pillow's limit before it warns of a decompression bomb: a quarter GiB of 24-bit pixels, doubled.
 MAX_PIXELS = 178_956_970
 
-#: Nobody's encoder writes more than some 20; every further one costs a pass over the whole image.
+#: No encoder writes more than about 20; each one costs a pass over the whole image.
 MAX_SCANS = 500
 
 #: The largest height or width that can be asked for.
@@ -35,218 +29,307 @@ Size: TypeAlias = "int | Sequence[int] | npt.NDArray[Any]"
 PadValue: TypeAlias = "int | Sequence[int] | npt.NDArray[Any]"
 
 
-def _choose(name: str, value: object, choices: tuple[str, ...]) -> int:
+# ---- values -----------------------------------------------------------------------------------------
+
+
+def parse_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """One of `choices`; TypeError or ValueError for anything else."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, found {type(value).__name__}")
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, found {value!r}")
-    return choices.index(value)
+    return value
 
 
-def parse_integer(name: str, value: Any, least: int) -> int:
-    """An integer of at least `least`; ValueError or TypeError for anything else, also bools."""
+def parse_integer(name: str, value: Any, least: int, most: float = math.inf) -> int:
+    """An integer from `least` to `most`; TypeError or ValueError for anything else, bools included."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an integer, found {value!r}")
     value = operator.index(value)
     if value < least:
         raise ValueError(f"{name} must be at least {least}, found {value}")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}, found {value}")
     return int(value)
 
 
 def parse_flag(name: str, value: object) -> bool:
-    """Checks that it is a bool, Python's or NumPy's."""
-    if value is True or value is False:
-        return bool(value)
-    if not isinstance(value, np.bool_):
+    """A bool, Python's or NumPy's; TypeError for anything else."""
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, found {value!r}")
     return bool(value)
 
 
-def _dtype(value: Any) -> int:
-    try:
-        dtype = np.dtype(value)
-    except TypeError:
-        raise TypeError(f"dtype must be one of {', '.join(DTYPES)}, found {value!r}") from None
-    if value is None or dtype.name not in DTYPES or not dtype.isnative:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, found {value!r}")
-    return DTYPES.index(dtype.name)
-
-
-def _statistic(name: str, value: Any, channels: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        array = np.array(None)  # ragged
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be a number or one a channel, found {value!r}")
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32)
-    if array.shape not in ((), (1,), (channels,)):
-        raise ValueError(f"{name} must be a number or {channels} of them, found shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, found {value!r}")
-    return np.broadcast_to(array, (channels,))
-
-
-def _normalization(dtype: int, mean: Any, std: Any, channels: int) -> tuple[bytes, bytes, bytes]:
-    """Mean and std a channel; and what each pixel value becomes, a row of 256 a channel.
-
-    The arithmetic is NumPy's in float32, a rounding a step, so that the result equals
-    ``((x.astype("float32") / 255 - mean) / std)`` bit for bit, which is also torchvision's ToTensor and Normalize.
-    """
-    mean, std = _statistic("mean", mean, channels), _statistic("std", std, channels)
-    statistics = mean.tobytes(), std.tobytes()
-    if (std == 0).any():
-        raise ValueError(f"std must not be 0, found {std.tolist()}")
-    if DTYPES[dtype] == "uint8":
-        if mean.any() or (std != 1).any():
-            raise ValueError("mean and std need a floating-point dtype, found dtype 'uint8'")
-        return *statistics, b""
-    values = np.arange(256, dtype=np.float32) / np.float32(255)
-    with np.errstate(over="ignore"):
-        table = (values - mean[:, None]) / std[:, None]
-        return *statistics, table.astype(DTYPES[dtype]).tobytes()
-
-
-def _is_many(value: Any) -> bool:
+def _is_sequence(value: Any) -> bool:
     return isinstance(value, list | tuple) or bool(getattr(value, "ndim", 0))
 
 
 def _integers(value: Any) -> tuple[int, ...]:
-    """The integers of a list, tuple or array; of a single one, itself. TypeError for anything else, also bools."""
-    values = tuple(value) if _is_many(value) else (value,)
+    """One or more integers as a tuple; TypeError for anything else, bools included."""
+    values = tuple(value) if _is_sequence(value) else (value,)
     if any(isinstance(v, bool) for v in values):
         raise TypeError
     return tuple(map(operator.index, values))
 
 
-def parse_size(size: Any) -> tuple[int, int] | None:
-    """Height and width of the output, or None."""
-    if size is None:
+def _parse_size(name: str, value: Any) -> tuple[int, int] | None:
+    if value is None:
         return None
     try:
-        sides = _integers(size)
+        sides = _integers(value)
     except TypeError:
-        raise TypeError(f"size must be None, an integer or (height, width), found {size!r}") from None
-    if not _is_many(size):
+        raise TypeError(f"{name} must be None, an integer or (height, width), found {value!r}") from None
+    if not _is_sequence(value):
         sides *= 2
     if len(sides) != 2 or not 1 <= min(sides) <= max(sides) <= MAX_SIDE:
         raise ValueError(
-            f"size must be None, an integer or (height, width), each from 1 to {MAX_SIDE}, found {size!r}"
+            f"{name} must be None, an integer or (height, width), each from 1 to {MAX_SIDE}, found {value!r}"
         )
     return sides[0], sides[1]
 
 
-def _parse_gap(gap: Any) -> float:
-    """The core's number: 0 never reduces."""
-    if gap is None:
-        return 0.0
-    number = isinstance(gap, Real) and not isinstance(gap, bool)
+def _parse_gap(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    number = isinstance(value, Real) and not isinstance(value, bool)
     if not number:
-        raise TypeError(f"reducing_gap must be None or a number, found {gap!r}")
-    if not gap >= 1:
-        raise ValueError(f"reducing_gap must be None or a number of at least 1, found {gap!r}")
+        raise TypeError(f"{name} must be None or a number, found {value!r}")
+    if not value >= 1:
+        raise ValueError(f"{name} must be None or a number of at least 1, found {value!r}")
     try:
-        return float(gap)
+        return float(value)
     except OverflowError:
         return math.inf
 
 
-def _parse_pad(pad_value: Any) -> tuple[int, ...]:
+def _parse_pad(name: str, value: Any) -> tuple[int, ...]:
     try:
-        values = _integers(pad_value)
+        values = _integers(value)
     except TypeError:
-        raise TypeError(f"pad_value must be an integer or one a channel, found {pad_value!r}") from None
-    if not all(0 <= value <= 255 for value in values):
-        raise ValueError(f"pad_value must be from 0 to 255, found {pad_value!r}")
+        raise TypeError(f"{name} must be an integer or one per channel, found {value!r}") from None
+    if not all(0 <= v <= 255 for v in values):
+        raise ValueError(f"{name} must be from 0 to 255, found {value!r}")
     return values
 
 
-def _pad(values: tuple[int, ...], channels: int) -> bytes:
-    if len(values) not in (1, channels):
-        raise ValueError(f"pad_value must be an integer or {channels} of them, found {len(values)}")
-    return bytes(values if len(values) > 1 else values * 3)
-
-
-def _make(
-    mode: str,
-    layout: str,
-    size: Any,
-    fit: str,
-    resample: str,
-    reducing_gap: Any,
-    pad_value: Any,
-    orient: bool,
-    dtype: Any,
-    mean: Any,
-    std: Any,
-    strict: bool,
-    max_pixels: int,
-) -> _decode.Options:
-    mode_code, layout_code, fit_code, resample_code, dtype_code = (
-        _choose("mode", mode, MODES),
-        _choose("layout", layout, LAYOUTS),
-        _choose("fit", fit, FITS),
-        _choose("resample", resample, FILTERS),
-        _dtype(dtype),
-    )
-    channels = 1 if mode == "L" else 3
-    if isinstance(max_pixels, bool) or not hasattr(max_pixels, "__index__"):
-        raise TypeError(f"max_pixels must be an integer, found {max_pixels!r}")
-    if not 1 <= max_pixels < 2**62:
-        raise ValueError(f"max_pixels must be at least 1, found {max_pixels}")
-    return _decode.Options(
-        mode_code,
-        layout_code,
-        dtype_code,
-        fit_code,
-        resample_code,
-        parse_size(size) or (0, 0),
-        _parse_gap(reducing_gap),
-        _pad(_parse_pad(pad_value), channels),
-        parse_flag("orient", orient),
-        parse_flag("strict", strict),
-        operator.index(max_pixels),
-        MAX_SCANS,
-        *_normalization(dtype_code, mean, std, channels),
-        np.dtype(DTYPES[dtype_code]),
-    )
-
-
-_make_once = lru_cache(maxsize=64, typed=True)(_make)
-
-
-def _distinct(value: Any) -> Any:
-    """A tuple that the cache takes for no other, else None: within tuples, 1.0 and True look like 1 to it."""
-    return value if type(value) is tuple and set(map(type, value)) == {int} else None
-
-
-def make_options(
-    mode: str = "RGB",
-    layout: str = "CHW",
-    size: Any = None,
-    fit: str = "stretch",
-    resample: str = "bilinear",
-    reducing_gap: Any = 2.0,
-    pad_value: Any = 0,
-    orient: bool = True,
-    dtype: Any = "uint8",
-    mean: Any = 0,
-    std: Any = 1,
-    strict: bool = True,
-    max_pixels: int = MAX_PIXELS,
-) -> _decode.Options:
-    """Checked options; the same ones are made once, which matters to small images."""
-    if size is not None and type(size) is not int:
-        size = _distinct(size) or parse_size(size)
-    if type(pad_value) is not int:
-        pad_value = _distinct(pad_value) or _parse_pad(pad_value)
+def _parse_dtype(name: str, value: Any) -> str:
+    names = ", ".join(_decode.DTYPES)
     try:
-        return _make_once(
-            mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
-        )  # fmt: skip
+        dtype = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"{name} must be one of {names}, found {value!r}") from None
+    if value is None or dtype.name not in _decode.DTYPES or not dtype.isnative:
+        raise ValueError(f"{name} must be one of {names}, found {value!r}")
+    return str(dtype.name)
+
+
+def _parse_statistic(name: str, value: Any) -> tuple[float, ...]:
+    """As float32, in which it is used."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.array(None)  # ragged
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be a number or one per channel, found {value!r}")
+    if array.ndim > 1:
+        raise ValueError(f"{name} must be a number or one per channel, found shape {array.shape}")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, found {value!r}")
+    return tuple(array.ravel().tolist())
+
+
+# ---- the table --------------------------------------------------------------------------------------
+
+
+class Option(NamedTuple):
+    """An option of `decode`, `load`, the accessors and the command line.
+
+    Attributes
+    ----------
+    name : str
+    default : object
+    parse : callable (name, value) -> value, or None
+        Checks a value and returns it in plain Python, hashable; raises TypeError or ValueError. None: crops.py checks
+        it, as `load` takes one per image.
+    argument : dict
+        What ``argparse`` takes besides name and default.
+    per_channel : bool
+        Whether the parsed value is a tuple of one value, or of one per channel.
+    """
+
+    name: str
+    default: Any
+    parse: Callable[[str, Any], Any] | None
+    argument: dict[str, Any]
+    per_channel: bool = False
+
+
+def _choice(name: str, choices: Iterable[str], **argument: Any) -> Option:
+    """An option with words for values, the first of which is the default."""
+    parse = functools.partial(parse_choice, choices=choices)
+    return Option(name, next(iter(choices)), parse, {"choices": tuple(choices), **argument})
+
+
+def _list_of(convert: type, word: str) -> Callable[[str], Any]:
+    """What makes a value, or a tuple of several, of an argument."""
+
+    def parse(text: str) -> Any:
+        values = tuple(convert(value) for value in text.split(","))
+        return values if len(values) > 1 else values[0]
+
+    parse.__name__ = word  # argparse: "invalid integer value: 'x'"
+    return parse
+
+
+def _number_or_none(text: str) -> float | None:
+    return None if text.lower() == "none" else float(text)
+
+
+_number_or_none.__name__ = "number"
+
+OPTIONS = (
+    _choice("mode", _decode.MODES),
+    _choice("layout", _decode.LAYOUTS),
+    Option(
+        "size", None, _parse_size,
+        {"type": _list_of(int, "integer"), "metavar": "N|H,W",
+         "help": "resample to N x N pixels, or height H and width W"},
+    ),
+    _choice("fit", _decode.FITS, help="how images meet a size of another shape (%(default)s)"),
+    _choice("resample", _decode.FILTERS, help="Pillow's antialiased filters (%(default)s)"),
+    Option(
+        "reducing_gap", 2.0, _parse_gap,
+        {"type": _number_or_none, "metavar": "F|none",
+         "help": "the DCT may reduce an image that stays F times larger than the result (%(default)s)"},
+    ),
+    Option(
+        "pad_value", 0, _parse_pad,
+        {"type": _list_of(int, "integer"), "metavar": "V|R,G,B",
+         "help": "around images with --fit contain; a number, or one for each channel: 124,116,104"},
+        per_channel=True,
+    ),
+    Option(
+        "crop", None, None,
+        {"nargs": 4, "type": int, "metavar": ("TOP", "LEFT", "HEIGHT", "WIDTH"), "help": "cut before resampling"},
+    ),
+    Option("flip", False, None, {"help": "mirror left-right"}),
+    Option("orient", True, parse_flag, {"help": "ignore the EXIF orientation"}),
+    Option("dtype", "uint8", _parse_dtype, {"choices": tuple(_decode.DTYPES)}),
+    Option(
+        "mean", 0, _parse_statistic,
+        {"type": _list_of(float, "number"), "help": "a number, or one for each channel: 0.5,0.5,0.5"},
+        per_channel=True,
+    ),
+    Option(
+        "std", 1, _parse_statistic,
+        {"type": _list_of(float, "number"), "help": "a number, or one for each channel: 0.5,0.5,0.5"},
+        per_channel=True,
+    ),
+    Option("strict", True, parse_flag, {"help": "keep what damaged files still hold"}),
+    Option(
+        "max_pixels", MAX_PIXELS, functools.partial(parse_integer, least=1, most=2**62 - 1),
+        {"type": int, "help": "refuse larger images (%(default)s)"},
+    ),
+)  # fmt: skip
+
+DEFAULTS = {option.name: option.default for option in OPTIONS}
+
+_SHARED = tuple(option for option in OPTIONS if option.parse)  # by all images of a call
+
+
+# ---- all of them ------------------------------------------------------------------------------------
+
+
+class Options(_decode.Options):
+    """Options that have been checked; they never change.
+
+    Attributes
+    ----------
+    values : dict
+        Name to value, in plain Python: what makes the same options again.
+    dtype, size, channels, planar
+        As in the base class.
+    """
+
+    values: dict[str, Any]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _make_from, (self.values,)
+
+    def replace(self, **changes: Any) -> Options:
+        """The same options but for `changes`."""
+        return parse_options({**self.values, **changes})
+
+
+def _make_from(values: dict[str, Any]) -> Options:
+    return parse_options(values)
+
+
+def _make(*given: Any) -> Options:
+    values = {
+        option.name: option.parse(option.name, value)
+        for option, value in zip(_SHARED, given, strict=False)
+        if option.parse
+    }
+    return _to_core(values)
+
+
+def _to_core(values: dict[str, Any]) -> Options:
+    channels = 1 if values["mode"] == "L" else 3
+    for option in _SHARED:
+        if option.per_channel and len(values[option.name]) not in (1, channels):
+            found = values[option.name]
+            raise ValueError(f"{option.name} must be one value or {channels} of them, found {found}")
+    table = _table(values["dtype"], values["mean"], values["std"])
+    options = Options(table=table, max_scans=MAX_SCANS, **values)
+    options.values = values
+    return options
+
+
+def _table(dtype: str, mean: tuple[float, ...], std: tuple[float, ...]) -> bytes:
+    """What each pixel value becomes, a row of 256 per channel.
+
+    The arithmetic is NumPy's in float32, with a rounding per step, so that the result equals
+    ``((x.astype("float32") / 255 - mean) / std)`` bit for bit, which is also torchvision's ToTensor and Normalize.
+    """
+    if 0 in std:
+        raise ValueError(f"std must not be 0, found {std}")
+    if dtype == "uint8":
+        if any(mean) or set(std) != {1}:
+            raise ValueError("mean and std need a floating-point dtype, found dtype 'uint8'")
+        return b""
+    means, stds = (np.broadcast_to(np.array(each, np.float32), 3)[:, None] for each in (mean, std))
+    values = np.arange(256, dtype=np.float32) / np.float32(255)
+    with np.errstate(over="ignore"):
+        return ((values - means) / stds).astype(dtype).tobytes()
+
+
+_make_once = functools.lru_cache(maxsize=64, typed=True)(_make)
+
+
+def _find(*given: Any) -> Options:
+    # Within tuples, 1.0 and True look like 1 to the cache.
+    kinds = [tuple(map(type, value)) for value in given if type(value) is tuple]
+    try:
+        return _make_once(*given, *kinds)
     except TypeError:
         # Lists and arrays cannot be looked up; wrong types raise again, now with nothing in the way.
-        return _make(
-            mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
-        )  # fmt: skip
+        return _make(*given)
+
+
+#: Checks the options among a function's arguments, ``parse_options(locals())``, and returns them as `Options`. The same
+#: ones are made once, and those of the last call are recognised at once, which matters to small images.
+parse_options: Callable[[dict[str, Any]], Options] = _decode.Memo(
+    operator.itemgetter(*(option.name for option in _SHARED)), _find
+)
+
+
+def make_options(**changes: Any) -> Options:
+    """The default options but for `changes`."""
+    return parse_options({**DEFAULTS, **changes})
+
+
+#: Refuses no image: to read headers with, also of files that cannot be decoded. The public `max_pixels` begins at 1.
+ANY_HEADER = _to_core({**make_options().values, "max_pixels": 0})

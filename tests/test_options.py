@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The options: what each does, and all of them together."""
+"""The options: what each does, all of them together, and the one table of them."""
 
+import argparse
+import ast
+import inspect
 import io
+import pathlib
+import pickle
 
 import numpy as np
 import pytest
@@ -13,7 +18,9 @@ from support.jpegs import assert_same
 from support.variants import hash_of, key_of, pixels_of_all_variants
 
 import fastimg
-from fastimg.options import DTYPES
+import fastimg._decode as _decode
+from fastimg.arguments import add_decode_options, decode_options
+from fastimg.options import DEFAULTS, make_options, parse_options
 
 # ---- orientation -------------------------------------------------------------------------------
 
@@ -253,7 +260,112 @@ def test_masked_kernels_give_the_same(tmp_path):
         for mode in ("RGB", "BGR", "L")
         for layout in ("CHW", "HWC")
         for flip in (False, True)
-        for dtype in DTYPES
+        for dtype in _decode.DTYPES
     ]
     hashes = pixels_of_all_variants(tmp_path, files, options)
     assert hashes[key_of("00", options[0])] == hash_of(jpegs.reference(POOL[0]))
+
+
+# ---- the table ---------------------------------------------------------------------------------
+
+ACCESSORS = [fastimg.ImageFileAccessor, fastimg.NonUniformImageFileAccessor]
+OTHER_VALUES = {
+    "mode": "L", "layout": "HWC", "size": (5, 6), "fit": "cover", "resample": "box", "reducing_gap": 3.5,
+    "pad_value": 7, "crop": (1, 2, 3, 4), "flip": True, "orient": False, "dtype": "float32", "mean": 0.5, "std": 0.25,
+    "strict": False, "max_pixels": 1000,
+}  # fmt: skip
+WORDS = {"size": ["5,6"], "crop": ["1", "2", "3", "4"]}  # of the command line, where they are not str(value)
+
+
+def changed(name):
+    """One option with another value than its default, and what it takes to be allowed to have it."""
+    return (
+        {"dtype": "float32", name: OTHER_VALUES[name]}
+        if name in ("mean", "std")
+        else {name: OTHER_VALUES[name]}
+    )
+
+
+def test_every_option_has_another_value_here():
+    assert OTHER_VALUES.keys() == DEFAULTS.keys()
+
+
+@pytest.mark.parametrize("function", [fastimg.decode, fastimg.load, *ACCESSORS])
+def test_signatures_have_the_options_of_the_table(function):
+    parameters = inspect.signature(function).parameters
+    assert all(p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters.values())
+    options = {name: p.default for name, p in parameters.items() if name in DEFAULTS}
+    assert list(options.items()) == list(DEFAULTS.items())
+    assert all(type(options[name]) is type(DEFAULTS[name]) for name in DEFAULTS)
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in DEFAULTS)
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("cls", ACCESSORS)
+def test_accessors_keep_every_option(cls, name):
+    data = [jpegs.jpeg(24, 31)]
+    accessor, plain = cls(data, **changed(name)), cls(data)
+    copy = pickle.loads(pickle.dumps(accessor))
+    assert_same(copy[0], fastimg.decode(data[0], **changed(name)))
+    assert copy.__dask_tokenize__() == accessor.__dask_tokenize__() != plain.__dask_tokenize__()
+    assert repr(copy) == repr(accessor)
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_the_command_line_has_every_option(name):
+    parser = argparse.ArgumentParser()
+    add_decode_options(parser)
+    assert decode_options(parser.parse_args([])) == DEFAULTS
+    value, word = OTHER_VALUES[name], name.replace("_", "-")
+    arguments = [f"--{word}", *WORDS.get(name, [str(value)])]
+    if isinstance(value, bool):
+        arguments = [f"--{word}" if value else f"--no-{word}"]
+    found = decode_options(parser.parse_args(arguments))[name]
+    assert (tuple(found) if isinstance(found, list) else found) == value
+
+
+def test_an_option_is_named_in_public_signatures_and_the_table_alone():
+    # Of those whose names are words of nothing else.
+    places = {name: [] for name in ("fit", "resample", "reducing_gap", "pad_value", "orient", "max_pixels")}
+    root = pathlib.Path(fastimg.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            for field in ("arg", "id", "attr", "value"):
+                if getattr(node, field, None) in places and not isinstance(node, ast.arguments):
+                    places[getattr(node, field)].append(str(path.relative_to(root)))
+    signatures = ["array_like.py", "loading.py", "loading.py"]
+    for name, found in places.items():
+        table = ["options.py"] * (2 if name == "max_pixels" else 1)  # one more to read any header
+        assert sorted(found) == signatures + table, name
+
+
+def test_the_same_options_are_made_once():
+    assert make_options() is make_options() is parse_options({**DEFAULTS, "source": 5})
+    size = make_options(size=(4, 4))
+    assert make_options(size=(4, 4)) is size and make_options() is make_options() is not size
+    assert make_options().replace(size=4).values == size.values
+    assert pickle.loads(pickle.dumps(size)).values == size.values
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("size", (1, 1), (True, 1)), ("size", (4, 4), (4.0, 4)), ("size", 1, True), ("orient", True, 1),
+        ("pad_value", (1, 1, 1), (1.0, 1, 1)), ("mean", (0, 0, 0), (False, False, False)), ("max_pixels", 1, True),
+        ("reducing_gap", 1.0, True),
+    ],
+)  # fmt: skip
+def test_values_that_are_equal_are_not_the_same(name, good, bad):
+    make_options(**{name: good})
+    with pytest.raises(TypeError, match=name):
+        make_options(**{name: bad})
+
+
+def test_a_list_may_change_between_calls():
+    data, mean = jpegs.jpeg(), [0.0, 0.0, 0.0]
+    first = fastimg.decode(data, dtype="float32", mean=mean)
+    mean[0] = 0.5
+    assert_same(
+        fastimg.decode(data, dtype="float32", mean=mean), jpegs.reference(data, dtype="float32", mean=mean)
+    )
+    assert_same(first, fastimg.decode(data, dtype="float32"))
