@@ -34,7 +34,8 @@ FILTERS = {
     "bilinear": FI_BILINEAR, "box": FI_BOX, "hamming": FI_HAMMING, "bicubic": FI_BICUBIC, "lanczos": FI_LANCZOS,
 }
 cdef dict COLORS = {
-    FI_GRAYSCALE: "grayscale", FI_YCBCR: "YCbCr", FI_RGB: "RGB", FI_CMYK: "CMYK", FI_YCCK: "YCCK", FI_UNKNOWN: "unknown",
+    FI_GRAYSCALE: "grayscale", FI_YCBCR: "YCbCr", FI_RGB: "RGB", FI_CMYK: "CMYK", FI_YCCK: "YCCK",
+    FI_UNKNOWN: "unknown",
 }
 
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order

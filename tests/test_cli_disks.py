@@ -16,7 +16,7 @@ import pytest
 from support.cli_common import PATHS, encoded, left, npy_header_size, run
 
 import fastimg
-from fastimg import npy_file
+import fastimg.cli.output as npy_file
 from fastimg.cli import main
 
 # ---- load: disks and interruptions

@@ -19,7 +19,7 @@ from support.variants import hash_of, key_of, pixels_of_all_variants
 
 import fastimg
 import fastimg._decode as _decode
-from fastimg.arguments import add_decode_options, decode_options
+from fastimg.cli.options import add_decode_options, decode_options
 from fastimg.options import DEFAULTS, make_options, parse_options
 
 # ---- orientation -------------------------------------------------------------------------------

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The ``fastimg`` command: load, info, check."""
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+
+import fastimg
+import fastimg.cli.check as check
+import fastimg.cli.info as info
+import fastimg.cli.load as load
+from fastimg.cli.words import complain, silence_stdout
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; ``sys.argv[1:]`` without it.
+
+    Returns
+    -------
+    int
+        Exit status: 0 fine, 1 something failed, 2 wrong use, 130 interrupted.
+
+    Raises
+    ------
+    SystemExit
+        By argparse: help, version, or arguments that it refuses (status 2).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name outside the terminal's character set
+    args = None
+    try:
+        args = _parser().parse_args(argv)
+        status: int = args.run(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except SystemExit:  # argparse has said what there is to say
+        silence_stdout()
+        raise
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        silence_stdout()
+        return 0 if args is None else 1  # nobody reads the help: nothing failed
+    except (fastimg.JpegError, OSError, MemoryError) as error:
+        complain(f"error: {error}")
+        silence_stdout()
+        return 1
+    except (ValueError, OverflowError) as error:
+        complain(f"error: {error}")
+        return 2
+
+
+def _version() -> str:
+    build = {key: value for key, value in fastimg.build_info().items() if key != "version"}
+    return f"fastimg {fastimg.__version__}\n" + "\n".join(f"{key}: {value}" for key, value in build.items())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastimg",
+        description="JPEG files straight into NumPy arrays.",
+        epilog="exit status: 0 fine, 1 something failed, 2 wrong use, 130 interrupted",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the lines of the version
+    )
+    parser.add_argument(
+        "--version", action="version", version=_version(), help="print the version and the build"
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (load, info, check):
+        command.add_parser(commands)
+    return parser

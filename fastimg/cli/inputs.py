@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The files that the arguments of a command name."""
+
+import os
+from collections.abc import Sequence
+
+import fastimg.find as find
+from fastimg.archives import archive_members, is_archive_name
+from fastimg.sources import FileRange
+
+
+def images(inputs: Sequence[str]) -> tuple[list[str | FileRange], list[str | None]]:
+    """Give the images that the arguments name, and for each the folder among them that it was found in."""
+    sources: list[str | FileRange] = []
+    roots: list[str | None] = []
+    for name in inputs:
+        if is_folder(name):
+            sources += find.find_images(name)
+            roots += [name] * (len(sources) - len(roots))
+        else:
+            sources += files_of(name)
+            roots += [None] * (len(sources) - len(roots))
+    if not sources:
+        raise ValueError(f"no {', '.join(find.SUFFIXES)} file below {', '.join(inputs)}")
+    return sources, roots
+
+
+def is_folder(name: str) -> bool:
+    return os.path.isdir(name) or name.endswith(os.sep)
+
+
+def files_of(name: str) -> list[str | FileRange]:
+    """Give the images of an archive, or else the file itself."""
+    if is_archive_name(name) and not is_folder(name):
+        return list(archive_members(name))
+    return [name]

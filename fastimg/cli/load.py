@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``fastimg load``: images into one .npy file."""
+
+import argparse
+import os
+import time
+from typing import Any
+
+import numpy as np
+
+import fastimg
+import fastimg.cli.output as output
+import fastimg.find as find
+from fastimg.cli.inputs import images
+from fastimg.cli.options import add_decode_options, add_thread_options, decode_options
+from fastimg.cli.words import complain, say, wants_bar
+from fastimg.sources import FileRange
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand and its arguments."""
+    parser = commands.add_parser("load", help="load images into one .npy file that NumPy can memory-map")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="folders of JPEG files, .tar or .zip archives of them, or files",
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="NAME.npy", help="also writes NAME.files.csv"
+    )
+    parser.add_argument(
+        "--labels", action="store_true", help="take classes from folder names into NAME.labels.npy"
+    )
+    add_decode_options(parser)
+    parser.add_argument(
+        "--on-error", choices=("raise", "fill"), default="fill", help="stop, or leave zeros (%(default)s)"
+    )
+    add_thread_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the subcommand, and give its exit status."""
+    npy, table, labels_npy = _outputs(args.output)
+    options = {**decode_options(args), "num_threads": args.num_threads}
+    fastimg.load([], **options)  # refuses a bad option before anything is touched
+
+    sources, roots = images(args.inputs)
+    labels, class_names = find.class_labels(sources, roots) if args.labels else ([], [])
+    shape = (len(sources), *output.row_shape(sources, options, args.on_error))
+    failures: list[Any] = []
+    options["on_error"] = failures.append if args.on_error == "fill" else "raise"
+    options["progress"] = wants_bar(args)
+
+    with output.FileSet() as files:
+        array = output.create_array(files.create(npy), shape, np.dtype(args.dtype), npy)
+        start = time.perf_counter()
+        fastimg.load(sources, array, **options)
+        seconds = time.perf_counter() - start
+        array.flush()
+        errors: dict[int, str] = {error.index: str(error) for error in failures}
+        output.write_table(files.create(table), sources, labels, errors)
+        if args.labels:
+            np.save(files.create(labels_npy), np.array(labels, np.int64))
+        files.publish()
+
+    for row in sorted(errors)[:10]:
+        complain(errors[row])
+    if len(errors) > 10:
+        complain(f"{len(errors) - 10} more failures: see {table}")
+    if not args.labels and os.path.lexists(labels_npy):
+        complain(f"warning: {labels_npy} is from an earlier run; its labels may be of other rows")
+    nbytes = sum(_file_size(source) for row, source in enumerate(sources) if row not in errors)
+    count = len(sources) - len(errors)
+    say(f"{npy}: shape {shape}, dtype {array.dtype}, {array.nbytes:,} bytes")
+    say(
+        f"{count} images in {seconds:.2f} s: {count / seconds:.1f} images/s, "
+        f"{nbytes / seconds / 1e6:.1f} MB/s of JPEG, {len(errors)} failures"
+    )
+    if args.labels:
+        say(f"{len(class_names)} classes: " + ", ".join(f"{i} {name}" for i, name in enumerate(class_names)))
+    return 1 if errors else 0
+
+
+def _outputs(npy: str) -> tuple[str, str, str]:
+    """Give the names of all that `load` may write, after a look at whether it can."""
+    folder, name = os.path.split(npy)
+    if not name.endswith(".npy"):
+        raise ValueError(f"--output: expected a name that ends in .npy, found {npy!r}")
+    if not os.path.isdir(folder or "."):
+        raise ValueError(f"--output: the folder {folder!r} does not exist")
+    stem = npy.removesuffix(".npy")
+    outputs = (npy, stem + ".files.csv", stem + ".labels.npy")
+    for path in outputs:
+        if os.path.isdir(path):
+            raise ValueError(f"--output: {path!r} is a folder")
+    return outputs
+
+
+def _file_size(source: str | FileRange) -> int:
+    if isinstance(source, FileRange):
+        return source.size
+    try:
+        return os.stat(source).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the command prints."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+
+def reason_of(error: Exception, path: str) -> str:
+    """Give an error's text without the name of the file, which has a column of its own."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).removeprefix(path).removeprefix(": ")
+
+
+def _shown(text: str) -> str:
+    """Spell out what would break a line or drive a terminal: file names may hold any byte but one."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def say(text: str) -> None:
+    print(_shown(text))
+
+
+def say_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def say_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns; the last cell of a row may be of any width."""
+    cells = [[_shown(cell) for cell in row] for row in rows]
+    widths: dict[int, int] = {}
+    for row in cells:
+        for column, cell in enumerate(row[:-1]):
+            widths[column] = max(widths.get(column, 0), len(cell))
+    for row in cells:
+        print("  ".join([*(cell.ljust(widths[i]) for i, cell in enumerate(row[:-1])), row[-1]]))
+
+
+def complain(text: str) -> None:
+    if sys.stderr is not None:
+        print(f"fastimg: {_shown(text)}", file=sys.stderr)
+
+
+def wants_bar(args: argparse.Namespace) -> bool:
+    return not args.quiet and sys.stderr is not None and sys.stderr.isatty()
+
+
+def silence_stdout() -> None:
+    """Point a stdout that cannot be written to nowhere, or Python complains once more at its exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
