@@ -186,24 +186,21 @@ cdef void set_shape(Options options, Py_ssize_t height, Py_ssize_t width, Py_ssi
 
 
 cdef class Memo:
-    """Calls ``function(*pick(argument))``; what it gave last time, if the same objects are picked again.
+    """Calls ``function(*given)``, or returns what it gave last time if `given` is the same objects again.
 
     Parameters
     ----------
-    pick : callable (argument) -> tuple
     function : callable
     """
-    cdef object pick
     cdef object function
     cdef list last  # one tuple, result and objects: to replace it is atomic, with and without a GIL
 
-    def __cinit__(self, pick, function):
-        self.pick = pick
+    def __cinit__(self, function):
         self.function = function
         self.last = [(None,)]
 
-    def __call__(self, argument):
-        cdef tuple given = self.pick(argument), last = self.last[0]
+    def __call__(self, tuple given not None):
+        cdef tuple last = self.last[0]
         cdef Py_ssize_t count = PyTuple_Size(given), i = 0
         if PyTuple_Size(last) == count + 1:
             while i < count and PyTuple_GetItem(given, i) is PyTuple_GetItem(last, i + 1):

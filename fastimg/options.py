@@ -319,11 +319,16 @@ def _find(*given: Any) -> Options:
         return _make(*given)
 
 
-#: Checks the options among a function's arguments, ``parse_options(locals())``, and returns them as `Options`. The same
-#: ones are made once, and those of the last call are recognised at once, which matters to small images.
-parse_options: Callable[[dict[str, Any]], Options] = _decode.Memo(
-    operator.itemgetter(*(option.name for option in _SHARED)), _find
-)
+#: Checks values of all options in the order of the table, but for `crop` and `flip`. The same ones are made once, and
+#: those of the last call are recognised by identity, which matters to small images.
+options_of: Callable[[tuple[Any, ...]], Options] = _decode.Memo(_find)
+
+_pick = operator.itemgetter(*(option.name for option in _SHARED))
+
+
+def parse_options(arguments: dict[str, Any]) -> Options:
+    """Checks the options among a function's arguments: ``parse_options(locals())``."""
+    return options_of(_pick(arguments))
 
 
 def make_options(**changes: Any) -> Options:

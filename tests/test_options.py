@@ -312,6 +312,16 @@ def test_accessors_keep_every_option(cls, name):
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
+def test_decode_hands_on_every_option_in_the_order_of_the_table(name, monkeypatch):
+    seen = []
+    monkeypatch.setattr(_decode, "decode", lambda source, out, options, *rest: seen.append((options, rest)))
+    fastimg.decode(b"", **changed(name))
+    (options, (crop, flip, _)), values = seen[0], {**DEFAULTS, **changed(name)}
+    assert options is make_options(**{k: v for k, v in values.items() if k not in ("crop", "flip")})
+    assert (crop, flip) == (values["crop"], values["flip"])
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
 def test_the_command_line_has_every_option(name):
     parser = argparse.ArgumentParser()
     add_decode_options(parser)
@@ -333,7 +343,7 @@ def test_an_option_is_named_in_public_signatures_and_the_table_alone():
             for field in ("arg", "id", "attr", "value"):
                 if getattr(node, field, None) in places and not isinstance(node, ast.arguments):
                     places[getattr(node, field)].append(str(path.relative_to(root)))
-    signatures = ["array_like.py", "loading.py", "loading.py"]
+    signatures = ["array_like.py", "loading.py", "loading.py", "loading.py"]  # decode hands them on by name
     for name, found in places.items():
         table = ["options.py"] * (2 if name == "max_pixels" else 1)  # one more to read any header
         assert sorted(found) == signatures + table, name
