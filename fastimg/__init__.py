@@ -18,7 +18,7 @@ from fastimg.errors import (
     TruncatedJpegError,
     UnsupportedJpegError,
 )
-from fastimg.find import ImageFolder, find_images, image_folder
+from fastimg.folders import ImageFolder, find_images, image_folder
 from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
 from fastimg.shards import Shard, read_shard

@@ -181,7 +181,7 @@ cdef class Batch:
                 size[2 * i + 1] = plan.out_width
 
 
-cdef class Crew:
+cdef class ThreadGroup:
     """Threads that run one batch.
 
     They are started, and waited for, without a single bytecode in between: wherever Ctrl-C strikes, every thread that

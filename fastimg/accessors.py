@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from fastimg.array_like import ArrayLike
 from fastimg.augment import KnownSizes, RandomBoxes, parse_probability
+from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Boxes, parse_interval
 from fastimg.errors import JpegError
 from fastimg.indexing import Indices, resolve_many
 from fastimg.options import Size, parse_integer
-from fastimg.task import Task
 from fastimg.threads import Cancellation
 
 
@@ -74,8 +74,8 @@ class ImageFileAccessor(ArrayLike):
         # With errors tolerated, the first image that has a header decides.
         count = 1 if self._on_error == "raise" else len(self)
         for i in range(count):
-            task = self._task(np.array([i], np.int64))
-            height, width = task.read_sizes()[0].tolist()
+            batch = self._batch(np.array([i], np.int64))
+            height, width = batch.read_sizes()[0].tolist()
             if height >= 0:
                 return height, width
         raise ValueError(f"none of {len(self)} images has a readable header")
@@ -86,8 +86,8 @@ class ImageFileAccessor(ArrayLike):
         except (JpegError, OSError):
             return None  # the first image is nobody's concern who asks for others
 
-    def _fill(self, task: Task, out: Any) -> Any:
-        return task.load(out, self._size_if_known())
+    def _fill(self, batch: BatchDecode, out: Any) -> Any:
+        return batch.load(out, self._size_if_known())
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         return images[(slice(None), *rest)]
@@ -206,8 +206,8 @@ class NonUniformImageFileAccessor(ArrayLike):
         """dtype('O'): an entry is an array."""
         return np.dtype(object)
 
-    def _fill(self, task: Task, out: Any) -> Any:
-        return task.load_list(out)
+    def _fill(self, batch: BatchDecode, out: Any) -> Any:
+        return batch.load_list(out)
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         return [image[rest] for image in images]
@@ -366,15 +366,21 @@ class RandomResizedCrop(ImageFileAccessor):
     def _draw(self, indices: Indices, num_threads: int | None) -> tuple[Boxes, npt.NDArray[np.bool_]]:
         return self._random.draw(self._known_sizes.get(indices, num_threads), indices)
 
-    def _task(
+    def _batch(
         self, indices: Indices, num_threads: int | None = None, cancellation: Cancellation | None = None
-    ) -> Task:
+    ) -> BatchDecode:
         threads = num_threads or self._num_threads
         crops, flips = self._draw(indices, threads)
-        return Task(
-            self._sources, indices, self._options, crops, flips, threads, self._on_error,
+        return BatchDecode(
+            self._sources,
+            indices,
+            self._options,
+            crop=crops,
+            flip=flips,
+            num_threads=threads,
+            on_error=self._on_error,
             cancellation=cancellation,
-        )  # fmt: skip
+        )
 
 
 def _check_accessor(accessor: Any) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from fastimg.errors import file_kind
-from fastimg.find import SUFFIXES
+from fastimg.folders import SUFFIXES
 from fastimg.sources import FileRange
 
 #: Ends of names, lower case, of what the command line takes for archives; the compressed ones get an error that helps.

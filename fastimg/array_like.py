@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastimg.batch_decode import BatchDecode, OnError, check_on_error
 from fastimg.crops import Crop, parse_crop, parse_flip
 from fastimg.indexing import Index, Indices, resolve
 from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, parse_options
 from fastimg.sources import Source, SourceList
-from fastimg.task import OnError, Task, check_on_error
 from fastimg.threads import Cancellation, check_num_threads
 
 
@@ -92,7 +92,7 @@ class ArrayLike:
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         return (
             type(self).__name__,
-            self._sources.token(),
+            self._sources.hashable(),
             self._options.values,
             self._crop,
             self._flip,
@@ -107,13 +107,19 @@ class ArrayLike:
     def dtype(self) -> np.dtype[Any]:
         raise NotImplementedError
 
-    def _task(
+    def _batch(
         self, indices: Indices, num_threads: int | None = None, cancellation: Cancellation | None = None
-    ) -> Task:
-        return Task(
-            self._sources, indices, self._options, self._crop, self._flip, num_threads or self._num_threads,
-            self._on_error, cancellation=cancellation,
-        )  # fmt: skip
+    ) -> BatchDecode:
+        return BatchDecode(
+            self._sources,
+            indices,
+            self._options,
+            crop=self._crop,
+            flip=self._flip,
+            num_threads=num_threads or self._num_threads,
+            on_error=self._on_error,
+            cancellation=cancellation,
+        )
 
     def _load_one(self, index: int) -> Any:
         return self._read(np.array([index], np.int64))[0]
@@ -125,9 +131,9 @@ class ArrayLike:
         num_threads: int | None = None,
         cancellation: Cancellation | None = None,
     ) -> Any:
-        return self._fill(self._task(indices, num_threads, cancellation), out)
+        return self._fill(self._batch(indices, num_threads, cancellation), out)
 
-    def _fill(self, task: Task, out: Any) -> Any:
+    def _fill(self, batch: BatchDecode, out: Any) -> Any:
         raise NotImplementedError
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:

@@ -21,7 +21,7 @@ CPUS_PER_BATCH = 16
 EXIT_SECONDS = 1.0
 
 
-class Slot:
+class PendingBatch:
     """One batch, from its indices to what the caller gets."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Slot:
         self.ready = False
 
 
-class Maker:
+class BatchBuilder:
     """How batches are made; what threads call.
 
     Parameters
@@ -66,40 +66,40 @@ class Maker:
         if self.new_buffers:
             self._buffers.extend(self.new_buffers() for _ in range(count))
 
-    def recycle(self, slot: Slot) -> None:
+    def recycle(self, pending: PendingBatch) -> None:
         """The caller has done with this batch."""
-        slot.result = None
-        if self.new_buffers and slot.buffers is not None:
-            self._buffers.append(slot.buffers)
+        pending.result = None
+        if self.new_buffers and pending.buffers is not None:
+            self._buffers.append(pending.buffers)
 
-    def decode(self, slot: Slot) -> None:
+    def decode(self, pending: PendingBatch) -> None:
         """The first half, on all threads."""
         if self.new_buffers:
-            slot.buffers = self._buffers.popleft()
-        assert slot.indices is not None
-        slot.result = self.read(slot.indices, slot.buffers, self.cancellation)
+            pending.buffers = self._buffers.popleft()
+        assert pending.indices is not None
+        pending.result = self.read(pending.indices, pending.buffers, self.cancellation)
 
-    def map(self, slot: Slot) -> None:
+    def map(self, pending: PendingBatch) -> None:
         """The second half, on one."""
-        slot.result = self.finish(slot.result)
+        pending.result = self.finish(pending.result)
 
 
-class Crew:
-    """Threads that make batches in the order of their slots.
+class PrefetchThreads:
+    """Threads that make batches in the order in which they were submitted.
 
     Batches are decoded one after another, each on all CPUs, so that the first is there soonest (with many CPUs a few at
     a time); a batch's functions are called while the next one is decoded.
     """
 
-    def __init__(self, maker: Maker, count: int) -> None:
-        self.maker = maker
+    def __init__(self, builder: BatchBuilder, count: int) -> None:
+        self.builder = builder
         self.changed = threading.Condition()
-        self.waiting: deque[Slot] = deque()
+        self.waiting: deque[PendingBatch] = deque()
         self.stopped = False
-        self.decoding = threading.Semaphore(min(count, 1 + maker.num_threads // CPUS_PER_BATCH))
+        self.decoding = threading.Semaphore(min(count, 1 + builder.num_threads // CPUS_PER_BATCH))
         self.pid = os.getpid()
         self.threads: list[tuple[threading.Thread, threading.Lock]] = []
-        _crews.add(self)
+        _groups.add(self)
         for _ in range(count):
             self._start()
 
@@ -115,22 +115,22 @@ class Crew:
         else:
             self.threads.append((thread, lock))
 
-    def submit(self, slot: Slot) -> None:
-        """Puts a slot behind the others."""
+    def submit(self, pending: PendingBatch) -> None:
+        """Queues a batch."""
         with self.changed:
-            self.waiting.append(slot)
+            self.waiting.append(pending)
             self.changed.notify_all()
 
-    def wait(self, slot: Slot) -> bool:
-        """Until the slot is ready; False: never, the threads have been stopped."""
+    def wait(self, pending: PendingBatch) -> bool:
+        """Waits until the batch is ready; returns False if the threads have been stopped before."""
         with self.changed:
-            while not slot.ready and not self.stopped:
+            while not pending.ready and not self.stopped:
                 self.changed.wait()
-            return slot.ready
+            return pending.ready
 
     def stop(self, seconds: float = -1) -> None:
         """Ends the threads. A decode under way is cancelled; a function of the caller's is waited for."""
-        self.maker.cancellation.cancel()
+        self.builder.cancellation.cancel()
         with self.changed:
             self.stopped = True
             self.waiting.clear()
@@ -142,7 +142,7 @@ class Crew:
                 lock.release()
                 thread.join()
 
-    def _next(self) -> Slot | None:
+    def _next(self) -> PendingBatch | None:
         with self.changed:
             while not self.waiting and not self.stopped:
                 self.changed.wait()
@@ -152,34 +152,34 @@ class Crew:
         try:
             while True:
                 with self.decoding:
-                    slot = self._next()
-                    if slot is None:
+                    pending = self._next()
+                    if pending is None:
                         return
-                    self._try(self.maker.decode, slot)
-                if slot.error is None and not self.stopped:
-                    self._try(self.maker.map, slot)
+                    self._try(self.builder.decode, pending)
+                if pending.error is None and not self.stopped:
+                    self._try(self.builder.map, pending)
                 with self.changed:
-                    slot.ready = True
+                    pending.ready = True
                     self.changed.notify_all()
-                del slot
+                del pending
         finally:
             lock.release()
 
-    def _try(self, step: Callable[[Slot], None], slot: Slot) -> None:
+    def _try(self, step: Callable[[PendingBatch], None], pending: PendingBatch) -> None:
         try:
-            step(slot)
+            step(pending)
         except BaseException as error:
-            slot.error = error
+            pending.error = error
 
 
-_crews: weakref.WeakSet[Crew] = weakref.WeakSet()
+_groups: weakref.WeakSet[PrefetchThreads] = weakref.WeakSet()
 
 
 @atexit.register
 def _stop_all() -> None:
-    for crew in list(_crews):
-        if crew.pid == os.getpid():
-            crew.stop(EXIT_SECONDS)
+    for threads in list(_groups):
+        if threads.pid == os.getpid():
+            threads.stop(EXIT_SECONDS)
 
 
 class BatchIterator(Iterator[Any]):
@@ -189,15 +189,15 @@ class BatchIterator(Iterator[Any]):
     exhausted, closed, or no longer referred to. Threads may share it: each batch is given once.
     """
 
-    def __init__(self, epoch: Any, maker: Callable[[], Maker], prefetch: int) -> None:
+    def __init__(self, epoch: Any, builder: Callable[[], BatchBuilder], prefetch: int) -> None:
         self._epoch = epoch
-        self._new_maker = maker
+        self._new_builder = builder
         self._prefetch = prefetch
-        self._maker: Maker | None = None
-        self._crew: Crew | None = None
-        self._slots: deque[Slot] = deque()
+        self._builder: BatchBuilder | None = None
+        self._threads: PrefetchThreads | None = None
+        self._pending: deque[PendingBatch] = deque()
         self._drawn = False  # whether there are no more indices
-        self._held: Slot | None = None
+        self._held: PendingBatch | None = None
         self._closed = False
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -220,55 +220,55 @@ class BatchIterator(Iterator[Any]):
                 raise
 
     def _advance(self) -> Any:
-        if self._maker is None:
-            self._maker = self._new_maker()
-            self._maker.add_buffers(self._prefetch + 2)
+        if self._builder is None:
+            self._builder = self._new_builder()
+            self._builder.add_buffers(self._prefetch + 2)
             if self._prefetch:
-                self._crew = Crew(self._maker, self._prefetch)
+                self._threads = PrefetchThreads(self._builder, self._prefetch)
         self._fill(max(1, self._prefetch))
-        if not self._slots:
+        if not self._pending:
             raise StopIteration
-        slot = self._slots.popleft()
-        if slot.error is None and not self._wait(slot):
+        pending = self._pending.popleft()
+        if pending.error is None and not self._wait(pending):
             raise StopIteration  # closed by another thread
-        if isinstance(slot.error, StopIteration):
+        if isinstance(pending.error, StopIteration):
             raise RuntimeError(
                 "what makes a batch raised StopIteration"
-            ) from slot.error  # as a generator does
-        if slot.error is not None:
-            raise slot.error
-        result, slot.result = slot.result, None
+            ) from pending.error  # as a generator does
+        if pending.error is not None:
+            raise pending.error
+        result, pending.result = pending.result, None
         if self._prefetch:
             self._fill(self._prefetch)
         if self._held:
-            self._maker.recycle(self._held)
-        self._held = slot
-        self._epoch.given += 1
+            self._builder.recycle(self._held)
+        self._held = pending
+        self._epoch.delivered += 1
         return result
 
-    def _wait(self, slot: Slot) -> bool:
-        if self._crew:
-            return self._crew.wait(slot)
-        assert self._maker is not None
+    def _wait(self, pending: PendingBatch) -> bool:
+        if self._threads:
+            return self._threads.wait(pending)
+        assert self._builder is not None
         try:
-            self._maker.decode(slot)
-            self._maker.map(slot)
+            self._builder.decode(pending)
+            self._builder.map(pending)
         except Exception as error:
-            slot.error = error
+            pending.error = error
         return True
 
     def _fill(self, count: int) -> None:
-        while len(self._slots) < count and not self._drawn:
-            slot = Slot()
+        while len(self._pending) < count and not self._drawn:
+            pending = PendingBatch()
             try:
-                slot.indices = self._epoch.next_indices()
+                pending.indices = self._epoch.next_indices()
             except Exception as error:
-                slot.error = error
-            self._drawn = slot.indices is None
-            if slot.indices is not None or slot.error is not None:
-                self._slots.append(slot)
-            if self._crew and slot.error is None and slot.indices is not None:
-                self._crew.submit(slot)
+                pending.error = error
+            self._drawn = pending.indices is None
+            if pending.indices is not None or pending.error is not None:
+                self._pending.append(pending)
+            if self._threads and pending.error is None and pending.indices is not None:
+                self._threads.submit(pending)
 
     def __len__(self) -> int:
         """The number of batches that are left."""
@@ -288,7 +288,7 @@ class BatchIterator(Iterator[Any]):
         ValueError, TypeError
             If batches have been given, or `state` is not of an epoch like this one.
         """
-        if self._maker is not None or self._closed:
+        if self._builder is not None or self._closed:
             raise ValueError("a state can be loaded before the first batch only")
         self._epoch.load(state)
 
@@ -296,20 +296,20 @@ class BatchIterator(Iterator[Any]):
         """Ends the threads: a decode under way is cancelled, a function of the caller's is waited for."""
         if self._pid != os.getpid():
             return  # the threads stayed behind, and with them, perhaps, the lock
-        crew = self._crew
-        if crew:
-            crew.stop()  # first, as `next` may be waiting in another thread
+        threads = self._threads
+        if threads:
+            threads.stop()  # first, as `next` may be waiting in another thread
         with self._lock:
             self._close()
 
     def _close(self) -> None:
         self._closed = True
-        self._slots.clear()
+        self._pending.clear()
         self._held = None
-        if self._crew:
-            crew, self._crew = self._crew, None
+        if self._threads:
+            threads, self._threads = self._threads, None
             if self._pid == os.getpid():  # in a forked process there are no threads
-                crew.stop()
+                threads.stop()
 
     def __enter__(self) -> BatchIterator:
         return self

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fastimg.header import Header, read_sizes
 from fastimg.options import parse_flag
-from fastimg.sources import Source, check_many
+from fastimg.sources import Source, reject_single_source
 
 Crop: TypeAlias = "tuple[int, int, int, int]"
 Crops: TypeAlias = "Crop | Sequence[Sequence[int]] | npt.NDArray[Any]"
@@ -239,7 +239,7 @@ def _is_pair(item: Any) -> bool:
 
 def _sizes(given: Any) -> npt.NDArray[np.int64]:
     """Heights and widths, (N, 2)."""
-    check_many(given)
+    reject_single_source(given)
     items = given if isinstance(given, np.ndarray) else list(given)
     if not len(items):
         return np.empty((0, 2), np.int64)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastimg.batches import BatchIterator, Maker
+from fastimg.batches import BatchBuilder, BatchIterator
 from fastimg.indexing import Index, Indices, resolve_many
 from fastimg.options import parse_integer
-from fastimg.orders import Order, Shuffle, index_batches, sampled_batches
+from fastimg.sampling import Order, Shuffle, index_batches, sampled_batches
 from fastimg.threads import Cancellation, check_num_threads, default_num_threads
 
 __all__ = ["ArrayDataSource", "BatchIterator"]
@@ -96,7 +96,7 @@ class ArrayDataSource:
         self._last: _Epoch | None = None
         self._loaded: dict[str, Any] | None = None
 
-    def _but(self, **changes: Any) -> ArrayDataSource:
+    def _replace(self, **changes: Any) -> ArrayDataSource:
         """Another data source, that differs in these, and has its own epochs."""
         other = copy.copy(self)
         other.__dict__.update(changes)
@@ -140,7 +140,7 @@ class ArrayDataSource:
         """
         if not callable(fn):
             raise TypeError(f"fn must be callable, found {type(fn).__name__}")
-        return self._but(_functions=(*self._functions, fn))
+        return self._replace(_functions=(*self._functions, fn))
 
     def subset(self, indices: Index) -> ArrayDataSource:
         """A data source of some of the samples.
@@ -156,7 +156,7 @@ class ArrayDataSource:
         """
         if self._sampler is not None:
             raise ValueError("a data source with a sampler has no subset: its sampler draws from all samples")
-        return self._but(_samples=self._samples[resolve_many(indices, len(self._samples))])
+        return self._replace(_samples=self._samples[resolve_many(indices, len(self._samples))])
 
     def shard(self, rank: int, world: int) -> ArrayDataSource:
         """The samples of one of `world` processes: `rank`, `rank` + `world`, and so on. Each belongs to one shard.
@@ -234,11 +234,11 @@ class ArrayDataSource:
         self._next_epoch = epoch.number + 1
         self._last = epoch
 
-        def make() -> Maker:
+        def make() -> BatchBuilder:
             arrays = epoch.arrays()
             new_buffers = _Buffers(arrays, batch_size) if reuse_buffers else None
-            read = _Read(arrays, self._include_indices, num_threads)
-            return Maker(read, self._finish, new_buffers, num_threads or default_num_threads())
+            read = _BatchReader(arrays, self._include_indices, num_threads)
+            return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
 
         return BatchIterator(epoch, make, prefetch)
 
@@ -285,7 +285,7 @@ class _Epoch:
     Attributes
     ----------
     number : int
-    given : int
+    delivered : int
         How many batches the caller has got.
     """
 
@@ -300,7 +300,7 @@ class _Epoch:
 
     def _begin(self, number: int, seed: int) -> None:
         self.number = number
-        self.given = 0
+        self.delivered = 0
         self._skip = 0
         self._order = Order(self._shuffle, seed, number)
         self._seed = seed
@@ -333,7 +333,7 @@ class _Epoch:
         """The number of batches that the caller has yet to get."""
         count = len(self._source)
         batches = count // self._batch_size if self._drop_last else -(-count // self._batch_size)
-        return batches - self.given
+        return batches - self.delivered
 
     def state(self, begun: bool = True) -> dict[str, Any]:
         """Plain types alone."""
@@ -343,7 +343,7 @@ class _Epoch:
             "seed": self._seed,
             "samples": _count(self._source),
             "batch_size": self._batch_size if begun else None,
-            "batches": self.given,
+            "batches": self.delivered,
             "shuffle": (self._before or self._order.state()) if begun else None,
         }
 
@@ -359,10 +359,10 @@ class _Epoch:
         if state["batches"] > left:
             raise ValueError(f"the state's batches must be at most {left}, found {state['batches']}")
         self._order.restore(state["shuffle"])
-        self.given = self._skip = state["batches"]
+        self.delivered = self._skip = state["batches"]
 
 
-class _Read:
+class _BatchReader:
     """One batch out of all arrays."""
 
     def __init__(self, arrays: tuple[Any, ...], include_indices: bool, num_threads: int | None) -> None:

@@ -164,14 +164,14 @@ _VALUE_ERRORS: dict[str, Callable[[Failure], str]] = {
 }
 
 
-def describe(source: object) -> str:
+def source_name(source: object) -> str:
     """How a source is called in a message."""
     if isinstance(source, str | os.PathLike):
         return os.fsdecode(source)
     return str(source)
 
 
-def portable(source: object) -> object:
+def picklable_source(source: object) -> object:
     """A source as an exception carries it: what lies in memory is described, not dragged along."""
     if isinstance(source, str | os.PathLike) or hasattr(source, "path"):
         return source
@@ -196,9 +196,9 @@ def make_error(failure: Failure, source: object, index: int | None) -> Exception
         A `JpegError`, `OSError` (of the subclass for its errno), `MemoryError` or `ValueError`, with attributes
         `source` and `index`.
     """
-    source = portable(source)
+    source = picklable_source(source)
     where = "" if index is None else f"image {index}: "
-    prefix = f"{where}{describe(source)}: "
+    prefix = f"{where}{source_name(source)}: "
     error: Any
     if failure.status in _JPEG_ERRORS:
         cls, sentence = _JPEG_ERRORS[failure.status]
@@ -210,7 +210,7 @@ def make_error(failure: Failure, source: object, index: int | None) -> Exception
         if failure.status == "NOT_FILE":
             code = errno.EINVAL
             words = f"expected a regular file, found {file_kind(failure.detail[0])}"
-        error = OSError(code, where + words, describe(getattr(source, "path", source)))
+        error = OSError(code, where + words, source_name(getattr(source, "path", source)))
     else:
         error = MemoryError(prefix + "no memory left")
     # Not arguments of these classes, but part of their __dict__, which pickling keeps.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import fastimg._decode as _decode
 from fastimg.errors import make_error
 from fastimg.options import ANY_HEADER
-from fastimg.sources import Source, SourceList, check_many
+from fastimg.sources import Source, SourceList, reject_single_source
 from fastimg.threads import check_num_threads, run_batch
 
 # The usual names of the sampling factors (horizontal, vertical) of luma, where both chromas have (1, 1).
@@ -152,7 +152,7 @@ def read_sizes(sources: Iterable[Source], num_threads: int | None = None) -> npt
 
 
 def _read_all(sources: Iterable[Source], num_threads: int | None) -> _decode.Batch:
-    check_many(sources)
+    reject_single_source(sources)
     check_num_threads(num_threads)
     items: Any = sources if isinstance(sources, (list, tuple)) else list(sources)
     batch = _decode.Batch(SourceList(items), None, ANY_HEADER, None, False, True)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 import fastimg._decode as _decode
+from fastimg.batch_decode import BatchDecode, OnError, check_on_error
 from fastimg.crops import Crop, Crops, Flips, parse_crop, parse_crops, parse_flip, parse_flips
 from fastimg.options import MAX_PIXELS, Options, PadValue, Size, Statistic, options_of, parse_options
-from fastimg.sources import Source, SourceList, check_many
-from fastimg.task import OnError, Task, check_on_error
+from fastimg.sources import Source, SourceList, reject_single_source
 from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads
 
 __all__ = ["decode", "default_num_threads", "load"]
@@ -196,7 +196,7 @@ def load(
     >>> data.shape
     (1000, 3, 256, 256)
     """
-    check_many(sources)
+    reject_single_source(sources)
     return _load(sources, out, parse_options(locals()), crop, flip, num_threads, progress, on_error)
 
 
@@ -219,6 +219,16 @@ def _load(
         box: Any = tuple(boxes[0].tolist()) if isinstance(boxes, np.ndarray) else boxes
         mirror = flips if isinstance(flips, bool) else bool(flips[0])
         return _decode.decode(items[0], out, options, box, mirror, True)
-    task = Task(SourceList(items), None, options, boxes, flips, num_threads, on_error, progress, items)
-    array: npt.NDArray[Any] = task.load(out)
+    batch = BatchDecode(
+        SourceList(items),
+        None,
+        options,
+        crop=boxes,
+        flip=flips,
+        num_threads=num_threads,
+        on_error=on_error,
+        progress=progress,
+        originals=items,
+    )
+    array: npt.NDArray[Any] = batch.load(out)
     return array

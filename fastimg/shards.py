@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.archives import find_members, is_hidden, open_regular
-from fastimg.find import SUFFIXES
+from fastimg.folders import SUFFIXES
 from fastimg.sources import FileRange
 
 Sample: TypeAlias = dict[str, FileRange]  # by extension, but for the image, which has its own word

@@ -110,7 +110,7 @@ class SourceList:
     __slots__ = ("_name_starts", "blob", "buffers", "names", "ranges", "starts")
 
     def __init__(self, sources: Iterable[Source]) -> None:
-        check_many(sources)
+        reject_single_source(sources)
         parts: list[bytes] = []
         starts: list[int] = []
         ranges: dict[int, tuple[int, int]] = {}
@@ -175,10 +175,10 @@ class SourceList:
         self.starts = _starts(self.blob) if starts is None else starts
         self._name_starts = None
 
-    def token(self) -> tuple[Any, ...]:
-        """What tells these sources from others, as plain values."""
+    def hashable(self) -> tuple[Any, ...]:
+        """What tells these sources from others, as plain values that can be hashed."""
         ranges = None if self.ranges is None else self.ranges.tobytes()
-        buffers = {i: bytes(b) for i, b in self.buffers.items()}
+        buffers = tuple((i, bytes(b)) for i, b in self.buffers.items())
         return self.blob, self.starts.tobytes(), ranges, buffers, self.names
 
 
@@ -193,7 +193,7 @@ def _starts(blob: bytes) -> npt.NDArray[np.uint64]:
 ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, FileRange)
 
 
-def check_many(sources: Any) -> None:
+def reject_single_source(sources: Any) -> None:
     """Refuses one source where many are meant: a str is a sequence, too."""
     if isinstance(sources, ONE_SOURCE):
         raise TypeError(

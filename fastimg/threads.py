@@ -115,20 +115,20 @@ class Cancellation:
 
 
 def _run(batch: _decode.Batch, num_threads: int | None, report: Callable[[], None]) -> None:
-    crew = _decode.Crew(batch)
+    group = _decode.ThreadGroup(batch)
     try:
         batch.run(ALONE_NS)
         if not batch.exhausted:
             count = min(num_threads or default_num_threads(), len(batch) - batch.done)
             if count > 1:
-                crew.start(count)
-        while not crew.wait(WAKE_SECONDS):
+                group.start(count)
+        while not group.wait(WAKE_SECONDS):
             report()
         while not batch.exhausted:
             batch.run(SLICE_NS)
             report()
     finally:
-        crew.stop()
+        group.stop()
 
 
 def run_batch(batch: _decode.Batch, num_threads: int | None, progress: Progress = False) -> None:

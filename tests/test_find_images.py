@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fastimg import find, find_images
+import fastimg.folders as find
+from fastimg import find_images
 
 Tree = Callable[..., Path]
 

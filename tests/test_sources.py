@@ -368,9 +368,9 @@ def test_names_in_a_packed_list(path):
     packed = SourceList(given)
     for each in (packed, pickle.loads(pickle.dumps(packed))):
         assert [each[i] for i in (4, 0, 5, 1, 2, 3)] == [given[i] for i in (4, 0, 5, 1, 2, 3)]
-        assert each.token() == packed.token() == SourceList(given).token()
+        assert each.hashable() == packed.hashable() == SourceList(given).hashable()
     others = [fastimg.FileRange("a.tar", 0, 1, "another"), *given[1:]]
-    assert SourceList(others).token() != packed.token()
+    assert SourceList(others).hashable() != packed.hashable()
 
 
 def test_members_pickle_small():

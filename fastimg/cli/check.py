@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 import fastimg
 import fastimg._decode as _decode
-import fastimg.find as find
+import fastimg.folders as folders
 from fastimg.cli.inputs import files_of, is_folder
 from fastimg.cli.options import add_thread_options
 from fastimg.cli.words import reason_of, say, say_json, say_table, wants_bar
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     sources: list[str | FileRange] = []
     for name in args.inputs:
         if is_folder(name):
-            sources += find.find_files(name, on_error=lambda error: rows.append(_unreadable(error)))
+            sources += folders.find_files(name, on_error=lambda error: rows.append(_unreadable(error)))
             continue
         try:
             sources += files_of(name)

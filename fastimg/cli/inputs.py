@@ -4,7 +4,7 @@
 import os
 from collections.abc import Sequence
 
-import fastimg.find as find
+import fastimg.folders as folders
 from fastimg.archives import archive_members, is_archive_name
 from fastimg.sources import FileRange
 
@@ -15,13 +15,13 @@ def images(inputs: Sequence[str]) -> tuple[list[str | FileRange], list[str | Non
     roots: list[str | None] = []
     for name in inputs:
         if is_folder(name):
-            sources += find.find_images(name)
+            sources += folders.find_images(name)
             roots += [name] * (len(sources) - len(roots))
         else:
             sources += files_of(name)
             roots += [None] * (len(sources) - len(roots))
     if not sources:
-        raise ValueError(f"no {', '.join(find.SUFFIXES)} file below {', '.join(inputs)}")
+        raise ValueError(f"no {', '.join(folders.SUFFIXES)} file below {', '.join(inputs)}")
     return sources, roots
 
 

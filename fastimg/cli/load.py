@@ -10,7 +10,7 @@ import numpy as np
 
 import fastimg
 import fastimg.cli.output as output
-import fastimg.find as find
+import fastimg.folders as folders
 from fastimg.cli.inputs import images
 from fastimg.cli.options import add_decode_options, add_thread_options, decode_options
 from fastimg.cli.words import complain, say, wants_bar
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     fastimg.load([], **options)  # refuses a bad option before anything is touched
 
     sources, roots = images(args.inputs)
-    labels, class_names = find.class_labels(sources, roots) if args.labels else ([], [])
+    labels, class_names = folders.class_labels(sources, roots) if args.labels else ([], [])
     shape = (len(sources), *output.row_shape(sources, options, args.on_error))
     failures: list[Any] = []
     options["on_error"] = failures.append if args.on_error == "fill" else "raise"

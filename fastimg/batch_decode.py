@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import fastimg._decode as _decode
 from fastimg.crops import Boxes, Crop
-from fastimg.errors import Failure, describe, make_error, portable
+from fastimg.errors import Failure, make_error, picklable_source, source_name
 from fastimg.sources import SourceList
 from fastimg.threads import Cancellation, Progress, run_batch
 
@@ -29,7 +29,7 @@ def check_on_error(on_error: Any) -> None:
         raise ValueError(f"on_error must be 'raise', 'fill' or a callable, found {on_error!r}")
 
 
-class Task:
+class BatchDecode:
     """Some images of a list of sources, to be decoded.
 
     Parameters
@@ -55,6 +55,7 @@ class Task:
         sources: SourceList,
         indices: npt.NDArray[np.int64] | None,
         options: _decode.Options,
+        *,
         crop: Crop | Boxes | None,
         flip: bool | npt.NDArray[np.bool_],
         num_threads: int | None,
@@ -117,7 +118,7 @@ class Task:
             return self._size_of(out)
         different = np.flatnonzero((sizes[known] != sizes[known[0]]).any(axis=1))
         if len(different):
-            self._refuse_sizes(sizes, int(known[0]), int(known[different[0]]))
+            self._raise_size_mismatch(sizes, int(known[0]), int(known[different[0]]))
         height, width = sizes[known[0]].tolist()
         return height, width
 
@@ -127,17 +128,17 @@ class Task:
         axes = shape[2:4] if self.options.planar else shape[1:3]
         return (axes[0], axes[1]) if len(shape) == 4 else (0, 0)
 
-    def _refuse_sizes(self, sizes: npt.NDArray[np.int64], first: int, other: int) -> None:
+    def _raise_size_mismatch(self, sizes: npt.NDArray[np.int64], first: int, other: int) -> None:
         (h0, w0), (h1, w1) = sizes[first].tolist(), sizes[other].tolist()
-        source, index = portable(self._source(other)), self._index(other)
+        source, index = picklable_source(self._source(other)), self._index(other)
+        first_name = source_name(picklable_source(self._source(first)))
         things, remedy = "images", "size= or a crop, or use NonUniformImageFileAccessor"
         if self.crop is not None:
             things, remedy = "crops", "size="
         error: Any = ValueError(
             f"{things} must have one size to share an array: "
-            f"image {self._index(first)}, {describe(portable(self._source(first)))}, has height {h0} and width {w0}; "
-            f"image {index}, {describe(source)}, has height {h1} and width {w1}. "
-            f"Give {remedy}"
+            f"image {self._index(first)}, {first_name}, has height {h0} and width {w0}; "
+            f"image {index}, {source_name(source)}, has height {h1} and width {w1}. Give {remedy}"
         )
         error.source, error.index = source, index
         raise error
@@ -149,7 +150,7 @@ class Task:
             self._run(self.progress)
         elif callable(self.progress):
             self.progress(0, 0)
-        self._settle(batch.failures())
+        self._handle_failures(batch.failures())
 
     def _run(self, progress: Progress = False) -> None:
         self.cancellation.add(self.batch)
@@ -178,7 +179,7 @@ class Task:
         if failures:
             raise self._error(failures[0])
 
-    def _settle(self, failures: list[Failure]) -> None:
+    def _handle_failures(self, failures: list[Failure]) -> None:
         on_error = self.on_error
         if not failures:
             return
