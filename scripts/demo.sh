@@ -6,29 +6,22 @@
 # Builds fastimg, loads the JPEG files below FOLDER, prints figures and saves a contact sheet. Without a folder: the
 # photos that scikit-learn and scikit-image ship. Settings: see setup-env.sh.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/setup-env.sh
-. "$here/setup-env.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/setup-env.sh"
 
-[ $# -le 1 ] || die "usage: bash scripts/demo.sh [FOLDER]"
-photos=$project/build/demo/photos
-if [ $# -eq 1 ]; then
-    [ -d "$1" ] || die "not a folder: $1"
-    photos=$(cd "$1" && pwd)
-fi
+photos=${1:-$project/build/demo/photos}
+[ $# -eq 0 ] || [ -d "$*" ] || die "not a folder: $*"
 
-prepare_system
-prepare_venv
+prepare venv
 say "Building"
-quietly "$venv_python" -m pip install "$project" Pillow || die "the build failed"
-if [ $# -eq 0 ] && [ ! -d "$photos" ]; then
+pip_install "$project" Pillow || die "the build failed"
+if [ ! -d "$photos" ]; then
     say "Fetching photos: the packages scikit-learn and scikit-image"
-    rm -rf "$photos.part"
-    quietly "$venv_python" -m pip install --no-deps --only-binary :all: --target "$photos.part" \
-        scikit-learn scikit-image || die "cannot fetch them; name a folder of photos: bash scripts/demo.sh FOLDER"
+    pip_install --upgrade --no-deps --only-binary :all: --target "$photos.part" scikit-learn scikit-image ||
+        die "cannot fetch them; name a folder of photos: bash scripts/demo.sh FOLDER"
     mv "$photos.part" "$photos"
 fi
 
 say "Demo"
 mkdir -p "$project/build/demo"
-exec "$venv_python" "$here/demo.py" "$photos" --output "$project/build/demo/contact-sheet.png"
+"$venv_python" "$project/scripts/demo.py" "$photos" --output "$project/build/demo/contact-sheet.png"

@@ -3,87 +3,40 @@
 #
 # bash scripts/fuzz.sh [entropy | progressive | decode] [SECONDS | ARGUMENTS OF LIBFUZZER]
 #
-# Builds the targets of tests/fuzz with clang and its sanitizers, and runs one of them, or one after the other: 60 seconds
-# each, if nothing else is said. Whatever is found fails the run. Its input stays in a folder that is named then, with the
-# target to replay it; all else is in a temporary folder that goes. Settings, besides those of setup-env.sh:
+# Builds the targets of tests/fuzz with clang and its sanitizers and runs one, or each in turn, for 60 seconds unless
+# told otherwise. The exit status is that of the first failure; its input and the target, which replays it, stay in a
+# folder that is named then. Settings, besides those of setup-env.sh:
 #
-#   FASTIMG_TEST_DATA  a folder whose JPEGs are seeds; without it there are small ones made with Pillow, if that is there
-#   CC                 the clang to use, if it is one with libFuzzer; else clang or clang-NN
+#   FASTIMG_TEST_DATA  a folder whose JPEGs are seeds; else small ones are made, if Pillow is there
+#   CC                 the clang to use, if it has libFuzzer; else clang or clang-NN
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/setup-env.sh
-. "$here/setup-env.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/setup-env.sh"
 
-targets="entropy progressive decode"
-case ${1:-} in entropy | progressive | decode)
-    targets=$1
-    shift
-    ;;
-esac
-[ $# -gt 0 ] || set -- 60
-case $1 in
-    *[!0-9]* | "") ;;
-    *)
-        [ $# -eq 1 ] || die "usage: bash scripts/fuzz.sh [entropy | progressive | decode] [SECONDS | ARGUMENTS OF LIBFUZZER]"
-        set -- "-max_total_time=$1"
-        ;;
-esac
+targets="entropy progressive decode" status=''
+case ${1:-} in entropy | progressive | decode) targets=$1 && shift ;; esac
+case ${1:-60} in *[!0-9]*) ;; *) set -- "-max_total_time=${1:-60}" "${@:2}" ;; esac
 
-prepare_system clang
-find_clang
-work=$(mktemp -d "${TMPDIR:-/tmp}/fastimg-fuzz.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-
-# ---- build -----------------------------------------------------------------------------------------------------------
-
-jpeg_flags() {
-    local root=${FASTIMG_JPEG_ROOT:-}
-    if [ -n "$root" ]; then
-        echo "-I$root/include -L$root/lib -L$root/lib64 -Wl,-rpath,$root/lib -Wl,-rpath,$root/lib64 -ljpeg"
-    else
-        pkg-config --cflags --libs libjpeg 2>/dev/null || echo -ljpeg
-    fi
-}
-
-build() { # a target, what it is built from and with
-    local target=$1
-    shift
-    say "Building fuzz_$target with $clang"
-    # shellcheck disable=SC2086 # it may have arguments
-    quietly $clang -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Ifastimg/_core \
-        "tests/fuzz/fuzz_$target.c" "$@" -o "$work/fuzz_$target" || die "cannot build fuzz_$target"
-}
-
+prepare clang
 cd "$project"
-for target in $targets; do
-    if [ "$target" = decode ]; then
-        # shellcheck disable=SC2046 # flags
-        build decode -O1 fastimg/_core/[a-z]*.c $(jpeg_flags)
-    else
-        # Comparisons say nothing about Huffman codes, and following them takes most of the time.
-        build "$target" -O2 -fno-sanitize-coverage=trace-cmp fastimg/_core/entropy*.c fastimg/_core/cpu.c
-    fi
-done
-
-# ---- run -------------------------------------------------------------------------------------------------------------
-
 mkdir "$work/seeds"
 "$python" tests/fuzz/seeds.py "$work/seeds" ${FASTIMG_TEST_DATA:+"$FASTIMG_TEST_DATA"} >&2
-first_failure=0
 for target in $targets; do
-    most_nbytes=2048
-    [ "$target" != decode ] || most_nbytes=8192
+    # Comparisons say nothing about Huffman codes, and following them takes most of the time.
+    sources="fastimg/_core/entropy/*.c fastimg/_core/cpu.c"
+    flags="-O2 -fno-sanitize-coverage=trace-cmp" max_len=2048
+    [ "$target" != decode ] || sources=$(find fastimg/_core -name '*.c') flags="-O1 $(jpeg_flags)" max_len=8192
+    say "Building fuzz_$target with $clang"
+    # shellcheck disable=SC2086 # lists
+    quietly $clang -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Ifastimg/_core -Ifastimg \
+        "tests/fuzz/fuzz_$target.c" $sources $flags -o "$work/fuzz_$target" || die "cannot build fuzz_$target"
     say "Running fuzz_$target $*"
-    mkdir "$work/corpus"
-    status=0
-    "$work/fuzz_$target" -max_len=$most_nbytes -timeout=20 -verbosity=0 -print_final_stats=1 \
-        -artifact_prefix="$work/$target-" "$@" "$work/corpus" "$work/seeds" >&2 </dev/null || status=$?
-    rm -rf "$work/corpus"
-    [ "$status" -ne 0 ] || continue
-    [ "$first_failure" -ne 0 ] || first_failure=$status
+    mkdir "$work/corpus-$target"
+    "$work/fuzz_$target" -max_len=$max_len -timeout=20 -verbosity=0 -print_final_stats=1 \
+        -artifact_prefix="$work/$target-" "$@" "$work/corpus-$target" "$work/seeds" >&2 </dev/null && continue
+    status=${status:-$?}
     trap - EXIT
-    printf '\nfastimg: fuzz_%s failed. What it was given, and the target, a program that replays it:\n' "$target" >&2
-    ls "$work/$target-"* "$work/fuzz_$target" >&2 || true
+    say "fuzz_$target failed. Its input, and the target, which replays it:" "$work/$target-"* "$work/fuzz_$target"
 done
-rm -rf "$work/seeds"
-exit "$first_failure"
+rm -r "$work/seeds" "$work/corpus-"*
+exit "${status:-0}"
