@@ -16,9 +16,10 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from support import archive_files, cli_common, data_sources, jpegs
-from support.batch import write_batch
+from support.files import write_batch
 from support.processes import child_env as make_child_env
 
+import fastimg
 from fastimg.data_source import ArrayDataSource
 
 # The same examples in every run: a failure seen once can be seen again, and a run's time is known.
@@ -91,6 +92,14 @@ def prefetch(request):
 def numbers():
     """A source of the numbers below data_sources.N."""
     return ArrayDataSource([np.arange(data_sources.N)], seed=7)
+
+
+@pytest.fixture(params=["decode", "load", "ImageFileAccessor", "NonUniformImageFileAccessor"])
+def call(request):
+    """What takes options, with an image of 24 x 31 as its only source."""
+    data = jpegs.jpeg(24, 31)
+    function = getattr(fastimg, request.param)
+    return lambda **options: function(data if request.param == "decode" else [data], **options)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from support.archive_files import (
     make_zip,
     refuse,
 )
+from support.files import touch
 from support.jpegs import assert_same
 
 import fastimg
@@ -75,9 +76,7 @@ def test_hidden_members_are_left_out_as_by_find_images(tmp_path, kind):
     path = make_archive(tmp_path / f"a.{kind}", dict.fromkeys(names, b"data"))
     members = [member.name for member in archive_members(path)]
     assert members == ["a.jpg", "./f.jpg", "c/g.jpg"]
-    for name in names:
-        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "out" / name).touch()
+    touch(tmp_path / "out", *names)
     found = [os.path.relpath(image, tmp_path / "out") for image in fastimg.find_images(tmp_path / "out")]
     assert sorted(found) == sorted(os.path.normpath(name) for name in members)
 

@@ -245,25 +245,26 @@ def damaged_tar(tmp_path, field, value, which=0):
     return path
 
 
+def binary(size):
+    """GNU tar's encoding of a size: the first bit is set."""
+    encoded = bytearray(size.to_bytes(12, "big", signed=True))
+    encoded[0] |= 0x80
+    return bytes(encoded)
+
+
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize(
     "size",
     [-1, -511, -512, -513, -(10**4), -(2**62), 2**40, 2**62, 2**63 - 1, 2**70, 2**87],
 )
 def test_tar_sizes_that_cannot_be(tmp_path, size, which):
-    encoded = bytearray(size.to_bytes(12, "big", signed=True))
-    if size > 0:
-        encoded[0] |= 0x80
-    refuse(damaged_tar(tmp_path, 124, bytes(encoded), which))
+    refuse(damaged_tar(tmp_path, 124, binary(size), which))
 
 
 @pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g", b"S"])
 @pytest.mark.parametrize("size", [-1, -600, 2**21, 2**40, 2**70])
 def test_tar_headers_of_a_size_that_cannot_be(tmp_path, kind, size):
-    encoded = bytearray(size.to_bytes(12, "big", signed=True))
-    if size > 0:
-        encoded[0] |= 0x80
-    path = damaged_tar(tmp_path, 124, bytes(encoded))
+    path = damaged_tar(tmp_path, 124, binary(size))
     path.write_bytes(patch_tar_header(path.read_bytes(), 0, 156, kind))
     refuse(path)
 

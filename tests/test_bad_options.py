@@ -41,13 +41,6 @@ BAD_TYPES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["decode", "load", "ImageFileAccessor", "NonUniformImageFileAccessor"])
-def call(request):
-    data = jpegs.jpeg(24, 31)
-    function = getattr(fastimg, request.param)
-    return lambda **options: function(data if request.param == "decode" else [data], **options)
-
-
 @pytest.mark.parametrize(("name", "value"), BAD_VALUES, ids=repr)
 def test_bad_value(call, name, value):
     with pytest.raises(ValueError, match=name) as caught:

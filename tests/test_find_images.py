@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.files import touch
 
 import fastimg.folders as find
 from fastimg import find_images
@@ -19,10 +20,7 @@ def tree(tmp_path: Path) -> Tree:
     def make(*names: str, root: str = "root") -> Path:
         top = tmp_path / root
         top.mkdir(exist_ok=True)
-        for name in names:
-            (top / name).parent.mkdir(parents=True, exist_ok=True)
-            (top / name).touch()
-        return top
+        return touch(top, *names)
 
     return make
 

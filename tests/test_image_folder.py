@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 import pytest
+from support.files import touch
 from support.jpegs import assert_same
 
 from fastimg import ImageFolder, image_folder
@@ -46,13 +47,6 @@ def same(request):
         return found
 
     return check
-
-
-def touch(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
 
 
 def test_a_folder(tmp_path):

@@ -36,13 +36,6 @@ BAD_TYPES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=ENTRIES)
-def call(request):
-    data = jpegs.jpeg(24, 31)
-    function = getattr(fastimg, request.param)
-    return lambda **options: function(data if request.param == "decode" else [data], **options)
-
-
 @pytest.mark.parametrize("also", [{}, {"size": 8}], ids=["alone", "with size"])
 @pytest.mark.parametrize(("name", "value"), BAD_VALUES, ids=repr)
 def test_bad_value(call, name, value, also):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files on a disk together with the pixels that they must give."""
+"""Files on a disk: empty ones, or with the pixels that they must give."""
 
 from typing import NamedTuple
 
@@ -12,6 +12,14 @@ class Batch(NamedTuple):
     paths: list
     data: list
     images: list
+
+
+def touch(root, *names):
+    """Make empty files, and the folders that they need."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
 
 
 def write_batch(folder, files):
