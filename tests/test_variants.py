@@ -5,7 +5,7 @@ from support import jpegs
 from support.variants import hash_of, key_of, pixels_of_all_variants
 
 import fastimg
-from fastimg.options import DTYPES
+from fastimg._decode import DTYPES
 
 ORIENTATIONS = range(1, 9)
 FILTERS = ["bilinear", "box", "hamming", "bicubic", "lanczos"]
