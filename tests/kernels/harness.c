@@ -18,7 +18,7 @@ enum {
     MAX_OUTPUTS = 4,
     MAX_NBYTES = 320 * 1024, /* 4 bytes for each of 2^16 pixels, and room for offsets */
     MAX_VERSIONS = 8,
-    PAD = 64, /* canaries on either side of an output: two vectors */
+    PAD = 64, /* canary bytes on either side of an output: two vectors */
     CANARY = 0xC5,
 };
 
@@ -29,10 +29,10 @@ typedef struct any_table {
 } any_table;
 
 typedef struct buffer {
-    uint8_t *start, *end; /* between guard pages */
-    uint8_t *data;        /* what an input holds; PAD canaries, what an output must hold, PAD canaries */
-    size_t nbytes, item;
-    uint8_t *at;          /* for the version, with room for so many canaries: */
+    uint8_t *start, *end; /* guard pages lie on either side */
+    uint8_t *data;        /* an input's contents; an output's expected ones, with PAD canaries on either side */
+    size_t nbytes, item_nbytes;
+    uint8_t *at;          /* what the version gets, and how many canaries fit around it */
     size_t before, after;
 } buffer;
 
@@ -40,8 +40,9 @@ static buffer inputs[MAX_INPUTS], outputs[MAX_OUTPUTS];
 static unsigned num_inputs, num_outputs;
 static void *in[MAX_INPUTS], *out[MAX_OUTPUTS];
 
-/* What is being tried. */
 size_t which;
+
+/* What is running, for call() and for messages. */
 static struct {
     const topic *topic;
     const void *version, *reference; /* tables */
@@ -63,12 +64,12 @@ void fail(const char *format, ...) {
     _exit(1);
 }
 
-/* Printing is not allowed in a signal's handler, but nothing that is interrupted here is printing. */
+/* printf() is not allowed in a signal handler, but a kernel that faults is not in the middle of one. */
 static void on_fault(int number) {
-    fail("signal %d: touched what lies outside of its buffers", number);
+    fail("signal %d: accessed memory outside its buffers", number);
 }
 
-/* xorshift64*: the same numbers on every machine */
+/* xorshift64*: the same numbers on every machine. */
 uint16_t random16(void) {
     static uint64_t state = 88172645463325252u;
     state ^= state >> 12;
@@ -87,11 +88,11 @@ void begin(const char *format, ...) {
     num_inputs = num_outputs = 0;
 }
 
-/* The next buffer; memory is allocated when it is first used. */
-static buffer *add(buffer *b, unsigned index, unsigned most, size_t nbytes, size_t item) {
+/* Memory is allocated when a buffer is first used. */
+static buffer *add(buffer *b, unsigned index, unsigned max, size_t nbytes, size_t item_nbytes) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (MAX_NBYTES + page - 1) / page * page;
 
-    if (index >= most || nbytes + VECTOR * item > MAX_NBYTES) fail("the case is too large");
+    if (index >= max || nbytes + VECTOR * item_nbytes > MAX_NBYTES) fail("the case is too large");
     b += index;
     if (!b->start) {
         uint8_t *map = mmap(NULL, size + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -102,16 +103,16 @@ static buffer *add(buffer *b, unsigned index, unsigned most, size_t nbytes, size
         b->end = b->start + size;
     }
     b->nbytes = nbytes;
-    b->item = item;
+    b->item_nbytes = item_nbytes;
     return b;
 }
 
-void *input(size_t nbytes, size_t item) {
-    return add(inputs, num_inputs++, MAX_INPUTS, nbytes, item)->data;
+void *input(size_t nbytes, size_t item_nbytes) {
+    return add(inputs, num_inputs++, MAX_INPUTS, nbytes, item_nbytes)->data;
 }
 
-void output(size_t nbytes, size_t item) {
-    add(outputs, num_outputs++, MAX_OUTPUTS, nbytes, item);
+void output(size_t nbytes, size_t item_nbytes) {
+    add(outputs, num_outputs++, MAX_OUTPUTS, nbytes, item_nbytes);
 }
 
 static void call(const void *table) {
@@ -127,9 +128,9 @@ static void call_reference(void) {
     call(now.reference);
 }
 
-/* The offsets of several buffers differ, unless they are 0. */
+/* Buffers get different offsets unless the offset is 0. */
 static void *place(buffer *b, unsigned index, size_t offset) {
-    if (offset) offset = (offset + index) % VECTOR * b->item;
+    if (offset) offset = (offset + index) % VECTOR * b->item_nbytes;
     b->at = now.at_end ? b->end - offset - b->nbytes : b->start + offset;
     b->before = least((size_t)(b->at - b->start), PAD);
     b->after = least((size_t)(b->end - b->at) - b->nbytes, PAD);
@@ -194,12 +195,12 @@ static void bench(const kernel *k) {
     for (unsigned i = 0; (results = k->bench(i)) > 0; i++) {
         double best = INFINITY;
         call_version(0, 0);
-        for (int round = 0; round < ROUNDS; round++) { /* the best one: nobody else was running */
+        for (int round = 0; round < ROUNDS; round++) { /* the best round is the least disturbed one */
             const double start = now_ns();
             for (int c = 0; c < CALLS; c++) call(now.version);
             best = fmin(best, now_ns() - start);
         }
-        printf("%-18s %-5s %8.3f ns a result: %s\n", k->name, now.version_name, best / CALLS / (double)results,
+        printf("%-18s %-5s %8.3f ns per result: %s\n", k->name, now.version_name, best / CALLS / (double)results,
                now.description);
     }
 }
@@ -210,13 +211,13 @@ static function *pointer_in(const any_table *table, const kernel *k) {
     return f;
 }
 
-/* By the last one of the features with which a version is first seen. */
+/* Named after the highest of the features that first select it. */
 static const char *version_name(unsigned mask) {
     if (mask & FI_CPU_NEON) return "neon";
     return mask & FI_CPU_BMI2 ? "bmi2" : mask & FI_CPU_AVX2 ? "avx2" : mask & FI_CPU_SSSE3 ? "ssse3" : "c";
 }
 
-/* All sets of features, from none to all of this CPU's. */
+/* Visits each version once, with the smallest subset of this CPU's features that selects it. */
 static void for_all_versions(const topic *t, const kernel *k, void (*visit)(const kernel *)) {
     const unsigned features = fi_cpu_features();
     any_table c, version;

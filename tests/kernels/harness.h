@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Tests and times kernels: every version that this CPU can run against the C version, and the C version against a definition.
- * A topic (pixels.c, resample.c, idct.c) says how to call its kernels and on what. From the root of a checkout:
+ * Tests and times kernels. Every version that this CPU can run must equal the C version, which must equal a definition.
+ * Each topic (pixels.c, resample.c, idct.c) says how to call its kernels and on what. From the root of a checkout:
  *
- *   cc -std=c11 -O2 -Ifastimg/_core tests/kernels/[a-z]*.c fastimg/_core/pixels/[a-z]*.c fastimg/_core/cpu.c -lm -o kernels
- *   ./kernels [--list | --bench] [NAME ...]
+ *   cc -std=c11 -O2 -Ifastimg/_core tests/kernels/[a-z]*.c fastimg/_core/pixels/[a-z]*.c fastimg/_core/cpu.c -lm
+ *   ./a.out [--list | --bench] [NAME ...]
  */
 #ifndef HARNESS_H
 #define HARNESS_H
@@ -17,36 +17,46 @@
 
 #define VECTOR 32 /* bytes of the widest vectors in use */
 
-/* A kernel is tried on one case after another. A case is its buffers, in this order, and what the topic keeps of it. */
-void begin(const char *format, ...); /* with a description for messages */
-/* Adds an array of items, which are aligned as C wants them and no better, and returns where to write what is in it. */
-void *input(size_t nbytes, size_t item);
-void output(size_t nbytes, size_t item);
 /*
- * Compares the version with its reference, at both ends of memory between guard pages, with sources, destinations and both
- * up to (without) `offsets` items away from these.
+ * A test runs its kernel on many cases. begin(), then input() and output() for each buffer, describe one; what is not
+ * in a buffer stays in the topic's own variables.
+ */
+void begin(const char *format, ...); /* the text identifies the case in messages */
+
+/* Adds a buffer, aligned to its items and no better. input() returns where to write its contents. */
+void *input(size_t nbytes, size_t item_nbytes);
+void output(size_t nbytes, size_t item_nbytes);
+
+/*
+ * Runs the version under test on the case and compares its outputs with the reference's. Buffers lie between guard
+ * pages, at the start and at the end of what is accessible, shifted by 0 to offsets - 1 items: inputs, outputs, and
+ * both.
  */
 void check(size_t offsets);
-/* Says what is wrong, and what is tried, and ends the program. */
+
+/* Reports what went wrong in which case, and exits. */
 void fail(const char *format, ...);
 
 typedef struct kernel {
     const char *name;
-    size_t member; /* where in the topic's tables its pointer is */
+    size_t member; /* offset of its pointer in the topic's table */
     void (*test)(void);
-    size_t (*bench)(
-        unsigned i); /* begins case i, returns its results; 0: there is none. NULL: `test` needs no tables */
+    /*
+     * Begins the i-th case to time. Returns how many results a call makes, or 0 if there is no such case. NULL if the
+     * kernel is not in the table: test() does everything then.
+     */
+    size_t (*bench)(unsigned i);
 } kernel;
 
 typedef struct topic {
-    const kernel *kernels; /* behind the last one is one without a name */
-    const void *definition; /* a table like those that `choose` fills */
+    const kernel *kernels; /* ends with a nameless one */
+    const void *definition; /* a table like those of choose() */
     void (*choose)(void *table, unsigned cpu_features);
     void (*call)(const void *table, void *const *in, void *const *out);
 } topic;
 
 extern const topic pixels, resample, idct;
-extern size_t which; /* of its topic's kernels is tried */
+extern size_t which; /* index of the kernel under test, for test(), bench() and call() */
 
 uint16_t random16(void);
 

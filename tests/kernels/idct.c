@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernels that are inverse DCTs; and that all inverse DCTs of idct.h are low-pass filters. */
+/* The inverse DCT kernels, and how close all inverse DCTs of the core are to real cosines. */
 #include "pixels/idct.h"
 #include "pixels/kernels.h"
 
@@ -10,14 +10,14 @@
 #define PI 3.14159265358979323846
 #define BLOCK 64 /* coefficients */
 
-/* What 16 bits keep of it. */
+/* v as an int16_t that wraps around. */
 static int64_t wrap16(int64_t v) {
     return v - 65536 * divide(v + 32768, 65536);
 }
 
 /* ---- definitions ------------------------------------------------------------------------------------------------- */
 
-/* Products of dequantisation wrap around at 16 bits. */
+/* Wraps around at 16 bits, like libjpeg-turbo's SIMD versions. */
 static int64_t dequantised(const int16_t *x, const uint16_t *q, int k) {
     return wrap16((int64_t)x[k] * q[k]);
 }
@@ -26,12 +26,12 @@ static uint8_t sample_of(int64_t v) {
     return (uint8_t)limit(v + 128, 0, UINT8_MAX);
 }
 
-/* sqrt(2) cos(k (2 s + 1) pi / 8), where k > 0, in 13 bits of fraction: what frequency k has in sample s */
+/* sqrt(2) cos(k (2 s + 1) pi / 8), or 1 if k is 0, in Q13: the weight of frequency k in sample s. */
 static int64_t cosine(int k, int s) {
     return k == 0 ? 8192 : lround(8192 * sqrt(2) * cos(k * (2 * s + 1) * PI / 8));
 }
 
-/* Columns, with two bits of fraction left, then rows, in 64 bits. */
+/* Columns, which keep two bits of fraction, then rows. */
 static void idct_4_defined(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
     int64_t work[4][4];
 
@@ -48,9 +48,9 @@ static void idct_4_defined(const int16_t *x, const uint16_t *q, uint8_t *const *
 }
 
 /*
- * A pass of Loeffler, Ligtenberg and Moschytz, factors in 13 bits of fraction. Sums of two inputs wrap around at 16 bits
- * where that is said. No other sum leaves 32 bits, where it would wrap: what a result has of the inputs and of those four
- * sums, of 2^15 each, are at most 64570 / 8192 of them.
+ * One pass of Loeffler, Ligtenberg and Moschytz with Q13 factors. Four sums of two inputs wrap around at 16 bits. No
+ * other sum exceeds 32 bits: inputs and those four sums are at most 2^15, and the factors of one result sum to at most
+ * 64570.
  */
 static void idct_8_pass(const int64_t r[8], int64_t scale, int64_t out[8]) {
     double c[8];
@@ -77,7 +77,7 @@ static void idct_8_pass(const int64_t r[8], int64_t scale, int64_t out[8]) {
     }
 }
 
-/* Columns, with two bits of fraction left, then rows. A lone row 0 is not transformed, but shifted, and wraps around. */
+/* Columns, which keep two bits of fraction, then rows. If all but row 0 is zero, columns are only shifted, and wrap. */
 static void idct_8_block(const fi_block *block) {
     int64_t work[8][8], in[8], out[8];
     bool is_lone = true;
@@ -114,11 +114,11 @@ _Static_assert(sizeof(fi_idct_kernels) == KERNELS * sizeof(void (*)(void)), "a k
 static const char *const fills[] = {"random", "extreme", "sparse", "a single one", "of a picture", "just one sign"};
 enum { RANDOM, EXTREME, SPARSE, SINGLE, PICTURE, ONE_SIGN, FILLS };
 
-enum { ALL_ROWS, ROW_0, VANISHING, KEEPS };     /* what is not set to zero; and a product of dequantisation: 65536 */
+enum { ALL_ROWS, ROW_0, VANISHING, KEEPS };     /* rows that keep their fill; and 256 * 256, which wraps to 0 */
 enum { TWICE, APART, ABREAST, ARRANGEMENTS }; /* one block twice, two at different places, two in the same rows */
 
 /* The stride is odd, and has room for canaries between rows. */
-enum { MOST_COLUMN = 2 * VECTOR, STRIDE = 2 * MOST_COLUMN + 67, BENCH_TIMES = 64 };
+enum { MAX_COLUMN = 2 * VECTOR, STRIDE = 2 * MAX_COLUMN + 67, BENCH_TIMES = 64 };
 
 static struct cases {
     unsigned arrangement, times;
@@ -130,13 +130,13 @@ static int16_t either(int16_t a, int16_t b) {
     return random16() & 1 ? a : b;
 }
 
-/* A coefficient of about so many steps of quantisation, up to 1024 in all, which is what 8-bit pixels can have. */
+/* A quantised coefficient that 8-bit pixels can have: up to 1024 when dequantised. */
 static int16_t plausible(uint16_t quantisation) {
     const int most = 1024 / quantisation, within = 1 + random16() % (most + 1);
     return (int16_t)(random16() % (2 * within + 1) - within);
 }
 
-/* The `side` x `side` lowest frequencies are those that count. */
+/* A lone coefficient is among the lowest side x side. */
 static void fill_block(int16_t *x, uint16_t *q, unsigned fill, int side) {
     const uint16_t same = random16();
     const int single = 8 * (random16() % side) + random16() % side;
@@ -157,8 +157,7 @@ static void fill_block(int16_t *x, uint16_t *q, unsigned fill, int side) {
 
 static void begin_blocks(const unsigned fill[2], const unsigned keep[2]) {
     const int side = which == IDCT_4 || tried.low ? 4 : 8;
-    const size_t nbytes =
-        sizeof(int16_t) * (which == IDCT_4 ? 8 * 3 + 4 : BLOCK); /* to the last one that may be read */
+    const size_t nbytes = sizeof(int16_t) * (which == IDCT_4 ? 8 * 3 + 4 : BLOCK); /* as far as may be read */
     const size_t right = tried.column[tried.arrangement == ABREAST && tried.column[1] > tried.column[0]];
 
     begin("coefficients %s (%u) and %s (%u), arrangement %u, columns %zu and %zu%s", fills[fill[0]], keep[0],
@@ -177,11 +176,11 @@ static void begin_blocks(const unsigned fill[2], const unsigned keep[2]) {
         x[k] = (int16_t)(q[k] = 256);
     }
     for (int r = 0; which == IDCT_4 && r < 4; r++) output(tried.column[0] + 4, 1);
-    if (which == IDCT_8) output(7 * STRIDE + right + 8, 1); /* from row 0 to the end of what is in row 7 */
+    if (which == IDCT_8) output(7 * STRIDE + right + 8, 1); /* from row 0 to the last sample of row 7 */
     if (which == IDCT_8 && tried.arrangement == APART) output(7 * STRIDE + tried.column[1] + 8, 1);
 }
 
-/* The first block's fills and the arrangement in turn, all else at random. */
+/* Goes through the first block's fills and the arrangements. The rest is random. */
 static void test(void) {
     for (unsigned i = 0; i < FILLS * KEEPS * 2 * ARRANGEMENTS * 40; i++) {
         const unsigned fill[2] = {i % FILLS, random16() % FILLS}, keep[2] = {i / FILLS % KEEPS, random16() % KEEPS};
@@ -189,9 +188,9 @@ static void test(void) {
 
         tried.low = i / FILLS / KEEPS % 2;
         tried.arrangement = i / FILLS / KEEPS / 2 % ARRANGEMENTS;
-        for (int b = 0; b < 2; b++) tried.column[b] = i % 5 ? random16() % MOST_COLUMN : 0;
+        for (int b = 0; b < 2; b++) tried.column[b] = i % 5 ? random16() % MAX_COLUMN : 0;
         if (tried.arrangement == ABREAST) {
-            tried.column[right] = tried.column[!right] + 8 + (touching ? 0 : random16() % MOST_COLUMN);
+            tried.column[right] = tried.column[!right] + 8 + (touching ? 0 : random16() % MAX_COLUMN);
         }
         begin_blocks(fill, keep);
         check(VECTOR);
@@ -222,7 +221,7 @@ static void call(const void *table, void *const *in, void *const *out) {
 
 /* ---- accuracy ---------------------------------------------------------------------------------------------------- */
 
-/* Frequency k at sample s of n: of an orthonormal DCT, times sqrt(n / 8). */
+/* Frequency k at sample s of n: an orthonormal DCT, scaled by sqrt(n / 8). */
 static double basis[9][8][8];
 
 static void fill_basis(void) {
@@ -234,7 +233,7 @@ static void fill_basis(void) {
     }
 }
 
-/* Sample s of size x size; also the sum of the magnitudes of all that is added up. */
+/* Sample s of size x size, and the sum of the magnitudes of its terms. */
 static double exact_sample(const int16_t *x, const uint16_t *q, unsigned size, unsigned s, double *magnitude) {
     double exact = 128;
     *magnitude = 0;
@@ -247,17 +246,17 @@ static double exact_sample(const int16_t *x, const uint16_t *q, unsigned size, u
     return exact;
 }
 
-static void compare_sample(unsigned size, double found, double exact, double away_most) {
+static void compare_sample(unsigned size, double found, double exact, double tolerance) {
     exact = fmin(fmax(exact, 0), 255);
-    if (fabs(found - exact) <= away_most) return;
+    if (fabs(found - exact) <= tolerance) return;
     fail("a sample of %u x %u is %g, should be near to %g", size, size, found, exact);
 }
 
 /*
- * Of coefficients that pictures have. All that is done to 2 x 2 samples or one is to round them, by half a level at most.
- * Before that, between the passes of 4 x 4, four numbers are rounded to quarters, by an eighth, and count 1, 1.31, 1 and
- * 0.54 times in 8 times a sample; and of the cosines in 13 bits the worse one, 0.5412, is 1.1e-4 of itself away, a product
- * of two of them twice as much.
+ * Inverse DCTs to 1, 2 and 4 samples of coefficients that pictures have. 1 x 1 and 2 x 2 only round the result, by up
+ * to half a level. 4 x 4 also rounds four numbers to quarters between the passes, by up to an eighth. They count 1,
+ * 1.31, 1 and 0.54 times in 8 times a sample. And the worse of its Q13 cosines, 0.5412, is off by 1.1e-4 of itself, a
+ * product of two by twice that.
  */
 static void test_low_pass(void) {
     int16_t x[BLOCK];
@@ -280,7 +279,7 @@ static void test_low_pass(void) {
     }
 }
 
-/* What pixel i of 8 has in sample s of n. */
+/* The weight of pixel i of 8 in sample s of n. */
 static double weight(unsigned n, unsigned s, unsigned i) {
     double sum = 0;
     for (unsigned k = 0; k < n; k++) sum += basis[n][k][s] * basis[8][k][i];
@@ -288,12 +287,12 @@ static double weight(unsigned n, unsigned s, unsigned i) {
 }
 
 /*
- * Of pixels, however many of them belong to the image. Sixteen weights are rounded to 14 bits, up to half of the last one
- * away, and each is met by the weights along the other axis, whose magnitudes sum to 1.2, and by pixels less 128, as all
- * sum to one; 6 bits of fraction are between the passes, of which half of the last one counts 1.2 times.
+ * Reducing the pixels of blocks at the edge of an image. Sixteen weights are rounded to Q14. The error of each meets
+ * pixels minus 128 (as weights sum to one), and the other axis's weights, whose magnitudes sum to 1.2. Between the
+ * passes samples are Q6, and half of their last bit counts 1.2 times.
  */
 static void test_edges(void) {
-    const double away_most = 0.5 + 16 * (0.5 / 16384) * 1.2 * 128 + 1.2 / 128;
+    const double tolerance = 0.5 + 16 * (0.5 / 16384) * 1.2 * 128 + 1.2 / 128;
     uint8_t samples[4][4], pixels[8][8], repeated[8][8];
     uint8_t *const rows[4] = {samples[0], samples[1], samples[2], samples[3]};
 
@@ -310,12 +309,12 @@ static void test_edges(void) {
             for (unsigned k = 0; k < 64; k++) {
                 exact += weight(size, s / size, k / 8) * weight(size, s % size, k % 8) * repeated[k / 8][k % 8];
             }
-            compare_sample(size, samples[s / size][s % size], exact, away_most);
+            compare_sample(size, samples[s / size][s % size], exact, tolerance);
         }
     }
 }
 
-/* Slopes, noise of all strengths on them, and black and white: pixels less 128 to their frequencies. */
+/* The frequencies of slopes, of slopes with noise of any strength, or of random black and white, minus 128. */
 static void make_frequencies(double *frequencies, unsigned kind) {
     const int right = random16() % 65 - 32, down = random16() % 65 - 32, middle = random16() % 256 - 128;
     const int noise = kind == 0 ? 0 : random16() % 128;
@@ -330,10 +329,10 @@ static void make_frequencies(double *frequencies, unsigned kind) {
 }
 
 /*
- * The definition of idct_8, of blocks that pictures have: never more than a level away. Half of one is for the last rounding.
- * Between the passes, eight numbers are rounded, by half of their last bit; in a sample these count 7.48 times in all, which
- * are the magnitudes of eight factors, and 32 of them are a level. A factor of an input is the sum of at most four rounded
- * ones, each up to half of 2^-13 away, and at most 1.39; a coefficient meets two of them, and of their product an eighth
+ * The definition of idct_8 on blocks that pictures have is never off by more than a level. The last rounding takes half
+ * of one. Between the passes, eight numbers are rounded by up to half of their last bit, of which 32 are a level. They
+ * count 7.48 times in a sample, the magnitudes of eight factors. An input's factor is at most 1.39 and the sum of at
+ * most four rounded ones, each off by up to 2^-14. A coefficient meets two such factors, and an eighth of their product
  * counts.
  */
 static void test_accuracy(void) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernels that move and convert pixels, and the colour formulas, which have one version only. */
+/* Kernels that move and convert pixels, and the colour formulas that exist only in C. */
 #include "pixels/color.h"
 #include "pixels/kernels.h"
 
 #include "harness.h"
 
-/* What kernels.h says, a byte of the destination at a time. */
+/* kernels.h in code, one byte of the destination at a time. */
 static void deinterleave3_defined(const uint8_t *src, uint8_t *p0, uint8_t *p1, uint8_t *p2, size_t n) {
     for (size_t i = 0; i < 3 * n; i++) *((i % 3 == 0 ? p0 : i % 3 == 1 ? p1 : p2) + i / 3) = src[i];
 }
@@ -25,7 +25,7 @@ static void transpose_defined(const uint8_t *src, size_t src_stride, uint8_t *ds
     }
 }
 
-/* A sum or quotient of two floats that is computed in double is rounded to float as if there had been but one rounding. */
+/* Computing a float sum or quotient in double and rounding it to float is the same as rounding once. */
 static void normalize32_defined(const uint8_t *src, float mean, float std, void *dst, size_t n) {
     for (size_t i = 0; i < n; i++) {
         volatile float value = (float)((double)src[i] / 255);
@@ -39,7 +39,7 @@ static void lut16_defined(const uint8_t *src, const uint16_t *table, void *dst, 
     for (size_t i = 0; i < 2 * n; i++) ((uint8_t *)dst)[i] = ((const uint8_t *)(table + src[i / 2]))[i % 2];
 }
 
-/* JFIF's equations as libjpeg computes them: factors in 16 bits of fraction, one rounding for all that is added to Y. */
+/* JFIF's equations as libjpeg computes them: Q16 factors, and one rounding for everything that is added to Y. */
 static void ycc_u8_to_rgb_defined(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
     for (size_t i = 0; i < n; i++) {
         const int64_t cb = (int64_t)ycc[1][i] - 128, cr = (int64_t)ycc[2][i] - 128;
@@ -50,7 +50,7 @@ static void ycc_u8_to_rgb_defined(const uint8_t *const ycc[3], uint8_t *const rg
     }
 }
 
-/* k - round((255 - c) k / 255), in whole numbers. No tie can be, as 255 is odd. */
+/* k - round((255 - c) k / 255) in integers. There are no ties, as 255 is odd. */
 static void cmyk_to_rgb_defined(const uint8_t *src, uint8_t *dst, size_t n) {
     for (size_t i = 0; i < 3 * n; i++) {
         const int c = src[4 * (i / 3) + i % 3], k = src[4 * (i / 3) + 3];
@@ -58,7 +58,7 @@ static void cmyk_to_rgb_defined(const uint8_t *src, uint8_t *dst, size_t n) {
     }
 }
 
-/* The factors are BT.601's, in 16 bits of fraction. Their sum must make white of white. */
+/* BT.601's factors in Q16. They sum to 1, so that white stays white. */
 static void rgb_to_luma_defined(const uint8_t *src, uint8_t *dst, size_t n) {
     const uint32_t red = (uint32_t)(0.299 * 65536 + 0.5), green = (uint32_t)(0.587 * 65536 + 0.5);
     const uint32_t blue = 65536 - red - green;
@@ -106,7 +106,7 @@ static struct {
     uint8_t *src[3];
 } tried;
 
-/* How many sources and destinations there are, and the bytes of a pixel in each. */
+/* The number of sources and destinations, and the bytes per pixel in each. */
 static const struct {
     unsigned sources, src_item, dests, dst_item;
 } rows_of[] = {
@@ -118,7 +118,7 @@ static const struct {
 enum { ZEROS, ONES, STRIPES, RANDOM, FILLS };
 static const char *const fills[FILLS] = {"0", "255", "0 and 255", "random"};
 
-/* Mean and std to each fill: none, to infinity, to 0 / 0 and to what has no full precision, ImageNet's. */
+/* Mean and std for each fill: no-ops; leading to infinity; to 0 / 0 and subnormals; ImageNet's. */
 static const float statistics[FILLS][2] = {{0, 1}, {-1, 1e-39f}, {1, -3e38f}, {0.485f, 0.229f}};
 
 static uint8_t *filled_input(size_t nbytes, size_t item, unsigned fill) {
@@ -153,7 +153,7 @@ static void test_rows(void) {
     }
 }
 
-/* Also all chroma there is, with several Y. */
+/* Also every Cb and Cr, with several Y. */
 static void test_ycc(void) {
     test_rows();
     for (int y = 0; y < 256; y += 15) {
@@ -167,7 +167,7 @@ static void test_ycc(void) {
     }
 }
 
-/* Also all pairs of an ink and black, three inks at a time, or all colours; and in place, as the decoder calls these. */
+/* Also every pair of an ink and black (three inks at a time) or every color, and in place, as the decoder does it. */
 static void test_color(void) {
     for (int in_place = 0; in_place < 2; in_place++) {
         tried.in_place = in_place;
@@ -187,7 +187,7 @@ static void test_color(void) {
 }
 
 static size_t bench_row(unsigned i) {
-    begin_row(4096, RANDOM); /* first-level caches hold it with all of its copies */
+    begin_row(4096, RANDOM); /* inputs and outputs fit into the L1 cache */
     return i ? 0 : tried.n;
 }
 
@@ -197,7 +197,7 @@ static void begin_transpose(size_t rows, size_t cols, size_t src_stride, size_t 
     tried.cols = cols;
     tried.src_stride = src_stride;
     tried.dst_stride = dst_stride;
-    filled_input(rows && cols ? (rows - 1) * src_stride + cols : 0, 1, fill); /* after the last row need be nothing */
+    filled_input(rows && cols ? (rows - 1) * src_stride + cols : 0, 1, fill); /* nothing after the last row */
     output(rows && cols ? (cols - 1) * dst_stride + rows : 0, 1);
 }
 
@@ -207,13 +207,13 @@ static void test_transpose(void) {
     for (size_t i = 0; i < 66 * 66 * 3 * FILLS; i++) {
         const size_t rows = i / FILLS / 3 / 66, cols = i / FILLS / 3 % 66, *more = extra[i / FILLS % 3];
         begin_transpose(rows, cols, cols + more[0], rows + more[1], i % FILLS);
-        /* All offsets where a block of 16 and a rest meet. Elsewhere sizes shift the buffers enough. */
+        /* All offsets where a block of 16 meets a rest. Elsewhere the sizes shift the buffers enough. */
         check(rows % 16 == 1 && cols % 16 == 1 ? VECTOR : 1);
     }
 }
 
 static size_t bench_transpose(unsigned i) {
-    begin_transpose(64, 64, 500, 64, RANDOM); /* it is used on no larger blocks */
+    begin_transpose(64, 64, 500, 64, RANDOM); /* the largest block it is used on */
     return i ? 0 : 64 * 64;
 }
 
@@ -238,17 +238,18 @@ static void call(const void *table, void *const *in, void *const *out) {
 /* ---- JFIF -------------------------------------------------------------------------------------------------------- */
 
 /*
- * That the formulas of ycc_u8_to_rgb and ycc_q6_to_rgb are JFIF's. Both round once; but before, ycc_q6_to_rgb rounds two
- * products to 64ths, and two factors of ycc_u8_to_rgb are up to half of their last bit away, as often as chroma says.
+ * ycc_u8_to_rgb and ycc_q6_to_rgb against JFIF in double precision. Both round the result once. Before that,
+ * ycc_q6_to_rgb rounds two products to 64ths, and ycc_u8_to_rgb multiplies by two factors that are off by up to half of
+ * their last bit.
  */
 static void test_jfif(void) {
-    const double away_most[2] = {0.5 + 2 * 128 * 0.5 / 65536, 0.5 + 1.25 / 64};
+    const double tolerance[2] = {0.5 + 2 * 128 * 0.5 / 65536, 0.5 + 1.25 / 64};
     fi_pixel_kernels u8;
     fi_resample_kernels q6;
 
     fi_pixel_kernels_choose(&u8, 0);
     fi_resample_kernels_choose(&q6, 0);
-    for (int i = 0; i < 256 * 65 * 65; i++) { /* every fourth Cb and Cr, so also 128, and 255 */
+    for (int i = 0; i < 256 * 65 * 65; i++) { /* every fourth Cb and Cr, which includes 128, and 255 */
         const int y = i % 256, cb = (int)least(i / 256 % 65 * 4, 255), cr = (int)least(i / 256 / 65 * 4, 255);
         const uint8_t ycc[3] = {(uint8_t)y, (uint8_t)cb, (uint8_t)cr};
         const int16_t ycc_q6[3] = {(int16_t)(64 * y), (int16_t)(64 * cb), (int16_t)(64 * cr)};
@@ -261,7 +262,7 @@ static void test_jfif(void) {
         q6.ycc_q6_to_rgb((const int16_t *const[]){ycc_q6, ycc_q6 + 1, ycc_q6 + 2},
                          (uint8_t *const[]){found + 3, found + 4, found + 5}, 1);
         for (int k = 0; k < 6; k++) {
-            if (fabs(found[k] - fmin(fmax(rgb[k % 3], 0), 255)) <= away_most[k / 3]) continue;
+            if (fabs(found[k] - fmin(fmax(rgb[k % 3], 0), 255)) <= tolerance[k / 3]) continue;
             fail("ycc_%s_to_rgb: Y %d, Cb %d, Cr %d: channel %d is %d", k / 3 ? "q6" : "u8", y, cb, cr, k % 3,
                  found[k]);
         }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernels that resample, and what comes after: rounding and colours of Q6 samples. */
+/* Kernels that resample, and that turn Q6 samples into pixels. */
 #include "pixels/kernels.h"
 
 #include "harness.h"
 
-/* What kernels.h says, in 64 bits, with a division for each shift. */
+/* kernels.h in code, in 64 bits and with divisions instead of shifts. */
 static int16_t rounded(int64_t sum, int64_t by) {
     return (int16_t)limit(divide(sum + by / 2, by), INT16_MIN, INT16_MAX);
 }
@@ -45,7 +45,7 @@ static void round_q6_defined(const int16_t *src, uint8_t *dst, size_t n) {
     for (size_t i = 0; i < n; i++) dst[i] = (uint8_t)limit(divide((int64_t)src[i] + 32, 64), 0, UINT8_MAX);
 }
 
-/* Chroma less 128 and what it adds to Y are limited, products are rounded to 64ths; all the rest is exact. */
+/* Chroma minus 128 and what it adds to Y saturate, and products are rounded to 64ths. The rest is exact. */
 static void ycc_q6_to_rgb_defined(const int16_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
     const int64_t r_cr = lround(0.402 * 32768), g_cb = lround(0.344136 * 32768), g_cr = lround(0.714136 * 32768);
     const int64_t b_cb = lround(0.772 * 32768);
@@ -54,7 +54,7 @@ static void ycc_q6_to_rgb_defined(const int16_t *const ycc[3], uint8_t *const rg
         const int64_t cb = rounded((int64_t)ycc[1][i] - 128 * 64, 1), cr = rounded((int64_t)ycc[2][i] - 128 * 64, 1);
         const int64_t chroma[3] = {
             cr + divide(cr * r_cr + 16384, 32768),
-            divide(cb * g_cb + 16384, 32768) + divide(cr * g_cr + 16384, 32768), /* to be subtracted */
+            divide(cb * g_cb + 16384, 32768) + divide(cr * g_cr + 16384, 32768), /* subtracted */
             cb + divide(cb * b_cb + 16384, 32768),
         };
         for (int c = 0; c < 3; c++) {
@@ -74,30 +74,30 @@ static void choose(void *table, unsigned cpu_features) {
 
 /* ---- fills ------------------------------------------------------------------------------------------------------- */
 
-enum { MOST_TAPS = 40, QUAD_BYTES = 16 /* of pixels */ };
+enum { MAX_TAPS = 40, QUAD_BYTES = 16 /* that one quad reads */ };
 
 static const char *const weight_fills[] = {"largest", "least", "alternating", "single", "random", "random positive"};
 static const char *const sample_fills[] = {"largest", "least", "alternating", "random", "in order"};
 enum { WEIGHT_FILLS = 6, SAMPLE_FILLS = 5 };
 
-/* The weights of one result. Magnitudes sum to 2 if an int16_t allows it. */
+/* The weights of one result. Magnitudes sum to 2, or to what an int16_t allows. */
 static void fill_weights(int16_t *w, size_t taps, size_t fill) {
-    const int most = 32768 / (int)taps, rest = 32768 - most * (int)taps;
+    const int max = 32768 / (int)taps, rest = 32768 - max * (int)taps;
 
     for (size_t k = 0; k < taps; k++) {
         const int sign = fill == 1 || (fill == 2 && k & 1) ? -1 : 1;
-        if (fill < 3) w[k] = (int16_t)(sign * (k ? most : most + rest));
+        if (fill < 3) w[k] = (int16_t)(sign * (k ? max : max + rest));
         else if (fill == 3) w[k] = 0;
-        else if (fill == 4) w[k] = (int16_t)(random16() % (2 * most + 1) - most);
-        else w[k] = (int16_t)(random16() % (most + 1));
+        else if (fill == 4) w[k] = (int16_t)(random16() % (2 * max + 1) - max);
+        else w[k] = (int16_t)(random16() % (max + 1));
     }
     if (fill == 3) w[random16() % taps] = random16() & 1 ? INT16_MIN : INT16_MAX;
 }
 
-/* A quad's: of any bytes, one in eight of them none. */
+/* The weights of a quad, for random bytes. One in eight is for no byte. */
 static void fill_quad(fi_quad *steps, size_t taps, size_t fill) {
     for (size_t j = 0; j < 4; j++) {
-        int16_t w[MOST_TAPS];
+        int16_t w[MAX_TAPS];
         fill_weights(w, taps, fill);
         for (size_t k = 0; k < taps; k++) {
             fi_quad *step = &steps[k / 2];
@@ -109,7 +109,7 @@ static void fill_quad(fi_quad *steps, size_t taps, size_t fill) {
     }
 }
 
-/* Row r; what alternates does so in both directions: results of either sign. */
+/* Fills row r. Alternating samples alternate in both directions, for results of either sign. */
 static void fill_samples(void *p, size_t item, size_t count, size_t r, size_t fill) {
     for (size_t i = 0; i < count; i++) {
         const bool high = fill == 0 || (fill == 2 && (i ^ r) & 1);
@@ -119,10 +119,10 @@ static void fill_samples(void *p, size_t item, size_t count, size_t r, size_t fi
     }
 }
 
-/* In order if so asked, up to `most`, which is where the last one is: its taps end where the sources end. */
-static void fill_first(uint32_t *first, size_t count, size_t most, bool in_order) {
+/* Positions up to `max`, in order or random. The last one is `max`, where the taps end with the source. */
+static void fill_first(uint32_t *first, size_t count, size_t max, bool in_order) {
     for (size_t x = 0; x < count; x++) {
-        first[x] = (uint32_t)(x == count - 1 ? most : in_order ? most * x / (count - 1) : random16() % (most + 1));
+        first[x] = (uint32_t)(x == count - 1 ? max : in_order ? max * x / (count - 1) : random16() % (max + 1));
     }
 }
 
@@ -131,18 +131,18 @@ static void fill_first(uint32_t *first, size_t count, size_t most, bool in_order
 enum { H, H_SHUFFLE, V, ROUND_Q6, YCC_Q6_TO_RGB, KERNELS };
 _Static_assert(sizeof(fi_resample_kernels) == KERNELS * sizeof(void (*)(void)), "a kernel is not tested");
 
-/* Inputs: `first` of resample_h or the base of quads; weights or quads; pointers to rows, for resample_v; the rows. */
+/* Inputs: `first` or `base`; weights or quads; resample_v's row pointers; the rows themselves. */
 enum { FIRST, WEIGHTS, POINTERS, ROWS };
 
-/* The rows that are read, 0 if there is one a tap; the bytes of a sample; the rows that are written. */
+/* Rows that are read (0: one per tap), and rows that are written, with the bytes per sample in each. */
 static const struct {
     unsigned sources, src_item, dests, dst_item;
 } rows_of[KERNELS] = {{2, 1, 2, 2}, {2, 1, 2, 2}, {0, 2, 1, 2}, {1, 2, 1, 1}, {3, 2, 3, 1}};
 
 static struct {
-    size_t n, taps; /* of quads: two taps a pair */
-    size_t reach;   /* how many samples a source has */
-    bool same_row;  /* twice, as at the bottom of an odd number of rows */
+    size_t n, taps; /* resample_h_shuffle: two taps per pair */
+    size_t reach;   /* samples per source row */
+    bool same_row;  /* both rows are one, as at the end of an odd number of rows */
 } tried;
 
 static void begin_rows(size_t weight_fill, size_t sample_fill) {
@@ -167,7 +167,7 @@ static void begin_rows(size_t weight_fill, size_t sample_fill) {
     }
 }
 
-/* All fills. Without weights, which make many cases, all offsets. */
+/* One size with all fills. */
 static void test_size(size_t n, size_t taps, size_t reach, size_t offsets) {
     for (size_t i = 0; i < 2 * SAMPLE_FILLS * WEIGHT_FILLS; i++) {
         if (i >= 2 * SAMPLE_FILLS && !taps) break;
@@ -183,23 +183,23 @@ static void test_size(size_t n, size_t taps, size_t reach, size_t offsets) {
 
 static void test(void) {
     const size_t short_rows = 3 * VECTOR / rows_of[which].dst_item + 2; /* 0 to 3 vectors + 1 */
-    const size_t step = which == H ? 8 : 2, most_taps = which == H_SHUFFLE ? 16 : MOST_TAPS;
+    const size_t step = which == H ? 8 : 2, max_taps = which == H_SHUFFLE ? 16 : MAX_TAPS;
 
     for (size_t n = 0; n < short_rows; n++) {
-        /* Enlarging, all results from the same pixels, reducing. */
+        /* Enlarging; all results from the same pixels; reducing. */
         const size_t span = n % 3 == 0 ? n / 2 : n % 3 == 1 ? 0 : 3 * n;
         if (which >= ROUND_Q6) test_size(n, 0, n, VECTOR);
-        for (size_t taps = step; which < ROUND_Q6 && taps <= most_taps; taps += step) {
+        for (size_t taps = step; which < ROUND_Q6 && taps <= max_taps; taps += step) {
             test_size(n, taps, which == V ? n : span + (which == H ? taps : QUAD_BYTES), 2);
         }
     }
     if (which == H) test_size(255, 200, 2000, 2);
     if (which <= H_SHUFFLE) test_size(1023, 8, 3000, 2);
     else if (which == V) test_size(4099, 4, 4099, 2);
-    else test_size(65536, 0, 65536, 2); /* in order: all levels there are */
+    else test_size(65536, 0, 65536, 2); /* in order: every Q6 sample */
 }
 
-/* As in the middle of reducing an image: 256 results of a row or column each, from twice as many pixels. */
+/* As in the middle of reducing an image: 256 results per row from twice as many pixels. */
 static size_t bench(unsigned i) {
     const size_t taps = 8 * (i + 1);
 
