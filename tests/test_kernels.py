@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every version of a kernel gives what its C version gives, and that what its definition gives."""
+"""Every version of a kernel equals the C version, and the C version equals its definition."""
 
 import shutil
 import subprocess
@@ -24,15 +24,15 @@ KERNELS = (
     *("resample_h", "resample_h_shuffle", "resample_v", "round_q6", "ycc_q6_to_rgb", "idct_4", "idct_8"),
 )
 FORMULAS = ("cmyk_to_rgb", "rgb_to_luma", "jfif", "low_pass", "edges", "accuracy")
-# By instruction set, the kernels without a version of their own.
+# Kernels that an instruction set has no version of.
 LACKING = {"avx2": {"lut16"}, "neon": {"lut16", "idct_8"}}
 
 
 @pytest.fixture(scope="module", params=["native", "sanitized", "neon"])
 def program(request, tmp_path_factory):
-    """The command that runs a build of the program, and the name of the best versions there.
+    """The command that runs tests/kernels, and the name of the best versions where it runs.
 
-    "neon" is the program for ARM on any machine that has the tools (Debian: gcc-aarch64-linux-gnu, qemu-user).
+    "neon" runs the versions for ARM on any machine that has the tools (Debian: gcc-aarch64-linux-gnu, qemu-user).
     """
     folder = tmp_path_factory.mktemp(request.param)
     flags, compiler, launcher, best = [], COMPILER, [], best_kernels()

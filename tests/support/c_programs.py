@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Programs in C that are compiled from the core's sources, wherever there is a compiler."""
+"""Compiles C programs from the core's sources, where there is a compiler."""
 
 import os
 import pathlib
@@ -37,7 +37,7 @@ def compile_c(sources, target, *flags, compiler=COMPILER):
 
 
 def has_sanitizers(folder):
-    """Whether programs can be compiled with them, and run: one that does nothing tells."""
+    """Whether sanitized programs can be compiled and run here."""
     empty = folder / "empty.c"
     empty.write_text("int main(void) { return 0; }\n")
     if compile_c([empty], folder / "empty", *SANITIZE).returncode:

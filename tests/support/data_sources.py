@@ -14,11 +14,11 @@ from fastimg.data_source import ArrayDataSource
 # How long a test waits for what must come; never how long it may take.
 PATIENCE = 60
 
-# What the fixture `prefetch` is, and how many samples the fixture `numbers` has.
+# Values of the fixture `prefetch`, and the number of samples of the fixture `numbers`.
 PREFETCH = [0, 1, 2, 5]
 N = 23
 
-SEED = 12345  # of the orders that BatchUp is asked for
+SEED = 12345  # for orders that are compared with BatchUp's
 
 
 def wait_until(true):

@@ -20,7 +20,7 @@ def turbo_setting(name, value):
         del os.environ[name]
 
 
-# Tables of a file of one block, which is a scan's: 0, 1010 (DC 10), 0 (end of block).
+# Arguments of one_block().
 GOOD = {"dc": ([1], [4]), "ac": ([1], [0])}
 UNSOUND = {
     "no code left unused, DC": {**GOOD, "dc": ([2], [4, 0])},

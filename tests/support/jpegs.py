@@ -338,7 +338,7 @@ def assert_same(actual, expected):
 
 
 def assert_all_same(actual, expected):
-    """The same of lists and tuples, to any depth, which are of one type and length, too."""
+    """Like assert_same, for nested lists and tuples, whose types and lengths must be equal, too."""
     assert type(actual) is type(expected)
     if not isinstance(expected, list | tuple):
         assert_same(actual, expected)

@@ -8,7 +8,7 @@ import os
 
 from support.processes import best_kernels, child_env, run_probe
 
-# What FASTIMG_CPU is set to. The first one changes nothing, and the others nothing that the CPU lacks.
+# Values of FASTIMG_CPU. Words for what the CPU lacks change nothing.
 CPU_MASKS = ("", "c", "-bmi2", "-avx2", "ssse3")
 
 
@@ -17,7 +17,7 @@ def hash_of(pixels):
 
 
 def key_of(name, options):
-    """What the pixels of a file are found by; options that are passed as JSON come back with lists for tuples."""
+    """The key of a file's pixels: JSON, as the probe gets its options as JSON, in which tuples are lists."""
     return f"{name} {json.dumps(options)}"
 
 
@@ -33,10 +33,10 @@ def run_under_each(variants, name, *args):
 
 
 def pixels_of_all_variants(folder, files, options, libjpeg_entropy=()):
-    """Decode files, {name: bytes}, with each of the options: the pixels must not depend on the kernels.
+    """Decode files, {name: bytes}, with each of the options under each of CPU_MASKS: the pixels must be the same.
 
-    libjpeg_entropy: which of CPU_MASKS are tried with libjpeg's entropy stage, too.
-    Returns {key_of(name, options): hash}.
+    `libjpeg_entropy` names the masks to try with libjpeg's entropy stage, too.
+    Returns {key_of(name, options): hash_of(pixels)}.
     """
     for name, data in files.items():
         (folder / f"{name}.jpg").write_bytes(data)
@@ -45,7 +45,7 @@ def pixels_of_all_variants(folder, files, options, libjpeg_entropy=()):
     expected = results["", ""][2]
     assert len(expected) == len(files) * len(options)
     for (mask, entropy), (kernels, stage, hashes) in results.items():
-        # Or there is nothing to compare.
+        # Otherwise nothing is compared.
         assert stage == (entropy or "fastimg")
         assert kernels == {"c": "c", "": best_kernels(), "-bmi2": best_kernels()}.get(mask, kernels)
         assert kernels != "avx2" or mask not in ("-avx2", "ssse3")
