@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Benchmarks: ``python -m benchmarks.decode``; ``.load``, ``.loader``, ``.memory``, ``.resize``, ``.stages`` likewise.
+"""Benchmarks: ``python -m benchmarks.decode``, and likewise ``load``, ``loader``, ``memory``, ``resize``, ``stages``.
 
-Each verifies the pixels of what it times, prints versions, CPU, active kernels and corpus, and explains
-in its ``--help`` how to read its output. The peers come with ``pip install -e '.[bench]'``; whichever is not
-installed is named and left out.
+Each checks the pixels of whatever it times, prints the versions, CPU, active kernels and corpus, and explains its
+tables in its ``--help``. The peers come with ``pip install -e '.[bench]'``; one that is not installed is named and
+left out.
 """

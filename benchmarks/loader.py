@@ -2,75 +2,72 @@
 """Batches for training from a folder of photos, against the loaders that others would use.
 
 Every contestant gives shuffled batches (B, 3, S, S) of uint8 in the CPU's memory, as NumPy arrays or tensors, made by
---threads workers: threads, or processes in the case of PyTorch's DataLoader (fork, persistent, else as it
-comes). The list of photos is repeated until there are --samples, less what does not fill a batch. A run is one epoch in
-a fresh process; within a round the contestants take turns, in an order that is rotated. Two tables:
+--threads workers: threads, or processes in the case of PyTorch's DataLoader (fork, persistent, defaults otherwise).
+The photos are repeated until there are --samples, less what does not fill a batch. A run is one epoch in a fresh
+process; the contestants take turns, in an order that rotates. Two tables, each in two parts:
 
 plain     every photo stretched to S x S.
 crop      a part of every photo, drawn anew for each sample, to S x S, every second mirrored. fastimg and DALI draw the
           parts themselves, within the time. The others are given theirs, drawn beforehand by fastimg.random_crops
           from the same distribution, and the sizes of photos that this takes: that costs them nothing.
 
-Each of them is printed in two parts. The first:
-
-images/s     after the first batch: the median of the rounds, and the slowest and fastest.
+images/s     after the first batch: the median of the rounds, and the slowest and fastest. What a loader has done of the
+             second batch by then counts in its favour.
 fastimg is   how many times as fast fastimg is as that row's contestant: the median of the rounds' ratios.
-CPU, ms      milliseconds of processor time an image, of all processes together, over the whole epoch. It tells more
-             than the clock where other programs run as well.
-fastimg takes  that of fastimg as a part of that of the row's contestant.
+CPU, ms      milliseconds of processor time per image, of all processes together, over the whole epoch. It says more
+             than the clock if other programs are running.
+fastimg takes  fastimg's processor time, or memory, as a share of that of the row's contestant.
 antialiased  "no" where a pixel of the result is made of four pixels of the photo, however many it stands for.
 PSNR         mean over the photos against the bilinear reference, in dB; "-" for crops that cannot be known.
 
-The second:
-
-first batch  milliseconds from the creation of the loader to the first batch. The libraries have been imported before;
-             worker processes start within.
-fastimg is   how many times sooner fastimg has its own.
-from start   seconds from the start of the process, imports included, to the first batch; and as before.
+first batch  milliseconds from the creation of the loader to the first batch, and how many times sooner fastimg has its
+             own. The libraries have been imported before; worker processes start within.
+from start   the same in seconds from the start of the process, imports included.
 memory       MB of all processes of the contestant together, interpreter and libraries included: the sum of
-             proportional set sizes, sampled every 50 ms, at its largest. Pages of files that other programs
-             happen to have too count whole. Only where there is /proc, and in runs of their own, because
-             sampling slows down what is sampled: one in each of the first two rounds.
-fastimg takes  that memory of fastimg as a part of that of the row's contestant.
-processes, threads  at the most. Threads that a library starts and does not use, NumPy's for one, count.
+             proportional set sizes, sampled every 50 ms, at its largest. Pages of files that other programs happen to
+             have too count in full. Only where there is /proc, and in at most two runs that are not timed, because
+             sampling slows down what is sampled.
+processes, threads  at most, including threads that a library starts and does not use.
 
-A loader that begins with several batches at once has some of the second one done when the first one comes. That is
-counted in its favour: nobody's images/s waits for all workers to be in step.
-
-Before anything is timed, a pass in order is compared with the bilinear reference, and those who are too far off are
+Before anything is timed, a pass in order is compared with the bilinear reference, and those that are too far off are
 left out, with the reason. Crops that DALI drew cannot be known; there the brightness of every colour has to be right.
-The shapes, the dtype and the number of all timed batches are checked, and the pixels of those runs whose memory is
-sampled.
+The shape, dtype and number of all timed batches are checked, and the pixels of the runs whose memory is sampled.
 
 The DataLoaders, SPDL (package spdl, and FFmpeg's libraries) and DALI (nvidia-dali-cuda120; no GPU is needed) are large,
 so they do not come with the other peers: they take part where they are installed.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
-import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections import Counter, defaultdict
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
 
 from benchmarks import _common as common
-from benchmarks._loader_peers import KINDS, SEED, Epoch, Loading
-from benchmarks._loader_run import Job, run
-from benchmarks._peers import Fastimg, available
-from benchmarks._resize_quality import checksums, psnr, reference, too_far
+from benchmarks import _pixels as pixels
+from benchmarks._loaders import LOADERS, SEED, Epoch
+from benchmarks._peers import DECODERS
+from benchmarks._process import Child, ChildError, session_usage
 
-TABLES = ("plain", "crop")
 MEMORY_ROUNDS = 2
-SUBJECT = "fastimg"
+MEMORY = {"memory MB", "pss MB", "processes", "threads"}
+INTERVAL = 0.05  # seconds between two samples
+
+THROUGHPUT = "CPU, ms: {CPU ms:.2f} | fastimg takes: {ours / CPU ms:.2f} x"
+THROUGHPUT += " | antialiased: {antialiased} | PSNR: {psnr[0]:.1f}"
+START = "first batch, ms: {first ms:.0f} | fastimg is: {first ms / ours:.2f} x | from start, s: {start s:.2f}"
+START += " | fastimg is: {start s / ours:.2f} x | memory, MB: {memory MB:.0f}"
+START += " | fastimg takes: {ours / memory MB:.2f} x | processes: {processes:.0f} | threads: {threads:.0f}"
+BEST = [
+    ("times", min, "fastimg is {:.2f} x as fast as the fastest antialiased peer, {}"),
+    ("first ms / ours", min, "its first batch comes {:.2f} x sooner than that of the quickest one, {}"),
+    ("ours / memory MB", max, "it takes {:.2f} x the memory of the smallest one, {}"),
+]
 
 
-def new_epoch(photos: Sequence[common.Photo], args: Any, cropped: bool) -> Epoch:
+def new_epoch(photos, args, cropped):
     """Return an epoch of whole batches; its crops are the same for every run."""
     count = args.samples // args.batch_size * args.batch_size
     some = list(itertools.islice(itertools.cycle(photos), count))
@@ -81,276 +78,141 @@ def new_epoch(photos: Sequence[common.Photo], args: Any, cropped: bool) -> Epoch
         rng = np.random.default_rng(SEED)
         boxes = fastimg.random_crops([photo.shape[:2] for photo in some], rng)
         flips = rng.random(count) < 0.5
-    return Epoch([photo.path for photo in some], boxes, flips, args.batch_size, args.size, args.threads, True)
+    paths = [os.path.abspath(photo.path) for photo in some]
+    return Epoch(paths, boxes, flips, args.batch_size, args.size, args.threads, True)
 
 
-# Pixels
+def run(what, name, epoch):
+    """Return the answer of that function of `_loaders` from a fresh process, and the most memory seen there."""
+    with Child("benchmarks._loaders") as child:
+        child.send(what, name, epoch)
+        seen = Counter()
+        if what == "sums":
+            for usage in child.samples(INTERVAL, lambda: session_usage(child.process.pid)):
+                seen |= Counter(usage)  # the largest of each
+        return {"started": child.started, **child.receive(), **seen}
 
 
-def beginning(epoch: Epoch, count: int) -> Epoch:
-    """Return the first samples, in order, as many as hold `count`, or all."""
-    count = min(len(epoch.paths), -(-count // epoch.batch_size) * epoch.batch_size)
-    boxes = None if epoch.boxes is None else epoch.boxes[:count]
-    flips = None if epoch.flips is None else epoch.flips[:count]
-    return replace(epoch, paths=epoch.paths[:count], boxes=boxes, flips=flips, shuffle=False)
-
-
-def expected_images(pixels: Mapping[str, np.ndarray], epoch: Epoch, crops: Any) -> list[np.ndarray]:
-    """Return the bilinear reference of every sample, (3, side, side) in floats."""
-    whole = itertools.repeat((None, False))
+def expected_images(originals, epoch, crops):
+    """Return the bilinear reference of every sample, (3, side, side) in floats; `crops` are (boxes, flips)."""
+    each = zip(*crops, strict=True) if crops else itertools.repeat((None, False))
     images = []
-    for path, (box, flip) in zip(epoch.paths, zip(*crops, strict=True) if crops else whole, strict=False):
-        part = pixels[path]
-        if box is not None:
-            top, left, height, width = box
-            part = part[top : top + height, left : left + width]
-        image = reference(part, (epoch.side, epoch.side), "bilinear")
+    for path, (box, flip) in zip(epoch.paths, each, strict=False):
+        image = pixels.reference(originals[path], (epoch.side, epoch.side), box=box)
         images.append(image[:, :, ::-1] if flip else image)
     return images
 
 
-def wrong_brightness(images: np.ndarray, expected: Sequence[np.ndarray]) -> str | None:
+def wrong_brightness(images, expected):
     """Return what is wrong with the colours of other parts of the same photos, or None.
 
-    Sample by sample the differences of two random parts are large and their mean is about 0, within 5 times the
-    deviation that a mean of so many has. Red and blue that are swapped differ by 15 levels in most folders.
+    The differences of two random parts are large, but their mean is 0 within 5 times the deviation that a mean of so
+    many has. Red and blue that are swapped differ by 15 levels in most folders.
     """
-    difference = images.mean(axis=(2, 3)) - np.array([image.mean(axis=(1, 2)) for image in expected])
-    limit = 5 * difference.std(axis=0) / np.sqrt(len(images)) + 0.5  # levels; both are rounded
-    if (abs(difference.mean(axis=0)) <= limit).all():
+    differences = images.mean(axis=(2, 3)) - np.array([image.mean(axis=(1, 2)) for image in expected])
+    found = differences.mean(axis=0)
+    limit = 5 * differences.std(axis=0) / np.sqrt(len(images)) + 0.5  # levels; both are rounded
+    if (abs(found) <= limit).all():
         return None
-    return f"its colours differ by {difference.mean(axis=0).round(1)} levels; at most {limit.round(1)} are allowed"
+    return f"its colours differ by {found.round(1)} levels; expected at most {limit.round(1)}"
 
 
-def verify(kind: type[Loading], epoch: Epoch, pixels: Mapping[str, np.ndarray], given: Any) -> dict[str, Any]:
-    """Return the contestant's facts: "reason" is why it is left out, or None.
-
-    `given` are the references of the crops that the benchmark hands out.
-    """
+def verify(kind, epoch, originals):
+    """Return the contestant's facts: "reason" is why it is left out, or None."""
     try:
-        facts = run(Job(kind.name, "verify", epoch))
-    except RuntimeError as error:
+        facts = run("images", kind.name, epoch)
+    except ChildError as error:
         return {"reason": str(error)}
-    images, crops = facts.pop("images"), facts.pop("crops", None)
-    facts["reason"], facts["psnr"], facts["sums"] = None, None, checksums(images)
+    images, crops = facts.pop("images"), facts.pop("crops")
+    antialiased = kind.traits.get("antialiased", True)
+    facts["antialiased"] = "yes" if antialiased else "no"
     if epoch.boxes is not None and crops is None:
-        facts["reason"] = wrong_brightness(images, given)
-        facts["sums"] = []
-        return facts
-    expected = expected_images(pixels, epoch, crops) if kind.own_crops and crops else given
-    values = [psnr(*pair) for pair in zip(images, expected, strict=True)]
-    facts["psnr"] = [float(np.mean(values)), min(values)]
-    facts["reason"] = too_far(values, kind.antialiased)
-    return facts
+        others = expected_images(originals, epoch, (epoch.boxes, epoch.flips))
+        return facts | {"sums": [], "reason": wrong_brightness(images, others)}
+    values = pixels.psnrs(images, expected_images(originals, epoch, crops))
+    facts |= {"sums": pixels.checksums(images), "psnr": pixels.mean_and_worst(values)}
+    return facts | {"reason": pixels.too_far(values, antialiased)}
 
 
-def inspect(
-    kinds: Sequence[type[Loading]], epoch: Epoch, photos: Sequence[common.Photo], desc: str
-) -> dict[str, dict[str, Any]]:
-    """Return `verify`'s facts of every contestant."""
-    few = beginning(epoch, len(photos))
-    pixels = {photo.path: common.pillow_pixels(photo.data) for photo in photos}
-    crops = None if few.boxes is None else (few.boxes, few.flips)
-    given = expected_images(pixels, few, crops)
-    return {kind.name: verify(kind, few, pixels, given) for kind in tqdm(kinds, desc=f"pixels, {desc}")}
+def measure(found, epoch, rounds, desc):
+    """Add the figures of all that are not left out: medians of the rounds, and of the rounds' ratios."""
+    names = [name for name in found if not found[name]["reason"]]
+    count, each = len(epoch.paths), {name: defaultdict(list) for name in names}
+
+    def timed(name):
+        one, figures = run("run", name, epoch), each[name]
+        figures["first ms"].append(1e3 * one["first"])
+        figures["start s"].append(one["at"] - one["started"])
+        figures["CPU ms"].append(1e3 * one["processor"] / count)
+        return one["seconds"]
+
+    def sampled(name):
+        one = run("sums", name, epoch)
+        if Counter(found[name]["sums"]) - Counter(one["sums"]):
+            raise SystemExit(f"{name}: pixels differ from those that were verified")
+        for key in MEMORY & one.keys():
+            each[name][key].append(one[key])
+        return 0
+
+    jobs, others = ({name: lambda _, n=name, job=job: job(n) for name in names} for job in (timed, sampled))
+    seconds = common.interleave(jobs, 1, rounds, desc)
+    common.interleave(others, 1, min(rounds, MEMORY_ROUNDS), f"{desc}, memory")
+    ours = each.get("fastimg", {})
+    for name in names:
+        found[name] |= {key: np.median(values) for key, values in each[name].items()} | {"rounds": each[name]}
+        for key in each[name].keys() & ours.keys():
+            found[name][f"{key} / ours"] = common.ratio(each[name][key], ours[key])
+            found[name][f"ours / {key}"] = common.ratio(ours[key], each[name][key])
+    return common.compare(seconds, count - epoch.batch_size, found)
 
 
-# Runs
-
-
-def run_rounds(
-    names: Sequence[str], epoch: Epoch, rounds: int, found: Mapping[str, Mapping[str, Any]], desc: str
-) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    """Return {name: what its runs gave, one a round}, those that were timed and those whose memory was sampled."""
-    timed: dict[str, list[Any]] = {name: [] for name in names}
-    sampled: dict[str, list[Any]] = {name: [] for name in names}
-    memory_rounds = min(rounds, MEMORY_ROUNDS)
-    with tqdm(total=len(names) * (rounds + memory_rounds), desc=desc) as bar:
-        for turn in range(rounds):
-            shift = turn % len(names) if names else 0
-            order = [*names[shift:], *names[:shift]]
-            for name in order:
-                timed[name].append(run(Job(name, "time", epoch)))
-                bar.update()
-            for name in order[: len(order) if turn < memory_rounds else 0]:
-                sampled[name].append(run(Job(name, "memory", epoch)))
-                if Counter(found[name]["sums"]) - Counter(sampled[name][-1].pop("sums")):
-                    raise SystemExit(f"{name}: pixels differ from those that were verified")
-                bar.update()
-    return timed, sampled
-
-
-def figures(
-    runs: Sequence[Mapping[str, Any]], sampled: Sequence[Mapping[str, Any]], samples: int, batch_size: int
-) -> dict[str, Any]:
-    """Return a contestant's figures, one a round: images/s, seconds, bytes, numbers."""
-    images = samples - batch_size
-    row: dict[str, Any] = {
-        "rate": [images / (one["end"] - one["first"]) for one in runs],
-        "first": [one["first"] - one["begin"] for one in runs],
-        "start": [one["first"] - one["started"] for one in runs],
-        "processor": [one["processor"] / samples for one in runs],
-    }
-    for key in ("memory", "pss", "processes", "threads"):
-        row[key] = [one[key] for one in sampled if key in one]
-    return row
-
-
-def median_ratio(of: Sequence[float], to: Sequence[float]) -> float:
-    return float(np.median(np.divide(of, to)))
-
-
-def compare(rows: Mapping[str, dict[str, Any]]) -> None:
-    """Add to every row how fastimg compares, the median of the rounds' ratios."""
-    ours = rows.get(SUBJECT)
-    for row in rows.values() if ours else ():
-        row["times"] = median_ratio(ours["rate"], row["rate"])
-        row["works"] = median_ratio(ours["processor"], row["processor"])
-        row["sooner"] = median_ratio(row["first"], ours["first"])
-        row["start_sooner"] = median_ratio(row["start"], ours["start"])
-        if ours["memory"] and row["memory"]:
-            row["takes"] = median_ratio(ours["memory"], row["memory"])
-
-
-# Output
-
-
-def times(row: Mapping[str, Any], key: str) -> str:
-    return f"{row[key]:.2f} x" if key in row else "-"
-
-
-def median(row: Mapping[str, Any], key: str, form: str, scale: float = 1) -> str:
-    return format(float(np.median(row[key])) * scale, form) if row[key] else "-"
-
-
-def print_rows(rows: Mapping[str, Mapping[str, Any]], words: str) -> None:
-    """Print both parts of a table, the fastest contestant first."""
-    print(f"\n{words}: throughput\n")
-    head = ["contestant", "images/s", "min", "max", "fastimg is", "CPU, ms", "fastimg takes"]
-    common.print_table(
-        [*head, "antialiased", "PSNR"],
-        [
-            [
-                name,
-                median(row, "rate", ".0f"),
-                f"{min(row['rate']):.0f}",
-                f"{max(row['rate']):.0f}",
-                times(row, "times"),
-                median(row, "processor", ".2f", 1e3),
-                times(row, "works"),
-                "yes" if row["antialiased"] else "no",
-                f"{row['psnr'][0]:.1f}" if row["psnr"] else "-",
-            ]
-            for name, row in rows.items()
-        ],
-    )
-    print(f"{words}: start and memory\n")
-    head = ["contestant", "first batch, ms", "fastimg is", "from start, s", "fastimg is"]
-    common.print_table(
-        [*head, "memory, MB", "fastimg takes", "processes", "threads"],
-        [
-            [
-                name,
-                median(row, "first", ".0f", 1e3),
-                times(row, "sooner"),
-                median(row, "start", ".2f"),
-                times(row, "start_sooner"),
-                median(row, "memory", ".0f", 1e-6),
-                times(row, "takes"),
-                median(row, "processes", ".0f"),
-                median(row, "threads", ".0f"),
-            ]
-            for name, row in rows.items()
-        ],
-    )
-
-
-def headline(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Print and return how fastimg compares with the best antialiased peer, for each figure the best at it."""
-    peers = {name: row for name, row in rows.items() if row["antialiased"] and not name.startswith(SUBJECT)}
-    if not peers or SUBJECT not in rows:
-        return None
-    best: dict[str, Any] = {}
-    for key, words in (
-        ("times", "fastimg is {} as fast as the fastest antialiased peer, {}"),
-        ("sooner", "its first batch comes {} sooner than that of the quickest one, {}"),
-        ("takes", "it takes {} the memory of the smallest one, {}"),
-    ):
-        among = {name: row[key] for name, row in peers.items() if key in row}
-        if among:
-            name = max(among, key=among.__getitem__) if key == "takes" else min(among, key=among.__getitem__)
-            best[key] = {"name": name, "value": among[name]}
-            print(words.format(f"{among[name]:.2f} x", name))
-    return best
-
-
-def contestants(
-    kinds: Sequence[type[Loading]], found: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, str]]:
-    """Print and return versions and routes."""
-    facts = {
-        kind.name: {key: found[kind.name][key] for key in ("version", "libjpeg")} | {"route": kind.route}
-        for kind in kinds
-    }
-    for name, fact in facts.items():
-        print(f"  {name} {fact['version']}, libjpeg-turbo {fact['libjpeg']}: {fact['route']}")
-    return facts
-
-
-def bench(
-    table: str, kinds: Sequence[type[Loading]], photos: Sequence[common.Photo], args: Any
-) -> dict[str, Any]:
-    """Verify, time, and print a table; return its figures."""
+def bench(table, kinds, photos, args):
     epoch = new_epoch(photos, args, table == "crop")
-    found = inspect(kinds, epoch, photos, table)
-    fit = [kind for kind in kinds if not found[kind.name]["reason"]]
-    peers = contestants(fit, found)
-    timed, sampled = run_rounds([kind.name for kind in fit], epoch, args.rounds, found, table)
-    rows = {}
-    for kind in fit:
-        row = figures(timed[kind.name], sampled[kind.name], len(epoch.paths), epoch.batch_size)
-        rows[kind.name] = row | {"antialiased": kind.antialiased, "psnr": found[kind.name]["psnr"]}
-    compare(rows)
-    rows = dict(sorted(rows.items(), key=lambda item: -float(np.median(item[1]["rate"]))))
-    print_rows(
-        rows,
-        f"{table}: {len(epoch.paths)} samples in batches of {epoch.batch_size} to (3, {epoch.side}, {epoch.side}), "
-        f"{epoch.num_threads} workers, {args.rounds} rounds",
-    )
-    best = headline(rows)
-    for name, facts in found.items():
-        if facts["reason"]:
-            print(f"{name} is left out: {facts['reason']}")
-    return {"contestants": peers, "rows": rows, "best_antialiased": best}
+    # Verified are the first samples, in order, as many whole batches as hold every photo.
+    first = slice(-(-len(photos) // epoch.batch_size) * epoch.batch_size)
+    boxes, flips = (None if one is None else one[first] for one in (epoch.boxes, epoch.flips))
+    few = epoch._replace(paths=epoch.paths[first], boxes=boxes, flips=flips, shuffle=False)
+    originals = {os.path.abspath(photo.path): pixels.pillow_pixels(photo.data) for photo in photos}
+    found = {kind.name: verify(kind, few, originals) for kind in tqdm(kinds, desc=f"pixels, {table}")}
+    common.print_contestants({name: facts for name, facts in found.items() if not facts["reason"]})
+    rows = measure(found, epoch, args.rounds, table)
+    title = f"{table}: {len(epoch.paths)} samples in batches of {epoch.batch_size} to (3, {epoch.side}, {epoch.side})"
+    title += f", {epoch.num_threads} workers, {args.rounds} rounds"
+    fit = {name: row for name, row in rows.items() if not row["reason"]}
+    common.report(f"{title}: throughput", f"{common.RATES} | {common.TIMES} | {THROUGHPUT}", fit)
+    common.report(f"{title}: start and memory", START, rows)
+    peers = {name: row for name, row in fit.items() if not name.startswith("fastimg")}
+    for key, best, words in BEST:
+        among = [
+            (row[key], name) for name, row in peers.items() if row["antialiased"] == "yes" and key in row
+        ]
+        if among:
+            print(words.format(*best(among)))
+    return rows
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = common.new_parser(__doc__, "loader")
-    parser.add_argument("--rounds", type=common.positive_int, default=5, help="default: 5")
-    parser.add_argument("--samples", type=common.positive_int, default=2000, help="an epoch (default: 2000)")
-    parser.add_argument("--batch-size", type=common.positive_int, default=64, metavar="B", help="default: 64")
-    parser.add_argument("--size", type=common.positive_int, default=224, metavar="S", help="default: 224")
-    parser.add_argument("--threads", type=common.positive_int, default=2, help="or workers (default: 2)")
-    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="contestants whose names begin so")
-    args = parser.parse_args(argv)
+TABLES = {"plain": partial(bench, "plain"), "crop": partial(bench, "crop")}
+
+
+def main(argv=None):
+    number = {"type": common.positive_int}
+    own = {
+        "samples": number | {"default": 2000, "help": "in an epoch (default: 2000)"},
+        "batch_size": number | {"default": 64, "metavar": "B", "help": "default: 64"},
+        "size": number | {"default": 224, "metavar": "S", "help": "default: 224"},
+        "threads": number | {"default": 2, "help": "or workers (default: 2)"},
+        "only": {"nargs": "+", "metavar": "NAME", "help": "contestants whose names begin so"},
+    }
+    args = common.parse(argv, __doc__, "loader", "rounds", tables=TABLES, **own)
     if args.samples < 2 * args.batch_size:
-        parser.error(f"--samples must fill two batches of {args.batch_size}, found {args.samples}")
-    kinds = [kind for kind in KINDS if not args.only or kind.name.startswith(tuple(args.only))]
+        raise SystemExit(f"--samples must fill two batches of {args.batch_size}, found {args.samples}")
+    kinds = [kind for kind in LOADERS if not args.only or kind.name.startswith(tuple(args.only))]
     if not kinds:
-        parser.error(f"--only must name some of {', '.join(kind.name for kind in KINDS)}")
-
-    env = common.environment(*available([Fastimg]))
-    common.print_environment(env)
-    photos, corpus = common.read_corpus(args.images, None)
-    common.print_corpus(corpus)
-    photos = [replace(photo, path=os.path.abspath(photo.path)) for photo in photos]
-    payload: dict[str, Any] = {"environment": env, "corpus": corpus, "options": vars(args)}
-    for table in args.tables:
-        payload[table] = bench(table, kinds, photos, args)
-    common.write_json(args.json, payload)
-    return 0
+        raise SystemExit(f"--only must name some of {', '.join(kind.name for kind in LOADERS)}")
+    _, payload = common.begin(args, DECODERS[:1])
+    photos, payload["corpus"] = pixels.read_corpus(args.images, None)
+    common.finish(args, payload, TABLES, kinds, photos)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

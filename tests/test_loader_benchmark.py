@@ -2,18 +2,21 @@
 """The benchmark of loaders runs, and does not time what is wrong."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import jpegs
 
-from benchmarks import _loader_run as runs
+from benchmarks import _common as common
+from benchmarks import _pixels as pixels
 from benchmarks import loader
-from benchmarks._loader_peers import Epoch, FastimgLoading
+from benchmarks._loaders import LOADERS, Epoch, whole_batches
+from benchmarks._peers import find
+from benchmarks._process import ChildError
 
 PEERS = ("fastimg", "DataLoader, OpenCV INTER_AREA", "SPDL")
+FASTIMG = find(LOADERS, "fastimg")
 
 
 @pytest.fixture
@@ -39,55 +42,54 @@ def test_runs(photos, tmp_path, capsys):
     payload = json.loads(facts.read_text())
     text = capsys.readouterr().out
     for table in loader.TABLES:
-        rows = payload[table]["rows"]
-        assert {"fastimg", "fastimg, reuse_buffers"} <= rows.keys() <= {*PEERS, "fastimg, reuse_buffers"}
-        assert rows["fastimg"]["times"] == rows["fastimg"]["sooner"] == 1
+        rows = {name: row for name, row in payload[table].items() if not row["reason"]}
+        assert payload[table].keys() == {*PEERS, "fastimg, reuse_buffers"}
+        assert {"fastimg", "fastimg, reuse_buffers"} <= rows.keys()
+        assert rows["fastimg"]["times"] == rows["fastimg"]["first ms / ours"] == 1
         assert f"{table}: 8 samples in batches of 4 to (3, 64, 64), 1 workers, 2 rounds: throughput" in text
         for row in rows.values():
-            assert len(row["rate"]) == len(row["first"]) == 2
-            assert min(row["rate"]) > 0
-            assert all(first < start for first, start in zip(row["first"], row["start"], strict=True))
+            rounds = row["rounds"]
+            assert len(row["rates"]) == len(rounds["first ms"]) == 2
+            assert 0 < row["min"] <= row["rate"] <= row["max"]
+            pairs = zip(rounds["first ms"], rounds["start s"], strict=True)
+            assert all(first < 1e3 * start for first, start in pairs)
             assert row["psnr"][0] >= 30
             if Path("/proc/self/smaps_rollup").exists():
-                assert len(row["memory"]) == 2
-                assert min(row["memory"]) > 2**20
+                assert len(rounds["memory MB"]) == 2
+                assert min(rounds["memory MB"]) > 1
 
 
 def test_leaves_out_other_pixels(epoch):
-    pixels = {path: np.zeros((160, 200, 3), np.uint8) for path in epoch.paths}
-    facts = loader.verify(FastimgLoading, epoch, pixels, loader.expected_images(pixels, epoch, None))
+    facts = loader.verify(FASTIMG, epoch, {path: np.zeros((160, 200, 3), np.uint8) for path in epoch.paths})
     assert facts["reason"].startswith("PSNR")
 
 
 @pytest.mark.parametrize("cropped", [False, True])
 def test_accepts_its_pixels(epoch, cropped):
     if cropped:
-        boxes = np.tile([0, 0, 160, 200], (6, 1))
-        epoch = replace(epoch, boxes=boxes, flips=np.zeros(6, bool))
-    pixels = {path: jpegs.rgb_pillow(Path(path).read_bytes()) for path in epoch.paths}
-    facts = loader.verify(FastimgLoading, epoch, pixels, loader.expected_images(pixels, epoch, None))
+        epoch = epoch._replace(boxes=np.tile([0, 0, 160, 200], (6, 1)), flips=np.zeros(6, bool))
+    originals = {path: jpegs.rgb_pillow(Path(path).read_bytes()) for path in epoch.paths}
+    facts = loader.verify(FASTIMG, epoch, originals)
     assert facts["reason"] is None
     assert len(facts["sums"]) == 6
 
 
 def test_reports_a_process_that_fails(epoch):
-    with pytest.raises(RuntimeError, match=r"JpegError|OSError|FileNotFoundError"):
-        runs.run(runs.Job("fastimg", "time", replace(epoch, paths=["none.jpg"] * 6)))
+    with pytest.raises(ChildError, match=r"JpegError|OSError|FileNotFoundError"):
+        loader.run("run", "fastimg", epoch._replace(paths=["none.jpg"] * 6))
+
+
+WHOLE = np.zeros((3, 3, 64, 64), np.uint8)
 
 
 @pytest.mark.parametrize(
     "batches",
-    [
-        [np.zeros((3, 3, 64, 64), np.uint8)],
-        [np.zeros((3, 3, 64, 64), np.uint8)] * 3,
-        [np.zeros((3, 64, 64, 3), np.uint8)] * 2,
-        [np.zeros((3, 3, 64, 64), np.float32)] * 2,
-    ],
+    [[WHOLE], [WHOLE] * 3, [WHOLE.transpose(0, 2, 3, 1)] * 2, [WHOLE.astype(np.float32)] * 2],
     ids=["too few", "too many", "HWC", "float"],
 )
 def test_checks_batches(epoch, batches):
     with pytest.raises(ValueError, match="expected"):
-        list(runs.whole_batches(runs.Job("fastimg", "time", epoch), batches))
+        list(whole_batches(epoch, batches))
 
 
 def test_brightness():
@@ -99,7 +101,42 @@ def test_brightness():
     assert "levels" in loader.wrong_brightness(near + 30, list(expected))
 
 
-def test_refuses_a_single_batch(photos, capsys):
-    with pytest.raises(SystemExit):
+def test_refuses_a_single_batch(photos):
+    with pytest.raises(SystemExit, match="--samples must fill two batches of 8, found 9"):
         loader.main(["--images", str(photos), "--samples", "9", "--batch-size", "8"])
-    assert "--samples must fill two batches of 8, found 9" in capsys.readouterr().err
+
+
+# ---- what all benchmarks share -----------------------------------------------------------------------
+
+
+def test_contestants_take_turns():
+    turns = []
+    jobs = {name: lambda block, name=name: turns.append((name, block)) or block + 1 for name in "ab"}
+    seconds = common.interleave(jobs, 2, 2, "turns")
+    assert turns == [("a", 0), ("b", 0), ("b", 1), ("a", 1)] * 2
+    assert all(np.array_equal(values, [[1, 2], [1, 2]]) for values in seconds.values())
+
+
+def test_compares_and_reports(capsys):
+    seconds = {"fastimg": np.array([[1.0, 1.0], [1.0, 3.0]]), "peer": np.array([[2.0, 4.0], [2.0, 3.0]])}
+    rows = common.compare(
+        seconds, 12, {"none": {"reason": "not here"}, "peer": {}, "fastimg": {"pixels": None}}
+    )
+    assert list(rows) == ["fastimg", "peer", "none"]
+    assert [rows["peer"][key] for key in ("rate", "min", "max", "times")] == [2.2, 2, 2.4, 2]
+    headlines = [("a peer", lambda name, row: True), ("none", lambda name, row: False)]
+    common.report("title", f"{common.TIMES} | pixels: {{pixels:.1f}}", rows, headlines=headlines)
+    text = capsys.readouterr().out
+    assert "| contestant | fastimg is | pixels |\n| ---------- | ---------: | -----: |\n" in text
+    assert text.endswith("- |\n\nnone is left out: not here\nfastimg is 2.00 x a peer, peer\n")
+
+
+def test_watches_what_it_times():
+    images, parts = np.arange(24, dtype=np.uint8).reshape(4, 6), common.slices(4, 2)
+    out, paths = images.copy(), list(range(4))
+    rest = [out[:2], out[2:]], pixels.checksums(images)
+    works = {"works": (lambda some, out: np.copyto(out, images[some]), *rest)}
+    assert pixels.time_loads(works, paths, parts, 3, lambda: 0)["works"].shape == (3, 2)
+    idles = {"idles": (lambda some, out: None, *rest)}
+    with pytest.raises(SystemExit, match="idles: 2 of 2 images differ"):
+        pixels.time_loads(idles, paths, parts, 3, lambda: 0)
