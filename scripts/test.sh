@@ -44,10 +44,11 @@ say "Installing ${wheel##*/}"
 pip_install "${wheel}[test,dev]"
 pip_install --force-reinstall --no-deps "$wheel"
 
-# The tests must not find fastimg/ beside them. Its C sources, which some compile, hide nothing without an __init__.py.
+# The tests must not find fastimg/ beside them. Its C and Cython sources, which some of them compile or read, hide
+# nothing without an __init__.py.
 mkdir -p "$work/run/fastimg"
 cp -R pyproject.toml README.md tests benchmarks docs scripts "$work/run"
-cp -R fastimg/_core "$work/run/fastimg"
+cp -R fastimg/_core fastimg/*.p[yx][xdi] "$work/run/fastimg"
 
 if [ -z "${FASTIMG_SANITIZE:-}" ]; then
     PATH="$venv/bin:$PATH"
