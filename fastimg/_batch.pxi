@@ -182,56 +182,60 @@ cdef class Batch:
 
 
 cdef class ThreadGroup:
-    """Threads that run one batch.
+    """Threads that run one function, each with a lock that it holds until it ends.
 
     They are started, and waited for, without a single bytecode in between: wherever Ctrl-C strikes, every thread that
-    runs is known, and `stop` ends it. What goes wrong in a thread is kept for the caller; nothing is printed.
+    runs is known, and `stop` waits for it. What goes wrong in a thread is kept for the caller; nothing is printed.
     """
-    cdef Batch batch
-    cdef list locks  # a thread releases its own when it ends
+    cdef list locks
     cdef list errors
 
-    def __cinit__(self, Batch batch not None):
-        self.batch = batch
+    def __cinit__(self):
         self.locks = []
         self.errors = []
 
-    def start(self, int count):
-        """Starts up to `count` threads, as many as the system gives."""
+    def start(self, work, int count, spawn=start_new_thread):
+        """Starts up to `count` threads that call `work`, as many as the system gives, and returns their number.
+
+        ``spawn(function, arguments)`` starts one; RuntimeError: there are no more.
+        """
         for _ in range(count):
             lock = allocate_lock()
             lock.acquire()
             try:
-                start_new_thread(self.work, (lock,))
+                spawn(self.run, (work, lock))
             except RuntimeError:
                 break
             self.locks.append(lock)
+        return len(self.locks)
 
-    def work(self, lock):
+    def run(self, work, lock):
         """One thread's life."""
         try:
-            self.batch.run(0)
+            work()
         except BaseException as error:
             self.errors.append(error)
         finally:
             lock.release()
 
     def wait(self, double seconds):
-        """Whether all threads have ended, after at most `seconds`; their first error is raised then."""
-        while self.locks:
-            if not self.locks[-1].acquire(True, seconds):
+        """Whether all threads have ended, waiting for each for at most `seconds`; their first error is raised then."""
+        for lock in list(self.locks):
+            if not lock.acquire(True, seconds):
                 return False
-            self.locks.pop()
+            lock.release()
         if self.errors:
             raise self.errors[0]
         return True
 
-    def stop(self):
-        """Ends all threads, whatever signals arrive meanwhile."""
-        self.batch.cancel()
-        while self.locks:
-            try:
-                if self.locks[-1].acquire(True, 1.0):
-                    self.locks.pop()
-            except KeyboardInterrupt:
-                pass  # one is on its way already
+    def stop(self, cancel):
+        """Calls `cancel`, and waits for all threads, whatever signals arrive meanwhile."""
+        cancel()
+        for lock in list(self.locks):
+            while True:
+                try:
+                    if lock.acquire(True, 1.0):
+                        lock.release()
+                        break
+                except KeyboardInterrupt:
+                    pass  # one is on its way already

@@ -25,19 +25,6 @@ from numpy import empty
 from fastimg.errors import Failure, make_error
 from fastimg.sources import FileRange, check_buffer, encode_path
 
-# The words of the options, defaults first, and of headers: what they are to the core.
-MODES = {"RGB": FI_MODE_RGB, "BGR": FI_MODE_BGR, "L": FI_MODE_L}
-LAYOUTS = {"CHW": FI_CHW, "HWC": FI_HWC}
-DTYPES = {"uint8": FI_UINT8, "float32": FI_FLOAT32, "float16": FI_FLOAT16}
-FITS = {"stretch": FI_STRETCH, "cover": FI_COVER, "contain": FI_CONTAIN}
-FILTERS = {
-    "bilinear": FI_BILINEAR, "box": FI_BOX, "hamming": FI_HAMMING, "bicubic": FI_BICUBIC, "lanczos": FI_LANCZOS,
-}
-cdef dict COLORS = {
-    FI_GRAYSCALE: "grayscale", FI_YCBCR: "YCbCr", FI_RGB: "RGB", FI_CMYK: "CMYK", FI_YCCK: "YCCK",
-    FI_UNKNOWN: "unknown",
-}
-
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order
 cdef dict FORMAT_NAMES = {"Zf": "complex64", "Zd": "complex128"}
 cdef int IDLE_WORKERS = 8
@@ -115,105 +102,7 @@ cdef int give_back(Worker worker) except -1:
     return 0
 
 
-cdef class Options:
-    """Options as the core takes them.
-
-    Parameters
-    ----------
-    mode, layout, fit, resample, dtype : str
-        A key of MODES, LAYOUTS, FITS, FILTERS, DTYPES.
-    size : (height, width) or None
-    reducing_gap : float or None
-    pad_value, mean, std : tuple
-        One value, or one per channel.
-    table : bytes
-        What the values of a pixel become: 3 x 256 items of `dtype`, empty for uint8.
-
-    Attributes
-    ----------
-    dtype : numpy.dtype
-    size : (height, width) or None
-    channels : int
-        Of the output.
-    planar : bool
-    """
-    cdef fi_options core
-    cdef readonly object dtype
-    cdef readonly object size
-    cdef readonly int channels
-    cdef readonly bint planar
-
-    def __cinit__(self, *, str mode, str layout, tuple size, str fit, str resample, reducing_gap, tuple pad_value,
-                  bint orient, str dtype, tuple mean, tuple std, bint strict, max_pixels, max_scans, bytes table):
-        cdef int i
-        memset(&self.core, 0, sizeof(self.core))
-        self.core.mode = <fi_mode><int>MODES[mode]
-        self.core.layout = <fi_layout><int>LAYOUTS[layout]
-        self.core.dtype = <fi_dtype><int>DTYPES[dtype]
-        self.core.fit = <fi_fit><int>FITS[fit]
-        self.core.resample = <fi_filter><int>FILTERS[resample]
-        if size is not None:
-            self.core.height, self.core.width = size
-        if reducing_gap is not None:
-            self.core.reducing_gap = reducing_gap
-        for i in range(3):
-            self.core.pad[i] = pad_value[i % len(pad_value)]
-            self.core.mean[i] = mean[i % len(mean)]
-            self.core.std[i] = std[i % len(std)]
-        self.core.orient = orient
-        self.core.strict = strict
-        self.core.use_libjpeg_entropy = USE_LIBJPEG
-        self.core.max_pixels = max_pixels
-        self.core.max_scans = max_scans
-        memcpy(&self.core.table, PyBytes_AsString(table), PyBytes_Size(table))
-        self.dtype = numpy.dtype(dtype)
-        self.size = size
-        self.channels = fi_channels(&self.core)
-        self.planar = self.core.layout == FI_CHW
-
-    def shape(self, Py_ssize_t height, Py_ssize_t width):
-        """The shape of one image."""
-        cdef Py_ssize_t shape[3]
-        set_shape(self, height, width, shape)
-        return tuple_of(3, shape)
-
-
-cdef void set_shape(Options options, Py_ssize_t height, Py_ssize_t width, Py_ssize_t *shape) noexcept:
-    cdef int y = 1 if options.planar else 0
-    shape[y] = height
-    shape[y + 1] = width
-    shape[0 if options.planar else 2] = options.channels
-
-
-cdef class Memo:
-    """Calls ``function(*given)``, or returns what it gave last time if `given` is the same objects again.
-
-    Parameters
-    ----------
-    function : callable
-    """
-    cdef object function
-    cdef list last  # one tuple, result and objects: to replace it is atomic, with and without a GIL
-
-    def __cinit__(self, function):
-        self.function = function
-        self.last = [(None,)]
-
-    def __call__(self, tuple given not None):
-        cdef tuple last = self.last[0]
-        cdef Py_ssize_t count = PyTuple_Size(given), i = 0
-        if PyTuple_Size(last) == count + 1:
-            while i < count and PyTuple_GetItem(given, i) is PyTuple_GetItem(last, i + 1):
-                i += 1
-            if i == count:
-                return last[0]
-        result = self.function(*given)
-        try:
-            hash(given)
-        except TypeError:
-            return result  # a list, say, may be another one next time at the same address
-        self.last[0] = (result, *given)
-        return result
+include "_options.pxi"
 
 
 cdef object failure_of(const fi_failure *failure, Py_ssize_t index):

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import fastimg._decode as _decode
 from fastimg.indexing import Indices
 from fastimg.threads import Cancellation
 
@@ -98,22 +99,17 @@ class PrefetchThreads:
         self.stopped = False
         self.decoding = threading.Semaphore(min(count, 1 + builder.num_threads // CPUS_PER_BATCH))
         self.pid = os.getpid()
-        self.threads: list[tuple[threading.Thread, threading.Lock]] = []
+        self.threads: list[threading.Thread] = []
+        self.group = _decode.ThreadGroup()
         _groups.add(self)
-        for _ in range(count):
-            self._start()
+        if not self.group.start(self._work, count, self._spawn):
+            raise RuntimeError("can't start new thread")
 
-    def _start(self) -> None:
-        lock = threading.Lock()
-        lock.acquire()
-        thread = threading.Thread(target=self._work, args=(lock,), name="fastimg-batches", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            if not self.threads:
-                raise  # else those will do that the system gives
-        else:
-            self.threads.append((thread, lock))
+    def _spawn(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        # A thread that the threading module knows, as it calls functions of the user's.
+        thread = threading.Thread(target=function, args=arguments, name="fastimg-batches", daemon=True)
+        thread.start()
+        self.threads.append(thread)
 
     def submit(self, pending: PendingBatch) -> None:
         """Queues a batch."""
@@ -135,11 +131,10 @@ class PrefetchThreads:
             self.stopped = True
             self.waiting.clear()
             self.changed.notify_all()
-        if any(thread is threading.current_thread() for thread, _ in self.threads):
+        if threading.current_thread() in self.threads:
             return  # the garbage collector struck in one of them
-        for thread, lock in self.threads:
-            if lock.acquire(timeout=seconds):  # a signal does no harm to it, as it may to join
-                lock.release()
+        if self.group.wait(seconds):  # a signal does no harm to it, as it may to join
+            for thread in self.threads:
                 thread.join()
 
     def _next(self) -> PendingBatch | None:
@@ -148,22 +143,19 @@ class PrefetchThreads:
                 self.changed.wait()
             return None if self.stopped else self.waiting.popleft()
 
-    def _work(self, lock: threading.Lock) -> None:
-        try:
-            while True:
-                with self.decoding:
-                    pending = self._next()
-                    if pending is None:
-                        return
-                    self._try(self.builder.decode, pending)
-                if pending.error is None and not self.stopped:
-                    self._try(self.builder.map, pending)
-                with self.changed:
-                    pending.ready = True
-                    self.changed.notify_all()
-                del pending
-        finally:
-            lock.release()
+    def _work(self) -> None:
+        while True:
+            with self.decoding:
+                pending = self._next()
+                if pending is None:
+                    return
+                self._try(self.builder.decode, pending)
+            if pending.error is None and not self.stopped:
+                self._try(self.builder.map, pending)
+            with self.changed:
+                pending.ready = True
+                self.changed.notify_all()
+            del pending
 
     def _try(self, step: Callable[[PendingBatch], None], pending: PendingBatch) -> None:
         try:

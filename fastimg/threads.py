@@ -115,20 +115,20 @@ class Cancellation:
 
 
 def _run(batch: _decode.Batch, num_threads: int | None, report: Callable[[], None]) -> None:
-    group = _decode.ThreadGroup(batch)
+    group = _decode.ThreadGroup()
     try:
         batch.run(ALONE_NS)
         if not batch.exhausted:
             count = min(num_threads or default_num_threads(), len(batch) - batch.done)
             if count > 1:
-                group.start(count)
+                group.start(lambda: batch.run(0), count)
         while not group.wait(WAKE_SECONDS):
             report()
         while not batch.exhausted:
             batch.run(SLICE_NS)
             report()
     finally:
-        group.stop()
+        group.stop(batch.cancel)
 
 
 def run_batch(batch: _decode.Batch, num_threads: int | None, progress: Progress = False) -> None:
