@@ -4,8 +4,8 @@
 import errno
 import heapq
 import os
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ import numpy.typing as npt
 from fastimg.sources import FileRange
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+
+_Identity: TypeAlias = tuple[int, int]  # device and inode of a folder
 
 
 class ImageFolder(NamedTuple):
@@ -95,36 +97,64 @@ def find_files(
         `root` is not a str or a path of str.
     """
     top = _check_root(root)
-    found: list[tuple[str, ...]] = []
-    seen: set[tuple[int, int]] = set()
+    found = [
+        (*parts, entry.name)
+        for parts, entry in _walk(top, hidden=False, once=True, on_error=on_error)
+        if entry.name.lower().endswith(suffixes) and _is_file(entry)
+    ]
+    return [os.path.join(top, *parts) for parts in sorted(found)]
+
+
+def _walk(
+    top: str,
+    *,
+    hidden: bool,
+    once: bool,
+    above: tuple[_Identity, ...] = (),
+    on_error: Callable[[OSError], object] | None = None,
+) -> Iterator[tuple[tuple[str, ...], os.DirEntry[str]]]:
+    """Yields what is below a folder and is no folder, with the parts of its own folder's path below `top`.
+
+    Parameters
+    ----------
+    hidden : bool
+        Whether names that start with a dot count.
+    once : bool
+        True: no folder is listed twice; where there is a path without links, it is listed under that. False: links are
+        followed wherever they stand; one to a folder that it lies in is an OSError (ELOOP).
+    above : tuple
+        The folders that `top` lies in, as far as links must not lead to them.
+    on_error : callable, optional
+        Gets the OSError of a folder below `top` that cannot be listed. Without it, the error is raised.
+    """
+    seen: set[_Identity] = set()
     # Links wait until no real folder is left: what lies below a class folder keeps that class, whoever links to it.
-    folders: list[tuple[str, ...]] = [()]
-    links: list[tuple[str, ...]] = []
+    folders: list[tuple[tuple[str, ...], tuple[_Identity, ...]]] = [((), above)]
+    links = folders[:0]
     while folders or links:
-        parts = folders.pop() if folders else heapq.heappop(links)
+        parts, above = folders.pop() if folders else heapq.heappop(links)
         folder = os.path.join(top, *parts)
         try:
             identity = _identity(folder)
-            if identity in seen:
+            if once and identity in seen:
                 continue
+            if identity in above:
+                raise OSError(errno.ELOOP, "a link to a folder that it lies in", folder)
             seen.add(identity)
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") and not hidden:
                         continue
-                    below = (*parts, entry.name)
                     if not _is_folder(entry):
-                        if entry.name.lower().endswith(suffixes) and _is_file(entry):
-                            found.append(below)
-                    elif entry.is_symlink():
-                        heapq.heappush(links, below)
+                        yield parts, entry
+                    elif once and entry.is_symlink():
+                        heapq.heappush(links, ((*parts, entry.name), ()))
                     else:
-                        folders.append(below)
+                        folders.append(((*parts, entry.name), (*above, identity)))
         except OSError as error:
             if on_error is None or not parts:
                 raise
             on_error(error)
-    return [os.path.join(top, *parts) for parts in sorted(found)]
 
 
 def image_folder(root: str | os.PathLike[str]) -> ImageFolder:
@@ -165,8 +195,7 @@ def image_folder(root: str | os.PathLike[str]) -> ImageFolder:
         classes = sorted(entry.name for entry in entries if _is_folder(entry))
     if not classes:
         raise FileNotFoundError(errno.ENOENT, "expected a folder for each class, found none", top)
-    above = (_identity(top),)
-    images = [_images_of_class(os.path.join(top, name), above) for name in classes]
+    images = [_images_of_class(top, name) for name in classes]
     empty = [name for name, found in zip(classes, images, strict=True) if not found]
     if empty:
         text = f"expected {', '.join(SUFFIXES)} files in every class, found none in {', '.join(empty)}"
@@ -175,27 +204,18 @@ def image_folder(root: str | os.PathLike[str]) -> ImageFolder:
     return ImageFolder([path for found in images for path in found], labels, classes)
 
 
-def _images_of_class(folder: str, above: tuple[tuple[int, int], ...]) -> list[str]:
-    """The images below a folder: folders sorted by their whole paths as text, names within each."""
-    found: list[tuple[str, list[str]]] = []
-    folders = [(folder, above)]
-    while folders:
-        folder, above = folders.pop()
-        identity = _identity(folder)
-        if identity in above:
-            raise OSError(errno.ELOOP, "a link to a folder that it lies in", folder)
-        names = []
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if _is_folder(entry):
-                    folders.append((os.path.join(folder, entry.name), (*above, identity)))
-                elif entry.name.lower().endswith(SUFFIXES):
-                    names.append(entry.name)
-        found.append((folder, sorted(names)))
-    return [os.path.join(folder, name) for folder, names in sorted(found) for name in names]
+def _images_of_class(root: str, name: str) -> list[str]:
+    """The images below a class folder: folders sorted by their whole paths as text, names within each."""
+    top = os.path.join(root, name)
+    found = [
+        (os.path.join(top, *parts), entry.name)
+        for parts, entry in _walk(top, hidden=True, once=False, above=(_identity(root),))
+        if entry.name.lower().endswith(SUFFIXES)
+    ]
+    return [os.path.join(folder, name) for folder, name in sorted(found)]
 
 
-def _identity(folder: str) -> tuple[int, int]:
+def _identity(folder: str) -> _Identity:
     status = os.stat(folder)
     return status.st_dev, status.st_ino
 
@@ -260,9 +280,7 @@ def _class_name(path: str | FileRange, root: str | None) -> str:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except (
-        OSError
-    ):  # a link to itself, or into a folder that is closed to us: whoever reads it gets the error
+    except OSError:  # a link to itself, or into a folder that is closed to us: to read it is an error
         return False
 
 
