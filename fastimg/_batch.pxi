@@ -120,12 +120,12 @@ cdef class Batch:
                 raise ValueError(f"out must be a list of {len(shape)} arrays, found {len(out)}")
             for i in range(self.core.count):
                 dims[0], dims[1], dims[2] = shape[i]
-                view = output_view(out[i], 3, dims)
+                view = output_view(out[i], self.options, 3, dims)
                 bind_output(view, self.options, 0, &self.core.jobs[i].out)
                 self.keep.append(view)
         else:
             dims[0], dims[1], dims[2], dims[3] = shape
-            view = output_view(out, 4, dims)
+            view = output_view(out, self.options, 4, dims)
             bind_output(view, self.options, 1, &first)
             self.keep.append(view)
             for i in range(self.core.count):

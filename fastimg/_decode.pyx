@@ -17,6 +17,7 @@ from fastimg._fi cimport *
 
 import os
 import sys
+from importlib import import_module
 from _thread import allocate_lock, start_new_thread
 
 import numpy
@@ -142,7 +143,7 @@ cdef object coerce(source, fi_source *target):
     return path
 
 
-cdef View output_view(out, int ndim, const Py_ssize_t *shape):
+cdef View output_view(out, Options options, int ndim, const Py_ssize_t *shape):
     """A writable view of `out`, whose shape must be `shape`. Errors speak of `out`."""
     cdef View view
     cdef int i
@@ -153,6 +154,10 @@ cdef View output_view(out, int ndim, const Py_ssize_t *shape):
     try:
         view = view_of(out, PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE)
     except (BufferError, ValueError) as error:
+        if getattr(getattr(out, "dtype", None), "name", None) == "bfloat16":  # exports its buffer as uint16 alone
+            if options.core.dtype != FI_BFLOAT16:
+                raise TypeError(f"out must have dtype {options.dtype_name}, found bfloat16") from None
+            return output_view(out.view("uint16"), options, ndim, shape)
         if memoryview(out).readonly:
             raise ValueError(f"out must be writable, found a read-only {type(out).__name__}") from None
         raise ValueError(f"out must have a strided buffer: {error}") from None
@@ -182,7 +187,7 @@ cdef Py_ssize_t bind_output(View view, Options options, int first_axis, fi_outpu
     if format[0] in NATIVE:
         format += 1
     if format[0] != element.format or format[1] != 0 or b.itemsize != item:
-        raise TypeError(f"out must have dtype {options.dtype}, found {dtype_name(b.format)}")
+        raise TypeError(f"out must have dtype {options.dtype_name}, found {dtype_name(b.format)}")
     if (b.shape[x] > 1 and view.strides[x] != pixel) or (
             not options.planar and options.channels > 1 and view.strides[x + 1] != item):
         strides = tuple_of(b.ndim, view.strides)
@@ -242,7 +247,7 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched)
             set_shape(options, plan.out_height, plan.out_width, shape + batched)
             if out is None:
                 out = empty(tuple_of(3 + batched, shape), options.dtype)
-            view = output_view(out, 3 + batched, shape)
+            view = output_view(out, options, 3 + batched, shape)
             bind_output(view, options, batched, &output)
             with nogil:
                 status = fi_decode(worker.core, &options.core, &core_crop, flip, &output, &failure)

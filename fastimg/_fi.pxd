@@ -13,7 +13,7 @@ cdef extern from "_core/fi.h" nogil:
         FI_CHW, FI_HWC
 
     ctypedef enum fi_dtype:
-        FI_UINT8, FI_FLOAT32, FI_FLOAT16
+        FI_UINT8, FI_FLOAT32, FI_FLOAT16, FI_BFLOAT16
 
     ctypedef enum fi_fit:
         FI_STRETCH, FI_COVER, FI_CONTAIN

@@ -4,7 +4,7 @@
 # The words of the options, defaults first, and of headers: what they are to the core.
 MODES = {"RGB": FI_MODE_RGB, "BGR": FI_MODE_BGR, "L": FI_MODE_L}
 LAYOUTS = {"CHW": FI_CHW, "HWC": FI_HWC}
-DTYPES = {"uint8": FI_UINT8, "float32": FI_FLOAT32, "float16": FI_FLOAT16}
+DTYPES = {"uint8": FI_UINT8, "float32": FI_FLOAT32, "float16": FI_FLOAT16, "bfloat16": FI_BFLOAT16}
 FITS = {"stretch": FI_STRETCH, "cover": FI_COVER, "contain": FI_CONTAIN}
 FILTERS = {
     "bilinear": FI_BILINEAR, "box": FI_BOX, "hamming": FI_HAMMING, "bicubic": FI_BICUBIC, "lanczos": FI_LANCZOS,
@@ -32,13 +32,17 @@ cdef class Options:
     Attributes
     ----------
     dtype : numpy.dtype
+        ImportError if it is bfloat16 and ml_dtypes is missing.
+    storage : numpy.dtype
+        What the buffer protocol calls it: uint16 for bfloat16.
     size : (height, width) or None
     channels : int
         Of the output.
     planar : bool
     """
     cdef fi_options core
-    cdef readonly object dtype
+    cdef str dtype_name
+    cdef readonly object storage
     cdef readonly object size
     cdef readonly int channels
     cdef readonly bint planar
@@ -66,16 +70,31 @@ cdef class Options:
         self.core.max_pixels = max_pixels
         self.core.max_scans = max_scans
         memcpy(&self.core.table, PyBytes_AsString(table), PyBytes_Size(table))
-        self.dtype = numpy.dtype(dtype)
+        self.dtype_name = dtype
+        self.storage = numpy.dtype(chr(fi_element_of(self.core.dtype).format))
         self.size = size
         self.channels = fi_channels(&self.core)
         self.planar = self.core.layout == FI_CHW
+
+    @property
+    def dtype(self):
+        return self.storage if self.core.dtype != FI_BFLOAT16 else bfloat16()
 
     def shape(self, Py_ssize_t height, Py_ssize_t width):
         """The shape of one image."""
         cdef Py_ssize_t shape[3]
         set_shape(self, height, width, shape)
         return tuple_of(3, shape)
+
+
+cdef object bfloat16():
+    try:
+        ml_dtypes = import_module("ml_dtypes")
+    except ImportError:
+        raise ImportError(
+            "arrays of dtype bfloat16 need the package ml_dtypes (pip install ml_dtypes); "
+            "without it, give out= an array of uint16") from None
+    return numpy.dtype(ml_dtypes.bfloat16)
 
 
 cdef void set_shape(Options options, Py_ssize_t height, Py_ssize_t width, Py_ssize_t *shape) noexcept:

@@ -72,8 +72,9 @@ def decode(
         Mirror left-right, after all else: the result, padding included, is the mirror image of that without it.
     orient : bool
         Apply the EXIF orientation.
-    dtype : {"uint8", "float32", "float16"}
-        Floats are ``(pixel / 255 - mean) / std``, each step in float32; float16 is that, rounded to nearest even.
+    dtype : {"uint8", "float32", "float16", "bfloat16"}
+        Floats are ``(pixel / 255 - mean) / std``, each step in float32; float16 and bfloat16 are that, rounded to
+        nearest even. A bfloat16 array is one of ``ml_dtypes.bfloat16``; `out` may also be uint16, for the bits.
     mean, std : float or sequence of float
         For all channels, or one value a channel.
     strict : bool
@@ -98,6 +99,8 @@ def decode(
         If an option or the shape of `out` is wrong, `out` is read-only, or the crop leaves the image.
     TypeError
         If the source, an option or the dtype of `out` has the wrong type.
+    ImportError
+        If an array of bfloat16 is asked for and ml_dtypes is not installed.
 
     Notes
     -----

@@ -114,6 +114,8 @@ def _parse_pad(name: str, value: Any) -> tuple[int, ...]:
 
 def _parse_dtype(name: str, value: Any) -> str:
     names = ", ".join(_decode.DTYPES)
+    if isinstance(value, str) and value == "bfloat16":  # NumPy knows it after ml_dtypes is imported alone
+        return value
     try:
         dtype = np.dtype(value)
     except TypeError:
@@ -303,7 +305,12 @@ def _table(dtype: str, mean: tuple[float, ...], std: tuple[float, ...]) -> bytes
     means, stds = (np.broadcast_to(np.array(each, np.float32), 3)[:, None] for each in (mean, std))
     values = np.arange(256, dtype=np.float32) / np.float32(255)
     with np.errstate(over="ignore"):
-        return ((values - means) / stds).astype(dtype).tobytes()
+        floats = (values - means) / stds
+    if dtype == "bfloat16":  # the upper half of a float32, to nearest even; there is no NaN
+        bits = floats.view(np.uint32)
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16).tobytes()
+    with np.errstate(over="ignore"):
+        return floats.astype(dtype).tobytes()
 
 
 _make_once = functools.lru_cache(maxsize=64, typed=True)(_make)

@@ -49,12 +49,14 @@ def run(args: argparse.Namespace) -> int:
     sources, roots = images(args.inputs)
     labels, class_names = folders.class_labels(sources, roots) if args.labels else ([], [])
     shape = (len(sources), *output.row_shape(sources, options, args.on_error))
+    # .npy files have no bfloat16: its bits go into them.
+    storage = np.dtype(np.uint16 if args.dtype == "bfloat16" else args.dtype)
     failures: list[Any] = []
     options["on_error"] = failures.append if args.on_error == "fill" else "raise"
     options["progress"] = wants_bar(args)
 
     with output.FileSet() as files:
-        array = output.create_array(files.create(npy), shape, np.dtype(args.dtype), npy)
+        array = output.create_array(files.create(npy), shape, storage, npy)
         start = time.perf_counter()
         fastimg.load(sources, array, **options)
         seconds = time.perf_counter() - start
@@ -73,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
         complain(f"warning: {labels_npy} is from an earlier run; its labels may be of other rows")
     nbytes = sum(_file_size(source) for row, source in enumerate(sources) if row not in errors)
     count = len(sources) - len(errors)
-    say(f"{npy}: shape {shape}, dtype {array.dtype}, {array.nbytes:,} bytes")
+    bits = " (the bits of bfloat16)" if args.dtype == "bfloat16" else ""
+    say(f"{npy}: shape {shape}, dtype {array.dtype}{bits}, {array.nbytes:,} bytes")
     say(
         f"{count} images in {seconds:.2f} s: {count / seconds:.1f} images/s, "
         f"{nbytes / seconds / 1e6:.1f} MB/s of JPEG, {len(errors)} failures"
