@@ -41,17 +41,19 @@ def compare(tmp_path, child_env):
             children[stage] = subprocess.Popen(
                 command, env={**child_env, **extra}, stderr=subprocess.PIPE, text=True
             )
-        outcomes = {}
+        outcomes, rows = {}, {}
         for stage, child in children.items():
             errors = child.communicate(timeout=1800)[1]
             assert (child.returncode, errors) == (0, ""), stage
-            found, outcomes[stage], gave_up = json.loads((tmp_path / stage).read_text())
+            found, outcomes[stage], gave_up, rows[stage] = json.loads((tmp_path / stage).read_text())
             assert found == stage  # or there is nothing to compare
             assert not whole or not any(gave_up), names[gave_up.index(True)]
         for name, one, own, libjpeg in zip(
             names, data, outcomes["fastimg"], outcomes["libjpeg"], strict=True
         ):
             assert own == libjpeg, f"file {name}, {len(one)} bytes: {one[:4000].hex()}"
+        for name, one, own, libjpeg in zip(names, data, rows["fastimg"], rows["libjpeg"], strict=True):
+            assert own == libjpeg, f"upper half of file {name}, {len(one)} bytes: {one[:4000].hex()}"
         return outcomes["libjpeg"]
 
     return run

@@ -73,12 +73,15 @@ static void read_strips(j_decompress_ptr cinfo, fi_sink *sink, uint8_t *strip, s
 }
 
 /* Rows reach the sink before they are converted, so what libjpeg writes to need only be there. */
-static void read_ycc(fi_decompressor *jpeg, uint8_t *strip) {
+static void read_ycc(fi_decompressor *jpeg, uint8_t *strip, uint32_t end) {
     JSAMPROW rows[MAX_STRIP_ROWS];
 
     fi_hooks_take_ycc(jpeg);
     for (size_t i = 0; i < MAX_STRIP_ROWS; i++) rows[i] = strip;
-    while (!jpeg->sink->done(jpeg->sink)) jpeg_read_scanlines(&jpeg->cinfo, rows, MAX_STRIP_ROWS);
+    while (!jpeg->sink->done(jpeg->sink)) {
+        const uint32_t left = end - jpeg->cinfo.output_scanline;
+        jpeg_read_scanlines(&jpeg->cinfo, rows, left < MAX_STRIP_ROWS ? left : MAX_STRIP_ROWS);
+    }
 }
 
 static void read_rows(fi_decompressor *jpeg, const fi_request *request) {
@@ -97,7 +100,7 @@ static void read_rows(fi_decompressor *jpeg, const fi_request *request) {
     uint8_t *strip = request->rows->data;
     strip += (STREAMED_ALIGNMENT / 2 - (uintptr_t)strip) % STREAMED_ALIGNMENT;
     if (format.kind == FI_ROWS_OUTPUT) read_into_output(cinfo, jpeg->sink, strip);
-    else if (format.kind == FI_ROWS_YCC) read_ycc(jpeg, strip);
+    else if (format.kind == FI_ROWS_YCC) read_ycc(jpeg, strip, request->plan->top + request->plan->height);
     else read_strips(cinfo, jpeg->sink, strip, stride, rows, request->plan->top + request->plan->height);
 }
 
