@@ -164,9 +164,10 @@ cdef class Batch:
             raise ValueError("there are no headers: an output has been set")
         return [header_fields(&self.core.headers[i]) for i in range(self.core.count)]
 
-    def sizes(self, target):
-        """Writes height and width of every image whose header `run` has read, as the options make it; else -1."""
-        cdef View view = view_of(target, PyBUF_WRITABLE)
+    def sizes(self):
+        """Heights and widths as the options make them, int64, (n, 2); -1 for images whose header `run` has not read."""
+        sizes = empty((self.core.count, 2), numpy.int64)
+        cdef View view = view_of(sizes, PyBUF_WRITABLE)
         cdef int64_t *size = <int64_t *>view.buffer.buf
         cdef size_t i
         cdef fi_plan plan
@@ -179,6 +180,7 @@ cdef class Batch:
                     &failure) == FI_OK:
                 size[2 * i] = plan.out_height
                 size[2 * i + 1] = plan.out_width
+        return sizes
 
 
 cdef class ThreadGroup:

@@ -50,8 +50,7 @@ class KnownSizes:
     def _read(self, indices: Indices, num_threads: int | None) -> npt.NDArray[np.int64]:
         batch = _decode.Batch(self._sources, indices, self._options, None, False, False)
         run_batch(batch, num_threads)
-        sizes = np.empty((len(indices), 2), np.int64)
-        batch.sizes(sizes)
+        sizes = batch.sizes()
         readable = sizes[:, 0] > 0
         self._table[indices[readable]] = sizes[readable]
         return sizes

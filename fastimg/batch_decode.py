@@ -94,18 +94,17 @@ class BatchDecode:
 
     def read_sizes(self) -> npt.NDArray[np.int64]:
         """Heights and widths, (n, 2), from the options or the headers; -1 where there is none to be had."""
-        sizes = np.empty((len(self.batch), 2), np.int64)
+        shape = len(self.batch), 2
         if self.options.size:
-            sizes[:] = self.options.size
-        elif self.crop is not None and self.on_error == "raise":
-            sizes[:] = np.asarray(self.crop)[..., 2:]
-        elif len(sizes):
+            return np.full(shape, self.options.size, np.int64)
+        if self.crop is not None and self.on_error == "raise":
+            return np.array(np.broadcast_to(np.asarray(self.crop)[..., 2:], shape))
+        if len(self.batch):
             self._run()
             failures = self.batch.failures()
             if failures and self.on_error == "raise":
                 self._raise_lowest(failures[0])
-            self.batch.sizes(sizes)
-        return sizes
+        return self.batch.sizes()
 
     def _common_size(self, out: Any) -> tuple[int, int]:
         if isinstance(self.crop, tuple):

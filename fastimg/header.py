@@ -145,10 +145,7 @@ def read_headers(sources: Iterable[Source], num_threads: int | None = None) -> l
 
 def read_sizes(sources: Iterable[Source], num_threads: int | None = None) -> npt.NDArray[np.int64]:
     """Heights and widths of the upright images, (N, 2), as `read_headers` reads them."""
-    batch = _read_all(sources, num_threads)
-    sizes = np.empty((len(batch), 2), np.int64)
-    batch.sizes(sizes)
-    return sizes
+    return _read_all(sources, num_threads).sizes()
 
 
 def _read_all(sources: Iterable[Source], num_threads: int | None) -> _decode.Batch:
