@@ -5,21 +5,20 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastimg.batches import BatchBuilder, BatchIterator
+from fastimg.epochs import Epoch, check_state
 from fastimg.indexing import Index, Indices, resolve_many
 from fastimg.options import parse_integer
-from fastimg.sampling import Order, Shuffle, index_batches, sampled_batches
+from fastimg.sampling import Samples, Shuffle
 from fastimg.threads import Cancellation, check_num_threads, default_num_threads
 
 __all__ = ["ArrayDataSource", "BatchIterator"]
-
-STATE_VERSION = 1
 
 
 class ArrayDataSource:
@@ -77,12 +76,11 @@ class ArrayDataSource:
         if not isinstance(arrays, list | tuple):
             raise TypeError(f"arrays must be a list or tuple of array-likes, found {type(arrays).__name__}")
         self._arrays = tuple(arrays)
-        self._length = _common_length(self._arrays)
-        self._samples = np.arange(self._length, dtype=np.int64)
+        length = _common_length(self._arrays)
+        samples = np.arange(length, dtype=np.int64)
         if indices is not None:
-            self._samples = resolve_many(np.asarray(indices), self._length)
-        self._repeats = _repeats(repeats)
-        self._sampler = _check_sampler(sampler)
+            samples = resolve_many(np.asarray(indices), length)
+        self._samples = Samples(samples, _repeats(repeats), _check_sampler(sampler), length)
         if sampler is not None and (indices is not None or repeats != 1):
             raise ValueError("a sampler draws the indices: give neither indices nor repeats with it")
         self._include_indices = bool(include_indices)
@@ -93,7 +91,7 @@ class ArrayDataSource:
     def _begin(self) -> None:
         """No epoch has begun yet."""
         self._next_epoch = 0
-        self._last: _Epoch | None = None
+        self._last: Epoch | None = None
         self._loaded: dict[str, Any] | None = None
 
     def _replace(self, **changes: Any) -> ArrayDataSource:
@@ -109,21 +107,16 @@ class ArrayDataSource:
         )
 
     def __len__(self) -> int:
-        """The number of samples in an epoch. TypeError if it has no end."""
-        count = self.num_samples()
-        if not isinstance(count, int):
-            raise TypeError("a data source without an end has no len()")
-        return count
+        """The number of samples in an epoch; TypeError if it has no end, or its sampler does not say."""
+        return self._samples.finite_total()
 
     def num_samples(self, **_: Any) -> int | float:
         """The number of samples in an epoch: an int, or infinity, also if a sampler does not say.
 
         Arguments are ignored: BatchUp passes some.
         """
-        if self._sampler is not None:
-            count = getattr(self._sampler, "num_indices_generated", lambda: None)()
-            return math.inf if count is None or count == math.inf else int(count)
-        return math.inf if self._repeats < 0 else len(self._samples) * self._repeats
+        count = self._samples.total()
+        return math.inf if count is None else count
 
     def map(self, fn: Callable[..., Any]) -> ArrayDataSource:
         """A data source whose batches are ``fn(*batch)``.
@@ -154,9 +147,11 @@ class ArrayDataSource:
         -------
         ArrayDataSource
         """
-        if self._sampler is not None:
+        samples = self._samples
+        if samples.sampler is not None:
             raise ValueError("a data source with a sampler has no subset: its sampler draws from all samples")
-        return self._replace(_samples=self._samples[resolve_many(indices, len(self._samples))])
+        chosen = samples.indices[resolve_many(indices, len(samples.indices))]
+        return self._replace(_samples=samples._replace(indices=chosen))
 
     def shard(self, rank: int, world: int) -> ArrayDataSource:
         """The samples of one of `world` processes: `rank`, `rank` + `world`, and so on. Each belongs to one shard.
@@ -227,7 +222,7 @@ class ArrayDataSource:
         prefetch = parse_integer("prefetch", prefetch, 0)
         check_num_threads(num_threads)
         loaded, self._loaded = self._loaded, None
-        epoch = _Epoch(self, batch_size, shuffle, bool(drop_last), self._next_epoch)
+        epoch = Epoch(self._samples, batch_size, shuffle, bool(drop_last), self._seed, self._next_epoch)
         if loaded is not None:
             epoch.load(loaded)
             self._seed = loaded["seed"]
@@ -235,7 +230,10 @@ class ArrayDataSource:
         self._last = epoch
 
         def make() -> BatchBuilder:
-            arrays = epoch.arrays()
+            arrays = tuple(
+                array.with_epoch(epoch.number) if hasattr(array, "with_epoch") else array
+                for array in self._arrays
+            )
             new_buffers = _Buffers(arrays, batch_size) if reuse_buffers else None
             read = _BatchReader(arrays, self._include_indices, num_threads)
             return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
@@ -257,7 +255,9 @@ class ArrayDataSource:
         """
         if self._last is not None and self._loaded is None:
             return self._last.state()
-        return self._loaded or _Epoch(self, 1, None, False, self._next_epoch).state(begun=False)
+        if self._loaded is not None:
+            return self._loaded
+        return Epoch(self._samples, 1, None, False, self._seed, self._next_epoch).state(begun=False)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on with an epoch, of this or of another process.
@@ -275,91 +275,8 @@ class ArrayDataSource:
         ValueError, TypeError
             If `state` is something else.
         """
-        _check_state(state, self)
+        check_state(state, self._samples)
         self._loaded = copy.deepcopy(state)
-
-
-class _Epoch:
-    """Indices of one epoch's batches, and how far the caller has come.
-
-    Attributes
-    ----------
-    number : int
-    delivered : int
-        How many batches the caller has got.
-    """
-
-    def __init__(
-        self, source: ArrayDataSource, batch_size: int, shuffle: Any, drop_last: bool, number: int
-    ) -> None:
-        self._source = source
-        self._batch_size = batch_size
-        self._shuffle = shuffle
-        self._drop_last = drop_last
-        self._begin(number, source._seed)
-
-    def _begin(self, number: int, seed: int) -> None:
-        self.number = number
-        self.delivered = 0
-        self._skip = 0
-        self._order = Order(self._shuffle, seed, number)
-        self._seed = seed
-        self._batches: Iterator[Indices] | None = None
-        self._before: dict[str, Any] | None = None  # the order's state before it was drawn
-
-    def arrays(self) -> tuple[Any, ...]:
-        """The arrays as they are in this epoch."""
-        return tuple(
-            array.with_epoch(self.number) if hasattr(array, "with_epoch") else array
-            for array in self._source._arrays
-        )
-
-    def next_indices(self) -> Indices | None:
-        """Of the next batch to be made; None: there is none."""
-        if self._batches is None:
-            self._before = self._order.state()
-            self._batches = self._draw()
-            for _ in range(self._skip):
-                next(self._batches, None)
-        return next(self._batches, None)
-
-    def _draw(self) -> Iterator[Indices]:
-        source, rng = self._source, self._order.rng
-        if source._sampler is not None:
-            return sampled_batches(source._sampler, self._batch_size, rng, self._drop_last, source._length)
-        return index_batches(source._samples, source._repeats, self._batch_size, rng, self._drop_last)
-
-    def batches_left(self) -> int:
-        """The number of batches that the caller has yet to get."""
-        count = len(self._source)
-        batches = count // self._batch_size if self._drop_last else -(-count // self._batch_size)
-        return batches - self.delivered
-
-    def state(self, begun: bool = True) -> dict[str, Any]:
-        """Plain types alone."""
-        return {
-            "version": STATE_VERSION,
-            "epoch": self.number,
-            "seed": self._seed,
-            "samples": _count(self._source),
-            "batch_size": self._batch_size if begun else None,
-            "batches": self.delivered,
-            "shuffle": (self._before or self._order.state()) if begun else None,
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Goes on where the epoch of `state` stood."""
-        _check_state(state, self._source)
-        self._begin(state["epoch"], state["seed"])
-        if state["batch_size"] is None:
-            return
-        if state["batch_size"] != self._batch_size:
-            raise ValueError(f"the state is of batch_size={state['batch_size']}, found {self._batch_size}")
-        left = self.batches_left() if _count(self._source) is not None else math.inf
-        if state["batches"] > left:
-            raise ValueError(f"the state's batches must be at most {left}, found {state['batches']}")
-        self._order.restore(state["shuffle"])
-        self.delivered = self._skip = state["batches"]
 
 
 class _BatchReader:
@@ -442,27 +359,3 @@ def _seed(seed: int | None) -> int:
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
     return parse_integer("seed", seed, 0)
-
-
-def _count(source: ArrayDataSource) -> int | None:
-    """Of samples, None: without end. In a state infinity would be no JSON."""
-    count = source.num_samples()
-    return count if isinstance(count, int) else None
-
-
-def _check_state(state: Any, source: ArrayDataSource) -> None:
-    if not isinstance(state, dict):
-        raise TypeError(f"a state must be a dict, found {type(state).__name__}")
-    if state.get("version") != STATE_VERSION:
-        raise ValueError(f"a state must be of version {STATE_VERSION}, found {state.get('version')!r}")
-    missing = {"epoch", "seed", "samples", "batch_size", "batches", "shuffle"} - state.keys()
-    if missing:
-        raise ValueError(f"the state has no {', '.join(sorted(missing))}")
-    for name in ("epoch", "seed", "batches"):
-        parse_integer(f"the state's {name}", state[name], 0)
-    if state["batch_size"] is not None:
-        parse_integer("the state's batch_size", state["batch_size"], 1)
-    elif state["batches"] or state["shuffle"] is not None:
-        raise ValueError("the state's batch_size must be an integer once an epoch has begun, found None")
-    if state["samples"] != _count(source):
-        raise ValueError(f"the state is of {state['samples']} samples, found {_count(source)}")

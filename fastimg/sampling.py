@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -95,32 +96,62 @@ def _arrays(value: Any) -> Any:
     return np.array(value, np.uint64) if isinstance(value, list) else value
 
 
-def index_batches(
-    samples: Indices, repeats: int, batch_size: int, rng: Rng | None, drop_last: bool
-) -> Iterator[Indices]:
-    """Batches of `samples`, over and over (-1: for ever), each time shuffled anew by `rng`."""
-    rest = samples[:0]
-    for _ in itertools.count() if repeats < 0 else range(repeats):
-        order = samples if rng is None else rng.permutation(samples)
-        rest = np.concatenate([rest, order]) if len(rest) else order
-        while len(rest) >= batch_size:
-            yield rest[:batch_size]
-            rest = rest[batch_size:]
-        if not len(samples):
-            return
-    if len(rest) and not drop_last:
-        yield rest
+class Samples(NamedTuple):
+    """What the batches of an epoch are drawn from.
 
+    Attributes
+    ----------
+    indices : int64 ndarray, (n,)
+    repeats : int
+        How often all of them are drawn; -1: without end.
+    sampler : object or None
+        Draws them instead, as BatchUp's samplers do.
+    length : int
+        Of the arrays.
+    """
 
-def sampled_batches(
-    sampler: Any, batch_size: int, rng: Rng | None, drop_last: bool, length: int
-) -> Iterator[Indices]:
-    """Batches as a sampler of BatchUp's kind draws them from `length` samples."""
-    batches: Iterator[npt.NDArray[Any]] = (
-        sampler.in_order_indices_batch_iterator(batch_size)
-        if rng is None
-        else sampler.shuffled_indices_batch_iterator(batch_size, rng)
-    )
-    for indices in batches:
-        if len(indices) == batch_size or not drop_last:
-            yield resolve_many(np.asarray(indices), length)
+    indices: Indices
+    repeats: int
+    sampler: Any
+    length: int
+
+    def total(self) -> int | None:
+        """How many samples an epoch has; None if it has no end, or its sampler does not say."""
+        if self.sampler is not None:
+            count = getattr(self.sampler, "num_indices_generated", lambda: None)()
+            return None if count is None or count == math.inf else int(count)
+        return None if self.repeats < 0 else len(self.indices) * self.repeats
+
+    def finite_total(self) -> int:
+        """The same; TypeError for None."""
+        count = self.total()
+        if count is None:
+            raise TypeError("a data source without an end has no len()")
+        return count
+
+    def draw(self, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:
+        """Yields the indices of each batch of an epoch, in the order that `rng` draws, or as they are."""
+        return (self._draw if self.sampler is None else self._draw_by_sampler)(batch_size, rng, drop_last)
+
+    def _draw(self, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:
+        rest = self.indices[:0]
+        for _ in itertools.count() if self.repeats < 0 else range(self.repeats):
+            order = self.indices if rng is None else rng.permutation(self.indices)
+            rest = np.concatenate([rest, order]) if len(rest) else order
+            while len(rest) >= batch_size:
+                yield rest[:batch_size]
+                rest = rest[batch_size:]
+            if not len(self.indices):
+                return
+        if len(rest) and not drop_last:
+            yield rest
+
+    def _draw_by_sampler(self, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:
+        batches: Iterator[npt.NDArray[Any]] = (
+            self.sampler.in_order_indices_batch_iterator(batch_size)
+            if rng is None
+            else self.sampler.shuffled_indices_batch_iterator(batch_size, rng)
+        )
+        for indices in batches:
+            if len(indices) == batch_size or not drop_last:
+                yield resolve_many(np.asarray(indices), self.length)

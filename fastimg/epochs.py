@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One epoch of a data source: the indices of its batches, and how far the caller has come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from fastimg.indexing import Indices
+from fastimg.options import parse_integer
+from fastimg.sampling import Order, Samples
+
+STATE_VERSION = 1
+
+
+class Epoch:
+    """The indices of an epoch's batches, and how many batches the caller has got.
+
+    Parameters
+    ----------
+    samples : Samples
+    batch_size : int
+    shuffle : None, bool, int, RandomState or Generator
+        As for `Order`.
+    drop_last : bool
+    seed, number : int
+        The data source's seed, and the number of the epoch.
+
+    Attributes
+    ----------
+    number : int
+    delivered : int
+        How many batches the caller has got.
+    """
+
+    def __init__(
+        self, samples: Samples, batch_size: int, shuffle: Any, drop_last: bool, seed: int, number: int
+    ) -> None:
+        self._samples = samples
+        self._batch_size = batch_size
+        self._shuffle = shuffle
+        self._drop_last = drop_last
+        self._begin(number, seed)
+
+    def _begin(self, number: int, seed: int) -> None:
+        self.number = number
+        self.delivered = 0
+        self._skip = 0
+        self._order = Order(self._shuffle, seed, number)
+        self._seed = seed
+        self._batches: Iterator[Indices] | None = None
+        self._before: dict[str, Any] | None = None  # the order's state before it was drawn
+
+    def next_indices(self) -> Indices | None:
+        """The indices of the next batch to be made, or None at the end."""
+        if self._batches is None:
+            self._before = self._order.state()
+            self._batches = self._samples.draw(self._batch_size, self._order.rng, self._drop_last)
+            for _ in range(self._skip):
+                next(self._batches, None)
+        return next(self._batches, None)
+
+    def batches_left(self) -> int:
+        """The number of batches that the caller has yet to get."""
+        count = self._samples.finite_total()
+        batches = count // self._batch_size if self._drop_last else -(-count // self._batch_size)
+        return batches - self.delivered
+
+    def state(self, begun: bool = True) -> dict[str, Any]:
+        """Where the caller stands, in plain types."""
+        return {
+            "version": STATE_VERSION,
+            "epoch": self.number,
+            "seed": self._seed,
+            "samples": self._samples.total(),
+            "batch_size": self._batch_size if begun else None,
+            "batches": self.delivered,
+            "shuffle": (self._before or self._order.state()) if begun else None,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Goes on where the epoch of `state` stood.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `state` is none, or of an epoch of another kind.
+        """
+        check_state(state, self._samples)
+        self._begin(state["epoch"], state["seed"])
+        if state["batch_size"] is None:
+            return
+        if state["batch_size"] != self._batch_size:
+            raise ValueError(f"the state is of batch_size={state['batch_size']}, found {self._batch_size}")
+        left = math.inf if self._samples.total() is None else self.batches_left()
+        if state["batches"] > left:
+            raise ValueError(f"the state's batches must be at most {left}, found {state['batches']}")
+        self._order.restore(state["shuffle"])
+        self.delivered = self._skip = state["batches"]
+
+
+def check_state(state: Any, samples: Samples) -> None:
+    """Refuses what is not the state of an epoch of these samples, with a ValueError or TypeError."""
+    if not isinstance(state, dict):
+        raise TypeError(f"a state must be a dict, found {type(state).__name__}")
+    if state.get("version") != STATE_VERSION:
+        raise ValueError(f"a state must be of version {STATE_VERSION}, found {state.get('version')!r}")
+    missing = {"epoch", "seed", "samples", "batch_size", "batches", "shuffle"} - state.keys()
+    if missing:
+        raise ValueError(f"the state has no {', '.join(sorted(missing))}")
+    for name in ("epoch", "seed", "batches"):
+        parse_integer(f"the state's {name}", state[name], 0)
+    if state["batch_size"] is not None:
+        parse_integer("the state's batch_size", state["batch_size"], 1)
+    elif state["batches"] or state["shuffle"] is not None:
+        raise ValueError("the state's batch_size must be an integer once an epoch has begun, found None")
+    if state["samples"] != samples.total():
+        raise ValueError(f"the state is of {state['samples']} samples, found {samples.total()}")
