@@ -6,7 +6,7 @@
 """
 
 import fastimg.data_source as data_source
-from fastimg.accessors import ImageFileAccessor, NonUniformImageFileAccessor, RandomResizedCrop
+from fastimg.accessors import ImageFileAccessor, RandomResizedCrop
 from fastimg.archives import archive_members
 from fastimg.build import __version__ as __version__
 from fastimg.build import build_info
@@ -21,6 +21,7 @@ from fastimg.errors import (
 from fastimg.folders import ImageFolder, find_images, image_folder
 from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
+from fastimg.non_uniform import NonUniformImageFileAccessor
 from fastimg.shards import Shard, read_shard
 from fastimg.sources import FileRange
 
@@ -49,3 +50,7 @@ __all__ = [
     "read_headers",
     "read_shard",
 ]
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Array-likes over image files, for code that expects an array in memory."""
+"""Array-likes over images of one size, for code that expects an array in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastimg.array_like import ArrayLike
+from fastimg.array_like import ArrayLike, check_copy
 from fastimg.augment import KnownSizes, RandomBoxes, parse_probability
 from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Boxes, parse_interval
@@ -30,11 +30,15 @@ class ImageFileAccessor(ArrayLike):
     num_threads, on_error
         As for `load`, for every access.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If a source or an option is wrong.
+
     Notes
     -----
-    An index is an int (one image), a slice, a list of int, a 1-D integer array or a boolean mask (a batch), or a tuple
-    that begins with one of these, the rest of which indexes the result. Every access decodes into a fresh array:
-    nothing is cached, and threads may share an accessor. It pickles small: paths, not pixels.
+    Every access decodes into a fresh array: nothing is cached, and threads may share an accessor. It pickles small:
+    paths, not pixels.
 
     Examples
     --------
@@ -49,7 +53,13 @@ class ImageFileAccessor(ArrayLike):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, H, W) or (N, H, W, C). Without `size` and `crop`, the first access reads the first image's header."""
+        """(N, C, H, W) or (N, H, W, C). Without `size` and `crop`, the first access reads the first image's header.
+
+        Raises
+        ------
+        JpegError, OSError, ValueError
+            If that header cannot be read; with errors tolerated, if none can.
+        """
         return (len(self), *self._options.shape(*self._image_size()))
 
     @property
@@ -84,7 +94,7 @@ class ImageFileAccessor(ArrayLike):
         try:
             return self._image_size()
         except (JpegError, OSError):
-            return None  # the first image is nobody's concern who asks for others
+            return None  # of the first image, which may be none of those that were asked for
 
     def _fill(self, batch: BatchDecode, out: Any) -> Any:
         return batch.load(out, self._size_if_known())
@@ -93,7 +103,7 @@ class ImageFileAccessor(ArrayLike):
         return images[(slice(None), *rest)]
 
     def _share(self) -> dict[str, Any]:
-        """What a view of these images begins with, the sizes that all views share included."""
+        """The attributes that a view of these images starts with, among them the sizes that all views share."""
         if self._known_sizes is None:
             self._known_sizes = KnownSizes(self._sources, self._options.replace(size=None))
         return self.__dict__
@@ -128,12 +138,12 @@ class ImageFileAccessor(ArrayLike):
         flip: float = 0.5,
         seed: int = 0,
     ) -> RandomResizedCrop:
-        """The same images, each by a random box and perhaps mirrored, anew in every epoch.
+        """The same images, each cut to a random box and perhaps mirrored, differently in every epoch.
 
         Parameters
         ----------
         size : int or (height, width)
-            Of the results, instead of the accessor's; its other options stay.
+            Size of the results, instead of the accessor's; its other options stay.
         scale, ratio : (float, float)
             As for `random_crops`.
         flip : float
@@ -149,7 +159,7 @@ class ImageFileAccessor(ArrayLike):
         Raises
         ------
         ValueError
-            If the accessor has a `crop` or `flip` of its own, or a value is out of its range.
+            If the accessor has a `crop` or `flip` of its own, or a value is out of range.
         TypeError
             If an argument has the wrong type.
 
@@ -162,99 +172,30 @@ class ImageFileAccessor(ArrayLike):
         return RandomResizedCrop(self, size, scale, ratio, flip, seed)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """All images, decoded. `copy=False` is a ValueError: there is no array yet that could be shared."""
-        if copy is False:
-            raise ValueError("images have to be decoded: an array cannot be had without a copy")
+        """All images, decoded.
+
+        Raises
+        ------
+        ValueError
+            If `copy` is False: there is no array yet that could be shared.
+        JpegError, OSError
+            As for `load`.
+        """
+        check_copy(copy)
         images: npt.NDArray[Any] = self[:]
         return images if dtype is None else images.astype(dtype, copy=False)
 
 
-class NonUniformImageFileAccessor(ArrayLike):
-    """Images of any sizes, as if they were a 1-D array of arrays (C, H, W).
-
-    Parameters
-    ----------
-    sources : iterable of str, os.PathLike, bytes-like or FileRange
-        The images. They are kept packed; nothing is read yet.
-    mode, layout, size, fit, resample, reducing_gap, pad_value, crop, flip, orient, dtype, mean, std, strict, max_pixels
-        As for `decode`, the same for every image. With `size` all images have that size.
-    num_threads, on_error
-        As for `load`, for every access. With errors tolerated, an image whose header cannot be read has height and
-        width 0 unless `size` is given.
-
-    Notes
-    -----
-    Indices are those of `ImageFileAccessor`. One index gives an array, many give a list of arrays; what follows the
-    first entry of a tuple indexes each image.
-
-    Examples
-    --------
-    >>> mixed_X = fastimg.NonUniformImageFileAccessor(paths)
-    >>> [image.shape for image in mixed_X[10:12]]
-    [(3, 375, 500), (3, 500, 333)]
-    """
-
-    ndim = 1
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N,)."""
-        return (len(self),)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """dtype('O'): an entry is an array."""
-        return np.dtype(object)
-
-    def _fill(self, batch: BatchDecode, out: Any) -> Any:
-        return batch.load_list(out)
-
-    def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
-        return [image[rest] for image in images]
-
-    def read_into(self, indices: Any, out: list[Any]) -> list[Any]:
-        """Decodes images into arrays of theirs.
-
-        Parameters
-        ----------
-        indices : slice, list of int, 1-D integer array or boolean mask
-            n images.
-        out : list of array
-            One for each, of exactly its shape.
-
-        Returns
-        -------
-        list of array
-            `out`.
-
-        Raises
-        ------
-        IndexError, ValueError, TypeError, JpegError, OSError
-            As for indexing and for `load`.
-        """
-        images: list[Any] = self._read(resolve_many(indices, len(self)), out)
-        return images
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """A 1-D object array of all images, decoded. `copy=False` is a ValueError."""
-        if copy is False:
-            raise ValueError("images have to be decoded: an array cannot be had without a copy")
-        images = np.empty(len(self), object)
-        for i, image in enumerate(self[:]):
-            images[i] = image
-        return images if dtype is None else images.astype(dtype, copy=False)
-
-
 class RandomResizedCrop(ImageFileAccessor):
-    """Images by random boxes, resized and perhaps mirrored, as if they were an array (N, C, H, W).
+    """Images cut to random boxes, resized and perhaps mirrored, as if they were an array (N, C, H, W).
 
-    Made by `ImageFileAccessor.random_resized_crop`. What image i looks like in epoch e depends on (seed, e, i) alone,
-    and not on the order of access, the batches, the threads or the process.
+    Made by `ImageFileAccessor.random_resized_crop`. The box of image i in epoch e depends on (seed, e, i) alone, not on
+    the order of access, batches, threads or processes.
 
     Parameters
     ----------
     accessor : ImageFileAccessor
-        Its sources and options, but for `size`, are shared.
+        Its sources and its options except `size` are shared.
     size, scale, ratio, flip, seed
         As for `ImageFileAccessor.random_resized_crop`.
 
@@ -265,11 +206,11 @@ class RandomResizedCrop(ImageFileAccessor):
 
     Notes
     -----
-    Whatever indexes an `ImageFileAccessor` indexes this; boxes are distributed as those of `random_crops`.
+    It is indexed like an `ImageFileAccessor`. Boxes have the distribution of those of `random_crops`.
 
-    To draw a box takes an image's size. The header of an image is read when it is first asked for; its size is kept by
-    the accessor for all its views, in 8 bytes, but not pickled. An image that is replaced by a smaller one meanwhile
-    may therefore fail, with a ValueError that names it.
+    Drawing a box takes the image's size. The header of an image is read when the image is first asked for; the accessor
+    keeps the size for all its views, in 8 bytes, and does not pickle it. If the image is later replaced by a smaller
+    one, it may fail with a ValueError that names it.
 
     Examples
     --------
@@ -333,7 +274,7 @@ class RandomResizedCrop(ImageFileAccessor):
         Raises
         ------
         ValueError, TypeError
-            If `epoch` is negative, or no integer.
+            If `epoch` is negative or not an integer.
         """
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
@@ -341,18 +282,18 @@ class RandomResizedCrop(ImageFileAccessor):
         return view
 
     def boxes(self, indices: Any) -> tuple[Boxes, npt.NDArray[np.bool_]]:
-        """What is cut out of each image in this epoch, and which are mirrored.
+        """The box of each image in this epoch, and whether it is mirrored.
 
         Parameters
         ----------
         indices : slice, list of int, 1-D integer array or boolean mask
-            n images. Headers of which the size is not known yet are read.
+            n images. Headers are read where the size is not known yet.
 
         Returns
         -------
         int64 ndarray, (n, 4)
-            (top, left, height, width), as `load` takes them for `crop`. An image without a readable header has a box
-            that is in no JPEG, (0, 0, 65536, 65536): it fails when it is loaded.
+            (top, left, height, width), as `load` takes them for `crop`. An image whose header cannot be read has a box
+            that fits into no JPEG, (0, 0, 65536, 65536), and fails when it is loaded.
         bool ndarray, (n,)
             As `load` takes them for `flip`.
 

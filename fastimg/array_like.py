@@ -18,7 +18,7 @@ from fastimg.threads import Cancellation, check_num_threads
 
 
 class ArrayLike:
-    """What both accessors share: sources, options, and the ways to index."""
+    """What all accessors share: sources, options, and the ways to index."""
 
     ndim: int
 
@@ -57,6 +57,28 @@ class ArrayLike:
         return len(self._sources)
 
     def __getitem__(self, index: Index) -> Any:
+        """Decodes one image, or a batch.
+
+        Parameters
+        ----------
+        index : int, slice, list of int, 1-D integer array or boolean mask
+            An int: one image; all others: a batch. Or a tuple that begins with one of these; the rest indexes the
+            result, or each image of a list.
+
+        Returns
+        -------
+        array or list of array
+            A batch is an array for images of one size, else a list.
+
+        Raises
+        ------
+        IndexError
+            If an index is out of range, or a mask has the wrong length.
+        ValueError, TypeError
+            If `index` is something else, or as for `load`.
+        JpegError, OSError
+            As for `load`.
+        """
         rest: tuple[Any, ...] = ()
         if isinstance(index, tuple):
             if not index:
@@ -71,7 +93,13 @@ class ArrayLike:
         return self._index_rest(images, rest) if rest else images
 
     def __getitems__(self, indices: Any) -> Any:
-        """What PyTorch's DataLoader asks for: the same as ``self[list(indices)]``."""
+        """The same as ``self[list(indices)]``, which PyTorch's DataLoader asks for.
+
+        Raises
+        ------
+        IndexError, ValueError, TypeError, JpegError, OSError
+            As for an index.
+        """
         return self[list(indices)]
 
     def __iter__(self) -> Iterator[Any]:
@@ -138,3 +166,9 @@ class ArrayLike:
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         raise NotImplementedError
+
+
+def check_copy(copy: bool | None) -> None:
+    """Refuses NumPy's wish for an array that shares memory."""
+    if copy is False:
+        raise ValueError("images must be decoded first: there is no array without a copy")

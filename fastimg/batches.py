@@ -15,10 +15,10 @@ import fastimg._decode as _decode
 from fastimg.indexing import Indices
 from fastimg.threads import Cancellation
 
-#: Threads that each decode a batch at once: more than this many CPUs cannot share one of common size.
+#: A batch of common size cannot keep more CPUs than this busy; with more, several are decoded at once.
 CPUS_PER_BATCH = 16
 
-#: How long the interpreter waits at its end for a function of the caller's to return.
+#: How long the interpreter waits at exit for a function of the caller's to return.
 EXIT_SECONDS = 1.0
 
 
@@ -34,18 +34,18 @@ class PendingBatch:
 
 
 class BatchBuilder:
-    """How batches are made; what threads call.
+    """Makes batches, in whatever thread it is called.
 
     Parameters
     ----------
     read : callable (indices, buffers, cancellation) -> tuple
-        From the arrays.
+        Reads a batch from the arrays.
     finish : callable (batch) -> batch
-        The caller's functions.
+        Calls the caller's functions.
     new_buffers : callable () -> buffers, optional
-        Arrays for `read` to fill, as many sets as batches may exist.
+        Makes a set of arrays for `read` to fill.
     num_threads : int
-        That `read` uses.
+        How many threads `read` uses.
     """
 
     def __init__(
@@ -68,20 +68,20 @@ class BatchBuilder:
             self._buffers.extend(self.new_buffers() for _ in range(count))
 
     def recycle(self, pending: PendingBatch) -> None:
-        """The caller has done with this batch."""
+        """The caller has finished with this batch."""
         pending.result = None
         if self.new_buffers and pending.buffers is not None:
             self._buffers.append(pending.buffers)
 
     def decode(self, pending: PendingBatch) -> None:
-        """The first half, on all threads."""
+        """The first half, on all CPUs."""
         if self.new_buffers:
             pending.buffers = self._buffers.popleft()
         assert pending.indices is not None
         pending.result = self.read(pending.indices, pending.buffers, self.cancellation)
 
     def map(self, pending: PendingBatch) -> None:
-        """The second half, on one."""
+        """The second half, in this thread."""
         pending.result = self.finish(pending.result)
 
 
@@ -106,7 +106,7 @@ class PrefetchThreads:
             raise RuntimeError("can't start new thread")
 
     def _spawn(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        # A thread that the threading module knows, as it calls functions of the user's.
+        # A thread that the threading module knows, as it runs the caller's functions.
         thread = threading.Thread(target=function, args=arguments, name="fastimg-batches", daemon=True)
         thread.start()
         self.threads.append(thread)
@@ -125,15 +125,15 @@ class PrefetchThreads:
             return pending.ready
 
     def stop(self, seconds: float = -1) -> None:
-        """Ends the threads. A decode under way is cancelled; a function of the caller's is waited for."""
+        """Ends the threads: decoding is cancelled, functions of the caller's are waited for."""
         self.builder.cancellation.cancel()
         with self.changed:
             self.stopped = True
             self.waiting.clear()
             self.changed.notify_all()
         if threading.current_thread() in self.threads:
-            return  # the garbage collector struck in one of them
-        if self.group.wait(seconds):  # a signal does no harm to it, as it may to join
+            return  # the garbage collector ran in one of them
+        if self.group.wait(seconds):  # which a signal may interrupt safely, unlike join
             for thread in self.threads:
                 thread.join()
 
@@ -178,7 +178,7 @@ class BatchIterator(Iterator[Any]):
     """The batches of one epoch, in order, made ahead by background threads.
 
     Made by `ArrayDataSource.batch_iterator`. It is an iterator and a context manager; its threads end when it is
-    exhausted, closed, or no longer referred to. Threads may share it: each batch is given once.
+    exhausted, closed, or no longer referred to. Threads may share it: each batch goes to one of them.
     """
 
     def __init__(self, epoch: Any, builder: Callable[[], BatchBuilder], prefetch: int) -> None:
@@ -198,6 +198,17 @@ class BatchIterator(Iterator[Any]):
         return self
 
     def __next__(self) -> Any:
+        """The next batch.
+
+        Raises
+        ------
+        StopIteration
+            At the end, or after `close`.
+        JpegError, OSError, ValueError
+            If an image cannot be loaded, or whatever an array or a function of the caller's raises.
+        RuntimeError
+            In a forked process, or if what makes the batch raises StopIteration.
+        """
         if self._pid != os.getpid():
             raise RuntimeError(
                 "a batch iterator cannot be used in a forked process: its threads stayed behind"
@@ -224,9 +235,8 @@ class BatchIterator(Iterator[Any]):
         if pending.error is None and not self._wait(pending):
             raise StopIteration  # closed by another thread
         if isinstance(pending.error, StopIteration):
-            raise RuntimeError(
-                "what makes a batch raised StopIteration"
-            ) from pending.error  # as a generator does
+            # As a generator does.
+            raise RuntimeError("what makes a batch raised StopIteration") from pending.error
         if pending.error is not None:
             raise pending.error
         result, pending.result = pending.result, None
@@ -268,24 +278,24 @@ class BatchIterator(Iterator[Any]):
         return 0 if self._closed else left
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the caller stands, in plain types that JSON can hold: as many batches on as it has got."""
+        """Where the caller stands, in plain types that JSON can hold; only batches that it has got count."""
         state: dict[str, Any] = self._epoch.state()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where another iterator's `state_dict` stood; before the first batch only.
+        """Continues where another iterator's `state_dict` stood.
 
         Raises
         ------
         ValueError, TypeError
-            If batches have been given, or `state` is not of an epoch like this one.
+            If this iterator has begun, or `state` is not of an epoch like this one.
         """
         if self._builder is not None or self._closed:
             raise ValueError("a state can be loaded before the first batch only")
         self._epoch.load(state)
 
     def close(self) -> None:
-        """Ends the threads: a decode under way is cancelled, a function of the caller's is waited for."""
+        """Ends the threads: decoding is cancelled, functions of the caller's are waited for."""
         if self._pid != os.getpid():
             return  # the threads stayed behind, and with them, perhaps, the lock
         threads = self._threads

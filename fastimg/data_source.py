@@ -29,17 +29,17 @@ class ArrayDataSource:
     arrays : list or tuple of array-like
         Accessors, NumPy arrays, memmaps, or whatever has a length and takes a 1-D int64 array in its brackets.
     indices : (n,) integer array, optional
-        Draw these samples alone.
+        Draw only these samples.
     repeats : int
-        How often all samples are drawn in an epoch, each time shuffled anew; -1: without end. Batches reach over the
-        seams.
+        How often all samples are drawn in an epoch, shuffled again each time; -1: without end. Batches reach across
+        the seams.
     sampler : object, optional
         With methods ``in_order_indices_batch_iterator(batch_size)`` and
-        ``shuffled_indices_batch_iterator(batch_size, rng)``, as BatchUp's samplers have them: what draws the indices.
+        ``shuffled_indices_batch_iterator(batch_size, rng)``, as BatchUp's samplers have: draws the indices.
     include_indices : bool
         Whether batches begin with the indices of their samples, int64.
     seed : int, optional
-        For ``shuffle=True``. None: another one for each data source.
+        For ``shuffle=True``. None: a random one.
 
     Raises
     ------
@@ -52,9 +52,9 @@ class ArrayDataSource:
 
     Notes
     -----
-    The interface is that of BatchUp's class of this name, for the same random state with the same batches in the same
-    order. Every call of `batch_iterator` is an epoch of the source: 0, 1, and so on. Arrays that have a method
-    ``with_epoch``, as `RandomResizedCrop` has, are asked for that epoch.
+    The interface is that of BatchUp's class of the same name; the same random state gives the same batches in the same
+    order. Each call of `batch_iterator` begins the next epoch of the source: 0, 1, and so on. Arrays that have a method
+    ``with_epoch``, such as `RandomResizedCrop`, are asked for that epoch.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class ArrayDataSource:
         self._loaded: dict[str, Any] | None = None
 
     def _replace(self, **changes: Any) -> ArrayDataSource:
-        """Another data source, that differs in these, and has its own epochs."""
+        """A copy with `changes`, whose epochs begin at 0."""
         other = copy.copy(self)
         other.__dict__.update(changes)
         other._begin()
@@ -111,9 +111,9 @@ class ArrayDataSource:
         return self._samples.finite_total()
 
     def num_samples(self, **_: Any) -> int | float:
-        """The number of samples in an epoch: an int, or infinity, also if a sampler does not say.
+        """The number of samples in an epoch; infinity if it has no end, or a sampler does not say.
 
-        Arguments are ignored: BatchUp passes some.
+        Keywords are ignored: BatchUp passes some.
         """
         count = self._samples.total()
         return math.inf if count is None else count
@@ -130,6 +130,11 @@ class ArrayDataSource:
         Returns
         -------
         ArrayDataSource
+
+        Raises
+        ------
+        TypeError
+            If `fn` cannot be called.
         """
         if not callable(fn):
             raise TypeError(f"fn must be callable, found {type(fn).__name__}")
@@ -141,11 +146,18 @@ class ArrayDataSource:
         Parameters
         ----------
         indices : slice, list of int, 1-D integer array or boolean mask
-            They count among the samples of this source, from 0.
+            Positions among the samples of this source.
 
         Returns
         -------
         ArrayDataSource
+
+        Raises
+        ------
+        IndexError, TypeError
+            If `indices` are out of range or of another kind.
+        ValueError
+            If they do not have one dimension, or the source has a sampler.
         """
         samples = self._samples
         if samples.sampler is not None:
@@ -166,6 +178,11 @@ class ArrayDataSource:
         Returns
         -------
         ArrayDataSource
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `rank` or `world` is out of range or not an integer, or the source has a sampler.
         """
         rank, world = parse_integer("rank", rank, 0), parse_integer("world", world, 1)
         if rank >= world:
@@ -189,34 +206,34 @@ class ArrayDataSource:
         batch_size : int
             Samples in a batch; the last one may have fewer.
         shuffle : None, bool, int, numpy.random.RandomState or numpy.random.Generator
-            None, False: in order. True: an order that depends on the source's seed and the epoch's number alone, the
+            None, False: in order. True: an order that depends only on the source's seed and the epoch's number, the
             same on every machine. An int: as for a RandomState of that seed. Else its ``permutation``, drawn when the
             first batch is asked for.
         prefetch : int
             How many batches are made ahead, by as many threads; 0: each when it is asked for, in the calling thread. At
-            most ``prefetch + 2`` batches exist at once, the one that the caller has included.
+            most ``prefetch + 2`` batches exist at once, including the one that the caller has.
         num_threads : int, optional
             For decoding, as for `load`; None: the accessor's.
         drop_last : bool
             Whether to leave out a last batch that has fewer samples.
         reuse_buffers : bool
-            Whether arrays are used again: those of a batch are then valid until the next one has come. Otherwise every
-            batch is of fresh arrays.
+            Whether arrays are used again: those of a batch are then valid until the next batch has come. Otherwise
+            every batch has fresh arrays.
 
         Returns
         -------
         BatchIterator
-            Of tuples, an entry an array; or of what the functions given to `map` return.
+            Yields tuples of arrays, or what the functions given to `map` return.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument is out of range or of the wrong type, or does not fit to a state that was loaded.
+            If an argument is out of range or of the wrong type, or does not fit the state that was loaded.
 
         Notes
         -----
-        What goes wrong in a batch is raised in its place, after all batches before it. Errors about images have `index`
-        and `source`.
+        An error in a batch is raised in its place, after all batches before it. Errors about images have `index` and
+        `source`.
         """
         batch_size = parse_integer("batch_size", batch_size, 1)
         prefetch = parse_integer("prefetch", prefetch, 0)
@@ -251,7 +268,7 @@ class ArrayDataSource:
         Returns
         -------
         dict
-            What `load_state_dict` takes. Batches count as given when the caller has got them, not when they are made.
+            For `load_state_dict`. Batches count when the caller has got them, not when they are made.
         """
         if self._last is not None and self._loaded is None:
             return self._last.state()
@@ -260,10 +277,10 @@ class ArrayDataSource:
         return Epoch(self._samples, 1, None, False, self._seed, self._next_epoch).state(begun=False)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on with an epoch, of this or of another process.
+        """Continues an epoch, of this process or another.
 
-        The next call of `batch_iterator` gives the batches that were left; its batch size and kind of shuffle must be
-        what they were. A random number generator that is given to it is set to the state that the other had.
+        The next call of `batch_iterator` yields the batches that were left; its batch size and kind of shuffle must be
+        the same. If it is given a random number generator, that is set to the state the other one had.
 
         Parameters
         ----------
@@ -273,14 +290,14 @@ class ArrayDataSource:
         Raises
         ------
         ValueError, TypeError
-            If `state` is something else.
+            If `state` is not one.
         """
         check_state(state, self._samples)
         self._loaded = copy.deepcopy(state)
 
 
 class _BatchReader:
-    """One batch out of all arrays."""
+    """Reads one batch from all arrays."""
 
     def __init__(self, arrays: tuple[Any, ...], include_indices: bool, num_threads: int | None) -> None:
         self.arrays = arrays
@@ -306,12 +323,12 @@ class _BatchReader:
 
 
 def _part(out: Any, count: int) -> Any:
-    """As much of a buffer as a batch needs; None if a sampler gave more than it was asked for."""
+    """As much of a buffer as a batch needs; None if a sampler gave more indices than it was asked for."""
     return None if out is None or len(out) < count else out[:count]
 
 
 class _Buffers:
-    """Makes a set of arrays for a batch; None where an array gives lists, or is none of ours or NumPy's."""
+    """Makes one array per source array for a batch; None for those that give lists or are not known."""
 
     def __init__(self, arrays: tuple[Any, ...], batch_size: int) -> None:
         self.arrays = arrays
@@ -321,8 +338,8 @@ class _Buffers:
         return tuple(self._one(array) for array in self.arrays)
 
     def _one(self, array: Any) -> Any:
-        ours = hasattr(array, "_read") and array.ndim > 1
-        if not ours and type(array) not in (np.ndarray, np.memmap):
+        is_accessor = hasattr(array, "_read") and array.ndim > 1
+        if not is_accessor and type(array) not in (np.ndarray, np.memmap):
             return None
         return np.empty((self.batch_size, *array.shape[1:]), array.dtype)
 

@@ -97,7 +97,7 @@ def _arrays(value: Any) -> Any:
 
 
 class Samples(NamedTuple):
-    """What the batches of an epoch are drawn from.
+    """What the batches of an epoch are drawn from, and how often.
 
     Attributes
     ----------

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""An array-like over images of any sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastimg.array_like import ArrayLike, check_copy
+from fastimg.batch_decode import BatchDecode
+from fastimg.indexing import resolve_many
+
+
+class NonUniformImageFileAccessor(ArrayLike):
+    """Images of any sizes, as if they were a 1-D array of arrays (C, H, W).
+
+    Parameters
+    ----------
+    sources : iterable of str, os.PathLike, bytes-like or FileRange
+        The images. They are kept packed; nothing is read yet.
+    mode, layout, size, fit, resample, reducing_gap, pad_value, crop, flip, orient, dtype, mean, std, strict, max_pixels
+        As for `decode`, the same for every image. With `size` all images have that size.
+    num_threads, on_error
+        As for `load`, for every access. With errors tolerated, an image whose header cannot be read has height and
+        width 0 unless `size` is given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a source or an option is wrong.
+
+    Examples
+    --------
+    >>> mixed_X = fastimg.NonUniformImageFileAccessor(paths)
+    >>> [image.shape for image in mixed_X[10:12]]
+    [(3, 375, 500), (3, 500, 333)]
+    """
+
+    ndim = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N,)."""
+        return (len(self),)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """dtype('O'): every entry is an array."""
+        return np.dtype(object)
+
+    def _fill(self, batch: BatchDecode, out: Any) -> Any:
+        return batch.load_list(out)
+
+    def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
+        return [image[rest] for image in images]
+
+    def read_into(self, indices: Any, out: list[Any]) -> list[Any]:
+        """Decodes images, each into its own array.
+
+        Parameters
+        ----------
+        indices : slice, list of int, 1-D integer array or boolean mask
+            n images.
+        out : list of array
+            One per image, of exactly its shape.
+
+        Returns
+        -------
+        list of array
+            `out`.
+
+        Raises
+        ------
+        IndexError, ValueError, TypeError, JpegError, OSError
+            As for indexing and for `load`.
+        """
+        images: list[Any] = self._read(resolve_many(indices, len(self)), out)
+        return images
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """A 1-D object array of all images, decoded.
+
+        Raises
+        ------
+        ValueError
+            If `copy` is False: there is no array yet that could be shared.
+        JpegError, OSError
+            As for `load`.
+        """
+        check_copy(copy)
+        images = np.empty(len(self), object)
+        for i, image in enumerate(self[:]):
+            images[i] = image
+        return images if dtype is None else images.astype(dtype, copy=False)
