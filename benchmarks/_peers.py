@@ -20,9 +20,7 @@ from types import MappingProxyType
 import numpy as np
 
 TINY = 1 << 16  # bytes; measured: at 32 x 32 simplejpeg's buffer= costs 7 us and saves nothing
-
 PACKAGES = {"turbojpeg": "PyTurboJPEG", "spdl.io": "spdl"}  # of libraries that have no __version__
-
 MAPS = "/proc/self/maps"  # says which library ctypes has found
 
 # The version of libjpeg-turbo that a library brings: in which binaries it is found, or a function of the module.

@@ -15,8 +15,6 @@ import sys
 import time
 import traceback
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-
 
 class ChildError(RuntimeError):
     """What went wrong in a child: the last line of the traceback, or how the process ended."""
@@ -31,10 +29,11 @@ class Child(contextlib.AbstractContextManager):
     """
 
     def __init__(self, target, *arguments, **environment):
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        root = str(pathlib.Path(__file__).resolve().parents[1])
+        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         self.started = time.monotonic()
         options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
-        options["env"] = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}
+        options["env"] = {**os.environ, "PYTHONPATH": path, **environment}
         self.process = subprocess.Popen([sys.executable, "-m", "benchmarks._process"], **options)
         self.send(target, *arguments)
 

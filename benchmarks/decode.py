@@ -25,10 +25,10 @@ from benchmarks._pixels import Photo, pillow_pixels, read_corpus
 TOLERATED = 2  # levels; another inverse DCT is off by 1 or 2, cheap upsampling or wrong colours by dozens
 SMALL = 32  # pixels per side: 4 MCUs, so that what is timed is the call
 SMALL_CALLS, SMALL_BLOCKS = 1000, 5  # calls in a block: 10 to 200 ms
-PLAIN = (
+NEW = (
     "plain call: {new[rate]:.0f} | min: {new[min]:.0f} | max: {new[max]:.0f} | fastimg is: {new[times]:.2f} x"
 )
-FILL = "to (3, 32, 32): {out[rate]:.0f} | min: {out[min]:.0f} | max: {out[max]:.0f} | fastimg is: {out[times]:.2f} x"
+OUT = "to (3, 32, 32): {out[rate]:.0f} | min: {out[min]:.0f} | max: {out[max]:.0f} | fastimg is: {out[times]:.2f} x"
 SHAPES = {"CHW": "(3, H, W)", "HWC": "(H, W, 3)"}
 
 
@@ -131,12 +131,11 @@ def bench_small(peers, photos, args):
     plain = measure(calls, [small], outs, args, "plain call", SMALL_CALLS, SMALL_CALLS * SMALL_BLOCKS)
     calls = {peer.name: (peer.into_chw, [(small.data, outs[0])]) for peer in peers}
     fill = measure(calls, [small], outs, args, "buffer", SMALL_CALLS, SMALL_CALLS * SMALL_BLOCKS)
-    rows = {}
-    for name in dict.fromkeys([*plain, *fill]):
-        rows[name] = {"new": plain.get(name, {}), "out": fill[name]}
-        rows[name]["reason"] = rows[name]["new"].get("reason") or fill[name]["reason"]
+    rows = {name: {"new": plain.get(name, {}), "out": fill[name]} for name in [*plain, *fill]}
+    for row in rows.values():
+        row["reason"] = row["new"].get("reason") or row["out"]["reason"]
     title = f"small: a 32 x 32 JPEG of {len(small.data)} bytes, calls/s, one thread, {args.rounds} rounds"
-    common.report(title, f"{PLAIN} | {FILL}", rows)
+    common.report(title, f"{NEW} | {OUT}", rows)
     common.print_headline(plain, "the fastest peer's plain call")
     common.print_headline(fill, "the fastest other route to (3, 32, 32)")
     return rows
