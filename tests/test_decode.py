@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import jpegs
 from support.jpegs import assert_same
-from support.segments import DRI
+from support.segments import DRI, segment
 
 import fastimg
 
@@ -238,6 +238,17 @@ def test_lenient_keeps_what_was_recovered():
             assert_same(fastimg.decode(data, strict=False, layout="HWC"), jpegs.rgb_turbo(data))
     for data in (jpegs.bad_codes(), jpegs.lost_sync(jpegs.restarts())):
         assert_same(fastimg.decode(data, strict=False, layout="HWC"), jpegs.rgb_turbo(data))
+
+
+@pytest.mark.parametrize("subsampling", jpegs.SUBSAMPLINGS)
+def test_damage_after_the_last_row_counts_with_the_last_row(subsampling):
+    data = jpegs.jpeg(24, 31, subsampling)
+    unsound = segment(0xC4, b"\x10" + bytes([255] * 16))
+    data, whole = jpegs.without_eoi(data) + unsound + b"\xff\xd9", fastimg.decode(data)
+    for rows in range(1, 24):
+        assert_same(fastimg.decode(data, crop=(0, 0, rows, 31)), whole[:, :rows])
+    with pytest.raises(fastimg.CorruptJpegError):
+        fastimg.decode(data, crop=(1, 0, 23, 31))
 
 
 def test_build_info():

@@ -72,7 +72,7 @@ static void read_strips(j_decompress_ptr cinfo, fi_sink *sink, uint8_t *strip, s
     }
 }
 
-/* Rows reach the sink before they are converted, so what libjpeg writes to need only be there. */
+/* The hook takes the rows: libjpeg writes nothing to the pointers that it is given. */
 static void read_ycc(fi_decompressor *jpeg, uint8_t *strip, uint32_t end) {
     JSAMPROW rows[MAX_STRIP_ROWS];
 
@@ -89,6 +89,7 @@ static void read_rows(fi_decompressor *jpeg, const fi_request *request) {
     const size_t row_nbytes = (size_t)cinfo->output_width * (size_t)cinfo->output_components;
     const size_t stride = (row_nbytes + STREAMED_ALIGNMENT - 1) / STREAMED_ALIGNMENT * STREAMED_ALIGNMENT;
     const fi_format format = {.kind = jpeg->rows_kind, .planes[0].stride = stride};
+    const uint32_t end = request->plan->top + request->plan->height;
     uint32_t rows = (uint32_t)(STRIP_NBYTES / row_nbytes);
 
     if (rows < 1) rows = 1;
@@ -100,8 +101,8 @@ static void read_rows(fi_decompressor *jpeg, const fi_request *request) {
     uint8_t *strip = request->rows->data;
     strip += (STREAMED_ALIGNMENT / 2 - (uintptr_t)strip) % STREAMED_ALIGNMENT;
     if (format.kind == FI_ROWS_OUTPUT) read_into_output(cinfo, jpeg->sink, strip);
-    else if (format.kind == FI_ROWS_YCC) read_ycc(jpeg, strip, request->plan->top + request->plan->height);
-    else read_strips(cinfo, jpeg->sink, strip, stride, rows, request->plan->top + request->plan->height);
+    else if (format.kind == FI_ROWS_YCC) read_ycc(jpeg, strip, end);
+    else read_strips(cinfo, jpeg->sink, strip, stride, rows, end);
 }
 
 const fi_route fi_copy_route = {choose, read_rows};
