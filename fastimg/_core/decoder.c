@@ -10,6 +10,8 @@
 #include "pixels/resample_sink.h"
 #include "source.h"
 
+#include <stdlib.h>
+
 /* Bytes of a file that are read first: the head of nearly every JPEG, and the whole of many. */
 #define HEAD_NBYTES 16384
 

@@ -2,6 +2,8 @@
 #include "pixels/coefs.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define PI 3.14159265358979323846
 

@@ -3,6 +3,8 @@
 
 #include "pixels/color.h"
 
+#include <string.h>
+
 /* `base` is the first member of every sink. */
 static const fi_copy_sink *const_self(const fi_sink *base) {
     return (const fi_copy_sink *)base;

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include <string.h>
-
 static void deinterleave3_c(const uint8_t *src, uint8_t *p0, uint8_t *p1, uint8_t *p2, size_t n) {
     for (size_t i = 0; i < n; i++) {
         p0[i] = src[3 * i];
