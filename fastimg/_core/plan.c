@@ -67,17 +67,17 @@ static bool has_whole_blocks(const fi_header *header) {
  * How far the inverse DCT may reduce: by 8, 4, 2 or 1. Not at all if pixels are needed before they are resampled, and
  * not by 8 if a component's only samples would be means that include the encoder's padding.
  */
-static uint32_t choose_reduction(const fi_plan *plan, const fi_header *header, const fi_options *options,
-                                 const rectangle *box) {
+static uint32_t choose_scale_denom(const fi_plan *plan, const fi_header *header, const fi_options *options,
+                                   const rectangle *box) {
     const bool planes = header->color == FI_GRAYSCALE || header->color == FI_YCBCR ||
                         (header->color == FI_RGB && options->mode != FI_MODE_L);
     const double gap = options->reducing_gap;
-    uint32_t reduce = !planes || gap == 0 ? 1 : has_whole_blocks(header) ? 8 : 4;
-    while (reduce > 1 &&
-           (box->height < gap * plan->dest_height * reduce || box->width < gap * plan->dest_width * reduce)) {
-        reduce /= 2;
+    uint32_t denom = !planes || gap == 0 ? 1 : has_whole_blocks(header) ? 8 : 4;
+    while (denom > 1 &&
+           (box->height < gap * plan->dest_height * denom || box->width < gap * plan->dest_width * denom)) {
+        denom /= 2;
     }
-    return reduce;
+    return denom;
 }
 
 fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
@@ -113,7 +113,7 @@ fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options 
         if (flip) plan->dest_left = plan->out_width - plan->dest_left - plan->dest_width;
         plan->resize = box.height != plan->dest_height || box.width != plan->dest_width || !is_whole(box.top) ||
                        !is_whole(box.left);
-        if (plan->resize) plan->scale_denom = choose_reduction(plan, header, options, &box);
+        if (plan->resize) plan->scale_denom = choose_scale_denom(plan, header, options, &box);
         else window = (fi_crop){(int64_t)box.top, (int64_t)box.left, plan->dest_height, plan->dest_width};
     }
 

@@ -81,11 +81,11 @@ FI_INLINE void put(int16_t *block, uint64_t *nonzero, unsigned k, int16_t coeffi
 
 FI_INLINE bool first_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
     const table *t = entropy->ac[0];
-    const unsigned last = entropy->se, low = entropy->al;
+    const unsigned se = entropy->se, al = entropy->al;
 
-    for (unsigned k = entropy->ss; k <= last;) {
+    for (unsigned k = entropy->ss; k <= se;) {
         refill(r);
-        for (int i = 0; i < SYMBOLS_PER_REFILL && k <= last; i++) {
+        for (int i = 0; i < SYMBOLS_PER_REFILL && k <= se; i++) {
             const uint64_t entry = look_up(r, t);
             int32_t value;
             if (entry & SLOW) {
@@ -106,7 +106,7 @@ FI_INLINE bool first_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t
                 k += (uint8_t)(entry >> 8);
             }
             /* Past the band is another scan's coefficient, which may be there already: write no zeros. */
-            if (value) put(block, nonzero, k, (int16_t)((uint32_t)value << low));
+            if (value) put(block, nonzero, k, (int16_t)((uint32_t)value << al));
         }
     }
     return true;

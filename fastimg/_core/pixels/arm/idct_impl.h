@@ -16,7 +16,7 @@ static inline void idct_4_pass_neon(const int16x4_t x[4], int16x4_t out[4], bool
     }
 }
 
-static inline void turn_4_neon(int16x4_t v[4]) {
+static inline void transpose_4_neon(int16x4_t v[4]) {
     const int16x4x2_t a = vtrn_s16(v[0], v[1]), b = vtrn_s16(v[2], v[3]);
     for (int i = 0; i < 2; i++) {
         const int32x2x2_t t = vtrn_s32(vreinterpret_s32_s16(a.val[i]), vreinterpret_s32_s16(b.val[i]));
@@ -30,9 +30,9 @@ static void idct_4_neon(const int16_t *x, const uint16_t *q, uint8_t *const *row
 
     for (int r = 0; r < 4; r++) v[r] = vmul_s16(vld1_s16(x + 8 * r), vreinterpret_s16_u16(vld1_u16(q + 8 * r)));
     idct_4_pass_neon(v, v, false);
-    turn_4_neon(v);
+    transpose_4_neon(v);
     idct_4_pass_neon(v, v, true);
-    turn_4_neon(v);
+    transpose_4_neon(v);
     for (int r = 0; r < 4; r++) {
         const int16x4_t levels = vqadd_s16(v[r], vdup_n_s16(128));
         const uint8x8_t bytes = vqmovun_s16(vcombine_s16(levels, levels));

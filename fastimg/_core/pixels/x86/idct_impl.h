@@ -35,7 +35,7 @@ FI_AVX2 static inline __m128i dequantise_two(const int16_t *x, const uint16_t *q
 }
 
 FI_AVX2 static void idct_4_avx2(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
-    const __m128i turn_bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m128i transpose_bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m128i v01, v23;
 
     idct_4_pass_avx2(dequantise_two(x, q), dequantise_two(x + 16, q + 16), IDCT_BITS - 2, &v01, &v23);
@@ -47,7 +47,7 @@ FI_AVX2 static void idct_4_avx2(const int16_t *x, const uint16_t *q, uint8_t *co
     idct_4_pass_avx2(v01, v23, IDCT_BITS + 5, &v01, &v23);
     const __m128i zero = _mm_set1_epi16(128);
     __m128i bytes = _mm_packus_epi16(_mm_adds_epi16(v01, zero), _mm_adds_epi16(v23, zero)); /* by columns */
-    bytes = _mm_shuffle_epi8(bytes, turn_bytes);
+    bytes = _mm_shuffle_epi8(bytes, transpose_bytes);
     for (int r = 0; r < 4; r++, bytes = _mm_srli_si128(bytes, 4)) {
         const int32_t four = _mm_cvtsi128_si32(bytes);
         memcpy(rows[r] + column, &four, 4);
