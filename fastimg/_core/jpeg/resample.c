@@ -12,10 +12,6 @@
 #define STRIP_ROWS 8 /* of pixels, at a time */
 #define MAX_ROWS (MAX_SAMP_FACTOR * DCTSIZE) /* of a component in one call of libjpeg */
 
-static bool is_interleaved(fi_rows_kind kind) {
-    return kind == FI_ROWS_RGB_PIXELS || kind == FI_ROWS_CMYK_PIXELS;
-}
-
 static fi_rows_kind choose_kind(const struct jpeg_decompress_struct *cinfo, const fi_sink *sink) {
     if (fi_is_four_channel(cinfo)) return FI_ROWS_CMYK_PIXELS;
     if (cinfo->jpeg_color_space == JCS_RGB) return sink->takes(sink, FI_ROWS_RGB) ? FI_ROWS_RGB : FI_ROWS_RGB_PIXELS;
@@ -27,7 +23,7 @@ static void choose(fi_decompressor *jpeg, const fi_request *request) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;
 
     jpeg->rows_kind = choose_kind(cinfo, request->sink);
-    if (!is_interleaved(jpeg->rows_kind)) {
+    if (!fi_rows_are_pixels(jpeg->rows_kind)) {
         cinfo->raw_data_out = TRUE;
         cinfo->scale_denom = request->plan->scale_denom;
         return;
@@ -148,7 +144,7 @@ static void read_pixels(fi_decompressor *jpeg, const fi_request *request) {
 }
 
 static void read_rows(fi_decompressor *jpeg, const fi_request *request) {
-    if (is_interleaved(jpeg->rows_kind)) read_pixels(jpeg, request);
+    if (fi_rows_are_pixels(jpeg->rows_kind)) read_pixels(jpeg, request);
     else read_planes(jpeg, request);
 }
 

@@ -25,11 +25,9 @@ static bool begin(fi_sink *base, const fi_format *format) {
 
     if (!fi_buffer_reserve(sink->memory, row_nbytes + fi_writer_nbytes(plan), 0)) return false;
     sink->format = *format;
-    sink->scratch = sink->memory->data;
     sink->plane_count = kind == FI_ROWS_YCC || kind == FI_ROWS_RGB ? 3 : 1;
     sink->left = plan->left * (size_t)(kind == FI_ROWS_RGB_PIXELS ? 3 : kind == FI_ROWS_CMYK_PIXELS ? 4 : 1);
     sink->row = 0;
-    sink->begin = plan->top;
     sink->end = plan->top + plan->height;
     fi_writer_init(&sink->writer, plan, sink->options, sink->out, fi_rows_channels(kind, sink->options->mode),
                    sink->memory->data + row_nbytes);
@@ -37,7 +35,7 @@ static bool begin(fi_sink *base, const fi_format *format) {
 }
 
 static bool needs_row(const fi_copy_sink *sink, uint32_t y) {
-    return y >= sink->begin && y < sink->end && sink->out->data;
+    return y >= sink->plan->top && y < sink->end && sink->out->data;
 }
 
 static bool needs(const fi_sink *base, unsigned p) {
@@ -47,7 +45,7 @@ static bool needs(const fi_sink *base, unsigned p) {
 
 static uint8_t *dest(const fi_sink *base, uint32_t y) {
     const fi_copy_sink *sink = const_self(base);
-    return needs_row(sink, y) ? fi_writer_dest(&sink->writer, y - sink->begin) : NULL;
+    return needs_row(sink, y) ? fi_writer_dest(&sink->writer, y - sink->plan->top) : NULL;
 }
 
 /* One row, beginning with the window's first column. */
@@ -65,7 +63,7 @@ static void take_row(fi_copy_sink *sink, const uint8_t *const src[3]) {
             for (unsigned c = 0; c < sink->writer.channels; c++) memcpy(planes[c], src[c], n);
             break;
         default:
-            fi_split_pixels(sink->format.kind, sink->options->mode, src[0], planes, sink->scratch, n);
+            fi_split_pixels(sink->format.kind, sink->options->mode, src[0], planes, sink->memory->data, n);
     }
     fi_writer_row_done(&sink->writer);
 }

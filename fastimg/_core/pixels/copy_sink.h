@@ -12,13 +12,12 @@ typedef struct fi_copy_sink {
     const fi_plan *plan;
     const fi_options *options;
     const fi_output *out;
-    fi_buffer *memory;
+    fi_buffer *memory; /* one row of RGB pixels, and the writer's scratch */
     fi_format format;
     fi_writer writer;
-    uint8_t *scratch;      /* one row of RGB pixels */
     unsigned plane_count;  /* of the rows that come: 1 or 3 */
     size_t left;           /* bytes before the window's first column */
-    uint32_t row, begin, end; /* of the image: the next row to come; those of the window */
+    uint32_t row, end;     /* of the image: the next row to come; the one after the window's last */
 } fi_copy_sink;
 
 /* All that is passed in is borrowed, and must outlive the sink. */

@@ -17,10 +17,6 @@ static size_t align(size_t nbytes) {
 
 /* ---- set-up ---------------------------------------------------------------------------------------------------- */
 
-static bool is_interleaved(fi_rows_kind kind) {
-    return kind == FI_ROWS_RGB_PIXELS || kind == FI_ROWS_CMYK_PIXELS;
-}
-
 /* Colours must be linear in the planes: RGB that becomes luma is not, as its planes are rounded separately. */
 static bool takes(const fi_sink *base, fi_rows_kind kind) {
     if (kind == FI_ROWS_OUTPUT) return false;
@@ -53,7 +49,7 @@ static void size_rings(fi_resample_sink *sink) {
 }
 
 static bool find_coefs(fi_resample_sink *sink) {
-    const bool interleaved = is_interleaved(sink->format.kind);
+    const bool are_pixels = fi_rows_are_pixels(sink->format.kind);
 
     sink->max_taps = 0;
     for (unsigned p = 0; p < sink->count; p++) {
@@ -61,11 +57,11 @@ static bool find_coefs(fi_resample_sink *sink) {
         fi_axis x, y;
 
         /* All planes that pixels are split into have the pixels' format. */
-        fi_axes_make(&x, &y, sink->plan, sink->options->resample, &sink->format, interleaved ? 0 : p);
+        fi_axes_make(&x, &y, sink->plan, sink->options->resample, &sink->format, are_pixels ? 0 : p);
         *plane = (fi_plane_state){
             .x = fi_coef_cache_get(sink->cache, &x),
             .y = fi_coef_cache_get(sink->cache, &y),
-            .rows_per_group = interleaved ? SPLIT_ROWS : sink->format.planes[p].rows_per_group,
+            .rows_per_group = are_pixels ? SPLIT_ROWS : sink->format.planes[p].rows_per_group,
         };
         if (!plane->x || !plane->y) return false;
         plane->begin = plane->y->first[0];
@@ -95,10 +91,10 @@ static size_t lay_out(fi_resample_sink *sink, uint8_t *base) {
     for (unsigned p = 0; p < sink->count; p++) {
         sink->planes[p].ring = take(base, &used, row * sink->planes[p].ring_rows);
         sink->q6[p] = take(base, &used, row);
-        if (!is_interleaved(sink->format.kind)) continue;
+        if (!fi_rows_are_pixels(sink->format.kind)) continue;
         sink->split[p] = take(base, &used, split_stride(sink) * SPLIT_ROWS);
     }
-    sink->pixels = take(base, &used, is_interleaved(sink->format.kind) ? 3 * (size_t)sink->format.width : 0);
+    sink->pixels = take(base, &used, fi_rows_are_pixels(sink->format.kind) ? 3 * (size_t)sink->format.width : 0);
     uint8_t *writer = take(base, &used, fi_writer_nbytes(sink->plan));
     if (base) fi_writer_init(&sink->writer, sink->plan, sink->options, sink->out, sink->count, writer);
     return used;
@@ -221,7 +217,7 @@ static void take_pixels(fi_resample_sink *sink, const uint8_t *src, uint32_t cou
 static void rows(fi_sink *base, const uint8_t *const planes[], uint32_t groups) {
     fi_resample_sink *sink = (fi_resample_sink *)base;
 
-    if (is_interleaved(sink->format.kind)) take_pixels(sink, planes[0], groups);
+    if (fi_rows_are_pixels(sink->format.kind)) take_pixels(sink, planes[0], groups);
     else take_planes(sink, planes, groups);
 }
 

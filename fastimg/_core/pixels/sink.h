@@ -18,10 +18,15 @@ typedef enum fi_rows_kind {
     FI_ROWS_GREY,        /* one plane */
     FI_ROWS_YCC,         /* planes of Y, Cb and Cr, as JFIF has them */
     FI_ROWS_RGB,         /* planes of R, G and B */
-    FI_ROWS_RGB_PIXELS,  /* 3 bytes a pixel */
-    FI_ROWS_CMYK_PIXELS, /* 4 bytes a pixel, inverted, as Adobe has them */
+    FI_ROWS_RGB_PIXELS,  /* 3 bytes per pixel */
+    FI_ROWS_CMYK_PIXELS, /* 4 bytes per pixel, inverted, as Adobe has them */
     FI_ROWS_OUTPUT,      /* bytes of the output array, written there by the decoder itself */
 } fi_rows_kind;
+
+/* Whether a row is one of interleaved pixels, in plane 0. */
+static inline bool fi_rows_are_pixels(fi_rows_kind kind) {
+    return kind == FI_ROWS_RGB_PIXELS || kind == FI_ROWS_CMYK_PIXELS;
+}
 
 /* One plane of the rows. Interleaved pixels, and all planes that a copy sink takes, have one sample per pixel. */
 typedef struct fi_plane_format {
