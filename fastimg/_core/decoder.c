@@ -5,7 +5,6 @@
 #include "buffer.h"
 #include "header.h"
 #include "jpeg/decompressor.h"
-#include "jpeg/routes.h"
 #include "pixels/copy_sink.h"
 #include "pixels/resample_sink.h"
 #include "source.h"

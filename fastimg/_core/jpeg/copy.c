@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The exact route: libjpeg's own pixels, a strip at a time. */
-#include "jpeg/routes.h"
-
+#include "jpeg/decompressor.h"
 #include "jpeg/hooks.h"
 #include "jpeg/state.h"
 #include "jpeg/warnings.h"

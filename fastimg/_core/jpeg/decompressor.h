@@ -9,10 +9,10 @@
 
 typedef struct fi_decompressor fi_decompressor;
 
-/* Returns NULL if there is no memory, or if libjpeg is not the version that this was built for. */
+/* As fi_decoder_new(), _free() and _trim() in fi.h. */
 fi_decompressor *fi_decompressor_new(void);
-void fi_decompressor_free(fi_decompressor *jpeg); /* NULL is allowed */
-void fi_decompressor_trim(fi_decompressor *jpeg); /* frees what is larger than most images need */
+void fi_decompressor_free(fi_decompressor *jpeg);
+void fi_decompressor_trim(fi_decompressor *jpeg);
 
 /* What to decode. All of it is borrowed, and constant where setjmp could spoil it. */
 typedef struct fi_request {
@@ -34,10 +34,17 @@ typedef struct fi_route {
     void (*read)(fi_decompressor *jpeg, const fi_request *request);
 } fi_route;
 
+/* To a copy sink, and to a resample sink. */
+extern const fi_route fi_copy_route, fi_resample_route;
+
+/*
+ * Decodes an image along a route into the request's sink. If the core's own stages give up, it decodes again without
+ * them, and the sink begins again.
+ */
 fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request,
                                  fi_failure *failure);
 
-/* Of the last decode: the warnings that cost no pixels, one per line; how many there were of any kind; see fi.h. */
+/* What fi.h has of the last decode under the same names. */
 const char *fi_decompressor_warnings(const fi_decompressor *jpeg);
 long fi_decompressor_warning_count(const fi_decompressor *jpeg);
 bool fi_decompressor_fell_back(const fi_decompressor *jpeg);

@@ -3,8 +3,7 @@
  * The resized route: libjpeg's planes as the inverse DCT leaves them. Files whose colours are not linear in their
  * planes come as pixels: four-channel ones, and RGB that becomes luma.
  */
-#include "jpeg/routes.h"
-
+#include "jpeg/decompressor.h"
 #include "jpeg/hooks.h"
 #include "jpeg/state.h"
 #include "jpeg/warnings.h"
