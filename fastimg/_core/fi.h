@@ -8,13 +8,14 @@
  *
  * Rules that hold for every function here:
  *
- * - Ownership. The core keeps none of the caller's pointers after a function has returned. A decoder owns its buffers
- *   and its libjpeg state. Failures are allocated by the core and freed with fi_failure_free().
+ * - Ownership. The core keeps none of the caller's pointers after a function has returned, but for the bytes that
+ *   fi_open() is given. A decoder owns its buffers and its libjpeg state. Failures of a batch are allocated by the core
+ *   and freed with fi_failure_free().
  * - Threads. A decoder belongs to one thread at a time. Any number of decoders may run at once, on one batch or on
  *   several. Once fi_init() has returned, no global state changes. No function needs Python or the GIL.
- * - Failure. A function that can fail returns a fi_status and fills a fi_failure, which must be zeroed before the
- *   call; the caller turns it into words. Nothing is printed, and the process is never ended. After a failure the
- *   output array holds any mixture of old bytes and new pixels, unless the function says otherwise.
+ * - Failure. A function that returns a fi_status fills a fi_failure if that is not FI_OK. The caller zeroes it before
+ *   the call and turns it into words. Nothing is printed, and the process is never ended. After a failure the output
+ *   array holds any mixture of old bytes and new pixels, unless the function says otherwise.
  * - Units. Sizes and strides are in bytes (`nbytes`, `stride`), measures of images in pixels, in the order height,
  *   width. Strides are signed: an array may be upside down.
  * - Shapes. A planar array is (C, H, W), an interleaved one (H, W, C); C is 3, or 1 for FI_MODE_L. The pixels of a
@@ -52,7 +53,7 @@ typedef enum fi_status {
     FI_E_UNSUPPORTED,/* `text` is libjpeg's                          */
     FI_E_SCANS,      /* the limit                                    */
     FI_E_CROP,       /* height, width of the upright image           */
-    FI_E_SHAPE,      /* expected height, width; found height, width  */
+    FI_E_SHAPE,      /* height, width of the array; of the image     */
     FI_E_INTERNAL,   /* -                                            */
 } fi_status;
 
@@ -65,10 +66,13 @@ typedef struct fi_failure {
     char text[FI_TEXT_NBYTES]; /* NUL-terminated */
 } fi_failure;
 
-/* The name of a status: "TRUNCATED" for FI_E_TRUNCATED. */
+/*
+ * fi_status_name() returns the name of a status without its prefix: "TRUNCATED" for FI_E_TRUNCATED. The string is
+ * constant.
+ */
 const char *fi_status_name(fi_status status);
 
-/* Frees a failure that the core has allocated (fi_job.failure). NULL is allowed. */
+/* fi_failure_free() frees a failure that the core has allocated (fi_job.failure). NULL is allowed. */
 void fi_failure_free(fi_failure *failure);
 
 /* ---- sources --------------------------------------------------------------------------------------------------- */
@@ -92,7 +96,7 @@ typedef struct fi_header {
     uint64_t nbytes; /* of the whole source */
     uint32_t width, height;
     fi_color color;
-    uint16_t restart_interval; /* in MCUs, 0: none */
+    uint16_t restart_interval; /* in MCUs; 0 if there is none */
     uint16_t tables;           /* defined before the first scan: bits 0 to 3 DC, 4 to 7 AC, 8 to 11 quantisation */
     uint8_t components;
     uint8_t precision;   /* bits per sample */
@@ -126,7 +130,7 @@ typedef struct fi_options {
     uint8_t pad[3];         /* FI_CONTAIN: the pixel value around the image, per output channel */
     bool orient;
     bool strict;              /* lost data is a failure */
-    bool use_libjpeg_entropy; /* use none of the core's own stages; the pixels are the same */
+    bool use_libjpeg_entropy; /* leave all but reduced inverse DCTs to libjpeg; the pixels are the same */
     uint32_t max_scans;
     uint64_t max_pixels;
     /*
@@ -167,8 +171,9 @@ typedef struct fi_plan {
 } fi_plan;
 
 /*
- * Plans how an image with this header becomes an output, without touching any pixel. Returns FI_E_CROP if the crop
- * leaves the image. out_height and out_width are what the output array must have.
+ * fi_plan_make() plans how an image with this header becomes an output, without touching any pixel. Afterwards
+ * plan->out_height and out_width are the size that the output array must have. It fails with FI_E_CROP, and *plan is
+ * left as it was, if the crop does not lie inside the upright image.
  */
 fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                        bool flip, fi_failure *failure);
@@ -182,10 +187,16 @@ typedef struct fi_element {
     size_t nbytes;
 } fi_element;
 
-/* The element type of a dtype. All that depends on the dtype follows from one table, in pixels/element.c. */
+/*
+ * fi_element_of() returns the element type of a dtype, which is constant. Everything that depends on the dtype is in
+ * one table, in pixels/element.c.
+ */
 const fi_element *fi_element_of(fi_dtype dtype);
 
-/* An output array. A plane has `height` rows of `width` pixels. data NULL: decode everything, keep nothing. */
+/*
+ * An output array. A plane has `height` rows of `width` pixels. If data is NULL, images are decoded as far as they
+ * would be otherwise, and no pixel is kept.
+ */
 typedef struct fi_output {
     uint8_t *data;
     ptrdiff_t plane_stride; /* FI_CHW only */
@@ -193,13 +204,16 @@ typedef struct fi_output {
     uint32_t height, width;
 } fi_output;
 
-/* Writes padding to the part of the output that is outside the plan's destination. */
+/*
+ * fi_output_pad() writes options->pad to the part of the output that is outside the plan's destination. `out` has the
+ * plan's out_height and out_width. Does nothing if out->data is NULL.
+ */
 void fi_output_pad(const fi_output *out, const fi_plan *plan, const fi_options *options);
 
-/* Sets all pixels to zero bytes. */
+/* fi_output_clear() sets all pixels of the output to zero bytes. Does nothing if out->data is NULL. */
 void fi_output_clear(const fi_output *out, const fi_options *options);
 
-/* The channels of an output array: 3, or 1 for FI_MODE_L. */
+/* fi_channels() returns the number of channels of an output array: 3, or 1 for FI_MODE_L. */
 static inline unsigned fi_channels(const fi_options *options) {
     return options->mode == FI_MODE_L ? 1 : 3;
 }
@@ -209,44 +223,62 @@ static inline unsigned fi_channels(const fi_options *options) {
 /* What one thread needs to decode images, kept from one image to the next. */
 typedef struct fi_decoder fi_decoder;
 
-/* Returns NULL if there is no memory, or if libjpeg is not the version that this was built for. */
+/*
+ * fi_decoder_new() allocates a decoder. It returns NULL if there is no memory, or if the libjpeg that is loaded does
+ * not have the interface that this was built for.
+ */
 fi_decoder *fi_decoder_new(void);
 
-/* NULL is allowed. */
+/* fi_decoder_free() frees a decoder and all that it owns. NULL is allowed. */
 void fi_decoder_free(fi_decoder *decoder);
 
-/* Frees buffers that are larger than most images need. For a decoder that is put aside; what was opened is closed. */
+/*
+ * fi_decoder_trim() frees the buffers that are larger than most images need, for a decoder that is put aside. The
+ * source that was opened last is forgotten: call fi_open() before fi_decode().
+ */
 void fi_decoder_trim(fi_decoder *decoder);
 
 /*
- * Reads a source and parses its header. Files are read whole, into the decoder. Memory is only pointed to, and must
- * live until fi_decode() has returned. Images of more than max_pixels are refused before anything is allocated for
- * them.
+ * fi_open() reads a source and parses its header. A file is read whole, into a buffer of the decoder. Memory is not
+ * copied: it must stay as it is until the last fi_decode() of this source has returned. An image of more than
+ * max_pixels pixels, or one that the core does not decode, is refused as soon as its header has been read. After a
+ * failure nothing is open.
  */
 fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure);
 
-/* The header of the source that was opened last. */
+/* fi_decoder_header() returns the header of the open source. It is valid until the next fi_open(). */
 const fi_header *fi_decoder_header(const fi_decoder *decoder);
 
 /*
- * Decodes the source that was opened last into `out`, whose height and width must be those of the plan for the same
- * arguments (else FI_E_SHAPE). May be called more than once.
+ * fi_decode() decodes the open source into `out`, with padding around it if the options ask for that. The height and
+ * width of `out` must be those that fi_plan_make() gives for the same arguments: it fails with FI_E_SHAPE otherwise,
+ * and nothing has been written then. May be called more than once per source.
  */
 fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_crop *crop, bool flip,
                     const fi_output *out, fi_failure *failure);
 
-/* The warnings of the last fi_decode() that cost no pixels, one per line. Valid until the decoder's next call. */
+/*
+ * fi_decoder_warnings() returns the warnings of the last fi_decode() that cost no pixels, one per line and at most one
+ * of a kind; "" if there were none. The string is valid until the decoder's next fi_decode().
+ */
 const char *fi_decoder_warnings(const fi_decoder *decoder);
 
-/* How many warnings libjpeg counted in the last fi_decode(), including those that cost pixels. */
+/*
+ * fi_decoder_warning_count() returns how many warnings libjpeg counted in the last fi_decode(), including those that
+ * cost pixels.
+ */
 long fi_decoder_warning_count(const fi_decoder *decoder);
 
-/* Whether the last fi_decode() had to decode twice, because the core's own stages left the image to libjpeg's. */
+/*
+ * fi_decoder_fell_back() returns whether the last fi_decode() had to begin again, because the core's own stages came
+ * upon something unusual and left the image to libjpeg's.
+ */
 bool fi_decoder_fell_back(const fi_decoder *decoder);
 
 /*
- * Reads a source's header, and of a file no more than that. max_pixels 0: also headers of images that could not be
- * decoded.
+ * fi_read_header() reads the front of a source until its header is parsed, into *header. It fails where fi_open()
+ * would, but with max_pixels 0 not for what is only too large or of a kind that is not decoded. The decoder's buffer is
+ * used for this: call fi_open() again before fi_decode().
  */
 fi_status fi_read_header(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_header *header,
                          fi_failure *failure);
@@ -273,46 +305,52 @@ typedef struct fi_batch {
 } fi_batch;
 
 /*
- * Claims and runs jobs until none is left, or until budget_ns nanoseconds have passed (0: no limit). May be called from
- * any number of threads at once, each with a decoder of its own. Jobs are claimed in order, so when a failure stops the
- * batch, every job before the failed one has run: the lowest failed index does not depend on the number of threads.
+ * fi_batch_run() claims and runs jobs until none is left, or until budget_ns nanoseconds have passed, but at least one
+ * (a budget of 0 has no limit). May be called from any number of threads at once, each with a decoder of its own. A
+ * job's failure is stored in it, and either stops the batch or clears the job's output. Jobs are claimed in order, so
+ * when a failure has stopped the batch and all threads have returned, every job before the failed one has run: the
+ * lowest failed index does not depend on the number of threads.
  */
 void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns);
 
-/* Stops further jobs from being claimed. May be called from any thread. */
+/* fi_batch_cancel() stops further jobs from being claimed; those under way are finished. For any thread to call. */
 void fi_batch_cancel(fi_batch *batch);
 
 /* ---- the library ----------------------------------------------------------------------------------------------- */
 
 /*
- * Turns words such as "avx2,-bmi2" into CPU features: those of this CPU, up to the ceiling that a plain word sets, less
- * those that "-word" names. A known word for something that this CPU lacks changes nothing, and "" gives all features.
- * Returns false if a word is unknown: *unknown points to it then, and *nbytes is its length.
+ * fi_cpu_parse() turns words such as "avx2,-bmi2" into CPU features (cpu.h): those of this CPU, up to the ceiling that
+ * a plain word sets, less those that "-word" names. A known word for something that this CPU lacks changes nothing, and
+ * "" gives all features. It returns false if a word is unknown: *unknown then points to it, and *nbytes is its length.
  */
 bool fi_cpu_parse(const char *words, unsigned *cpu_features, const char **unknown, size_t *nbytes);
 
-/* The words it knows, separated by commas. */
+/* fi_cpu_words() returns the words that fi_cpu_parse() knows, separated by commas. */
 const char *fi_cpu_words(void);
 
 /*
- * Fills the kernel tables with the best versions for these features and checks, by decoding a tiny image in several
- * ways, that the loaded libjpeg is laid out and computes as the core expects. Call it once, before anything else.
+ * fi_init() fills the kernel tables with the best versions for these features, and checks, by decoding a tiny image in
+ * several ways, that the loaded libjpeg is laid out and computes as the core expects. Call it once, before any function
+ * that takes a decoder or an output.
  */
 void fi_init(unsigned cpu_features);
 
 /*
- * Whether libjpeg's private structs are what the core takes them for. If not, fi_options.use_libjpeg_entropy must be
- * set.
+ * fi_hooks_verified() returns whether libjpeg's private structs are what the core takes them for. If not,
+ * fi_options.use_libjpeg_entropy must be set.
  */
 bool fi_hooks_verified(void);
 
-/* Whether the core's inverse DCT to 8 x 8 samples equals libjpeg's, also when numbers overflow. */
+/*
+ * fi_idct_verified() returns whether the core's inverse DCT to 8 x 8 samples equals libjpeg's, also when numbers
+ * overflow. If not, libjpeg's is used.
+ */
 bool fi_idct_verified(void);
 
-/* The instruction set of the pixel kernels in use: "avx2", "neon" or "c". */
+/* fi_kernels_name() returns the instruction set of the pixel kernels in use: "avx2", "neon" or "c". */
 const char *fi_kernels_name(void);
 
-/* The version of the libjpeg-turbo headers this was built with: "2.1.5". */
+/* fi_libjpeg_version() returns the version of the libjpeg-turbo headers that this was built with: "2.1.5". */
 const char *fi_libjpeg_version(void);
 
 #endif
