@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory that is reused and grows. Growing loses the content. */
+/* Memory that is reused and grows. */
 #ifndef FI_BUFFER_H
 #define FI_BUFFER_H
 

@@ -152,7 +152,7 @@ static fi_status no_image(size_t at, unsigned marker, fi_failure *failure) {
     return failure->status = FI_E_NO_IMAGE;
 }
 
-/* Returns the next marker at or after *pos, and moves *pos past it, skipping stray bytes. 0: there is none in data. */
+/* Returns the next marker from *pos on, skipping stray bytes, and moves *pos past it. Returns 0 if there is none. */
 static unsigned next_marker(const uint8_t *data, size_t have, size_t *pos) {
     size_t i = *pos;
     for (;;) {

@@ -36,7 +36,7 @@ static const uint8_t jpeg[] = {
 /* The offset of its first quantisation table. */
 #define QUANTISATION 25
 
-/* overflow: with quantisation steps so large that everything overflows. */
+/* Decodes it; if `overflow`, with quantisation steps so large that everything overflows. */
 static bool decode(fi_decoder *decoder, const fi_options *options, bool overflow, uint8_t *pixels) {
     const fi_crop whole = {0};
     fi_failure failure = {0};

@@ -89,7 +89,7 @@ FI_INLINE bool decode_dc(reader *r, const table *t, int32_t *diff) {
     return true;
 }
 
-/* Only nonsense makes the sum this large. libjpeg refuses it. */
+/* Only a damaged file makes the sum this large. libjpeg refuses it. */
 FI_INLINE bool add_dc(int32_t *last_dc, int32_t diff) {
     *last_dc += diff;
     return *last_dc <= 1 << 30 && *last_dc >= -(1 << 30);
@@ -101,7 +101,7 @@ FI_INLINE void put_back(fi_entropy *entropy, const reader *r) {
     entropy->count = r->count & 63;
 }
 
-/* Before each MCU: passes a restart marker, brings more bytes. Returns false if the MCU cannot be decoded. */
+/* Before each MCU: passes a restart marker and refills the chunk. Returns false if the MCU cannot be decoded. */
 FI_INLINE bool prepare_mcu(fi_entropy *entropy, reader *r) {
     if (entropy->restart_interval || entropy->end - r->next < MAX_MCU_NBYTES) {
         put_back(entropy, r);

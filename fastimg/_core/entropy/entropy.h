@@ -37,7 +37,7 @@ typedef struct fi_scan {
 /* Chooses the versions for these CPU features (cpu.h). Called once, by fi_init(). */
 void fi_entropy_init(unsigned cpu_features);
 
-fi_entropy *fi_entropy_new(void); /* NULL: no memory */
+fi_entropy *fi_entropy_new(void); /* returns NULL if there is no memory */
 void fi_entropy_free(fi_entropy *entropy); /* NULL is allowed */
 void fi_entropy_trim(fi_entropy *entropy); /* between images: frees what only large ones need */
 
@@ -54,8 +54,8 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last);
 
 /*
  * Decodes the next MCUs, in natural order, into mcus x scan.blocks blocks, which must be zero. eob[i] is the index in
- * zigzag order from which on block i is zero, if all its coefficients are needed. whole: all of the last MCU's are.
- * Returns false if the stage has given up.
+ * zigzag order from which on block i is zero, if all its coefficients are needed. If `whole`, all of the last MCU's
+ * are. Returns false if it gives up.
  */
 bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
 
@@ -70,7 +70,7 @@ void fi_entropy_begin_progressive(fi_entropy *entropy);
  */
 bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan);
 
-/* Adds what the scan has for the next MCU to its blocks. Returns false if the stage has given up. */
+/* Adds what the scan has for the next MCU to its blocks. Returns false if it gives up. */
 bool fi_entropy_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]);
 
 /* ---- both ------------------------------------------------------------------------------------------------------ */

@@ -15,7 +15,7 @@
  *   chunk holds that many bytes after the read position, and 8 more for the last load. At the end of the data they
  *   are zeros.
  * - A coefficient's index is at most 63 when an entry is looked up, and advances by END at most: natural_order has
- *   entries for all of these. Those past the last coefficient stand for it, as in libjpeg.
+ *   entries for all of these. Those past the last coefficient map to it, as in libjpeg.
  * - A table is indexed by exactly LOOK_BITS bits, and the index of a longer code is checked.
  * - The same bound holds in progressive scans, where a coefficient takes a correction bit or a symbol of at most 31
  *   bits. The caller asks for no more MCUs than the scan has, and fi_nonzero has room for that many blocks.
@@ -39,7 +39,8 @@ typedef enum { DC_TABLE, AC_TABLE, PROGRESSIVE_TABLE } table_kind;
  *                  before the new index; if the symbol has no value, 0 is written over a 0
  *   bits 16 to 31  the value
  *
- * In a SLOW entry bits 8 to 15 are the symbol, and bits 16 to 31 the length of its code; 0: more than LOOK_BITS.
+ * In a SLOW entry bits 8 to 15 are the symbol, and bits 16 to 31 the length of its code, or 0 if that is more than
+ * LOOK_BITS.
  */
 typedef struct {
     uint32_t look[1 << LOOK_BITS];
@@ -49,14 +50,14 @@ typedef struct {
     uint8_t counts[17], symbols[256];
     table_kind kind;
     bool has_run_table;
-    uint64_t last_scan; /* the last scan that used it; 0: none */
+    uint64_t last_scan; /* the last scan that used it, or 0 */
     uint16_t run_table[1 << RUN_BITS];
 } table;
 
 enum { SLOW = 1 << 7, END = 128 };
 
 /*
- * An entry of run_table skips values that are not needed. It stands for all symbols whose codes are within the next
+ * An entry of run_table skips values that are not needed. It covers all symbols whose codes are within the next
  * RUN_BITS bits:
  *   bits 0 to 5    how many bits they and their values take: at most RUN_BITS - 1, and 15 for the last one's value
  *   bits 6 to 14   how far the coefficient's index advances: at most 64, and RUN_END more if the last symbol is an end

@@ -105,7 +105,7 @@ static bool has_end_marker(const uint8_t *data, size_t nbytes) {
     return false;
 }
 
-/* For both kinds of scan. Returns false if a component has no table. */
+/* Fills in *scan, for both kinds. Returns false if a component has no table. */
 static bool describe_scan(const fi_decompressor *jpeg, fi_scan *scan) {
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
     const bool needs_dc = cinfo->Ss == 0 && cinfo->Ah == 0, needs_ac = !cinfo->progressive_mode || cinfo->Ss > 0;

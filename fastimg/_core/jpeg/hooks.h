@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The core's own stages, put behind libjpeg's method pointers. */
+/* The core's own stages, in place of libjpeg's methods. */
 #ifndef FI_HOOKS_H
 #define FI_HOOKS_H
 
@@ -13,8 +13,8 @@ void fi_hooks_install(fi_decompressor *jpeg);
 /* The three below take effect after jpeg_start_decompress(). */
 
 /*
- * libjpeg's rows of Y, Cb and Cr go to the sink, one at a time, and are not converted. What jpeg_read_scanlines() is
- * told to write to is left as it is.
+ * libjpeg's rows of Y, Cb and Cr go to the sink, one at a time, and are not converted. Nothing is written to the rows
+ * that jpeg_read_scanlines() is given.
  */
 void fi_hooks_take_ycc(fi_decompressor *jpeg);
 
@@ -25,14 +25,13 @@ void fi_hooks_take_ycc(fi_decompressor *jpeg);
 void fi_hooks_reduce(fi_decompressor *jpeg, unsigned count);
 
 /*
- * Whether the next blocks of a component must become samples, and whether the image ends in them. Blocks that need
- * not are skipped as cheaply as possible.
+ * Says whether the next blocks of a component must become samples, and whether the image ends in them. Blocks that
+ * are not needed are skipped as cheaply as possible.
  */
 void fi_hooks_need(fi_decompressor *jpeg, int component, bool needed, bool at_bottom);
 
 /*
- * What fi_init() has found out about the libjpeg that is loaded; read back by fi_hooks_verified(),
- * fi_idct_verified().
+ * Sets what fi_hooks_verified() and fi_idct_verified() return: what fi_init() has found out about the loaded libjpeg.
  */
 void fi_hooks_set_verified(bool hooks, bool idct);
 

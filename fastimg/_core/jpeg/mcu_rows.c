@@ -28,7 +28,7 @@ struct fi_mcu_rows {
 /* Where one block of every MCU of a row goes. */
 typedef struct {
     jpeg_component_info *component;
-    fi_inverse_dct *method; /* NULL: the kernel idct_8 */
+    fi_inverse_dct *method; /* NULL for the kernel idct_8 */
     JSAMPARRAY rows;
     JDIMENSION column, step; /* in the first MCU; from one MCU to the next */
     JDIMENSION end; /* the first MCU where it is padding, or not needed */
@@ -54,7 +54,7 @@ void fi_mcu_rows_free(fi_mcu_rows *work) {
 
 /* ---- inverse DCTs ---------------------------------------------------------------------------------------------- */
 
-/* All samples are equal. */
+/* Only the DC coefficient is not zero: all samples are equal. */
 static void fill_dc(const fi_block *block) {
     const uint32_t dc = (uint32_t)fi_dequantise(block->coefficients, block->quantisation, 0);
     const uint8_t sample = fi_clamp8((((int16_t)(uint16_t)(dc << 2) + 16) >> 5) + 128);

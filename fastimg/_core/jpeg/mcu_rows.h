@@ -8,12 +8,12 @@
 
 typedef struct fi_mcu_rows fi_mcu_rows;
 
-fi_mcu_rows *fi_mcu_rows_new(void); /* NULL: no memory */
+fi_mcu_rows *fi_mcu_rows_new(void); /* returns NULL if there is no memory */
 void fi_mcu_rows_free(fi_mcu_rows *work);
 
 /*
- * Decodes libjpeg's next iMCU row into `output` by `methods`, one per component. islow: those to 8 x 8 samples
- * compute what the kernel idct_8 does, which may replace them. Returns false if the entropy stage has given up.
+ * Decodes libjpeg's next iMCU row into `output` by `methods`, one per component. If `islow`, those to 8 x 8 samples
+ * compute what the kernel idct_8 does, which replaces them. Returns false if the entropy decoder gives up.
  */
 bool fi_mcu_rows_decode(fi_mcu_rows *work, fi_entropy *entropy, j_decompress_ptr cinfo, fi_inverse_dct *const methods[],
                         bool islow, JSAMPIMAGE output);

@@ -17,8 +17,8 @@ typedef struct fi_decompressor fi_decompressor;
 
 /* A component that the inverse DCT reduces. */
 typedef struct fi_reduced {
-    uint32_t height, width; /* in samples, before that */
-    uint32_t whole_rows, whole_columns; /* of its samples, those that no padding is in */
+    uint32_t height, width; /* in samples, before it is reduced */
+    uint32_t whole_rows, whole_columns; /* those of its samples that no padding is in */
     JSAMPARRAY rows; /* where its samples go */
     uint32_t first; /* which of its rows rows[0] is */
     fi_idct *idct;
@@ -44,10 +44,10 @@ struct fi_decompressor {
     bool strict;
     bool eof; /* libjpeg asked for more bytes than there are */
     bool scanning; /* the header is read */
-    bool use_libjpeg_entropy; /* use none of the core's own stages */
-    bool fell_back; /* the core's own stages gave this image up */
+    bool use_libjpeg_entropy; /* leave scans and colours to libjpeg */
+    bool fell_back; /* the core's own stages gave up on this image */
     bool multiple_scans;
-    bool leave_scan_to_libjpeg; /* a large scan of a progressive file was; so are all after it */
+    bool leave_scan_to_libjpeg; /* and all further ones of this progressive file */
     uint64_t mcus_left; /* of a progressive scan */
     fi_rows_kind rows_kind; /* what the route delivers */
     fi_reduced reduced[3];

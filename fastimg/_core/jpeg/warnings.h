@@ -11,7 +11,7 @@ void fi_warnings_install(fi_decompressor *jpeg);
 /* Ends the decoding under way: jumps back to where decompressor.c called setjmp. */
 _Noreturn void fi_fail(fi_decompressor *jpeg, fi_status status);
 
-/* The same, and reports how far the data got: the row, and the scan (0: the file has one). */
+/* The same, and reports how far the data got: the row, and the scan if the file has several (else 0). */
 _Noreturn void fi_fail_at_row(fi_decompressor *jpeg, fi_status status);
 
 /* Ends it because the core's own stages cannot go on: the image is decoded again by libjpeg's. */

@@ -18,7 +18,7 @@ typedef struct {
     fi_coefs coefs;
     fi_buffer memory;
     fi_buffer quads;
-    uint64_t last_use; /* 0: empty */
+    uint64_t last_use; /* 0 if empty */
 } entry;
 
 struct fi_coef_cache {

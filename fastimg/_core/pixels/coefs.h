@@ -32,18 +32,21 @@ typedef struct fi_coefs {
     const uint32_t *used;   /* and the number of samples from there on */
     const int16_t *weights; /* count x taps, zeros after those used */
     uint32_t taps;
-    uint32_t pairs;       /* of resample_h_shuffle; 0: the results are too far apart for it */
+    uint32_t pairs;       /* of resample_h_shuffle; 0 if the results are too far apart for it */
     const uint32_t *base; /* the same weights for that kernel */
     const fi_quad *quads;
 } fi_coefs;
 
 typedef struct fi_coef_cache fi_coef_cache;
 
-fi_coef_cache *fi_coef_cache_new(void); /* NULL: no memory */
+fi_coef_cache *fi_coef_cache_new(void); /* returns NULL if there is no memory */
 void fi_coef_cache_free(fi_coef_cache *cache);
 void fi_coef_cache_trim(fi_coef_cache *cache); /* frees sets that are larger than most images need */
 
-/* The coefficients of an axis. Valid until as many others have been asked for as one image has. NULL: no memory. */
+/*
+ * Returns the coefficients of an axis, or NULL if there is no memory. They stay valid while those of the same image's
+ * other axes are asked for, and no longer.
+ */
 const fi_coefs *fi_coef_cache_get(fi_coef_cache *cache, const fi_axis *axis);
 
 #endif

@@ -10,7 +10,7 @@ typedef struct fi_conversion {
     /* n pixels of one channel to contiguous elements. */
     void (*plane)(const fi_options *options, unsigned channel, const uint8_t *src, void *dst, size_t n);
 
-    /* n pixels of three interleaved channels likewise. NULL: pixels are elements already. */
+    /* n pixels of three interleaved channels likewise; NULL if pixels are elements already. */
     void (*pixels)(const fi_options *options, const uint8_t *src, uint8_t *dst, size_t n);
 } fi_conversion;
 

@@ -135,7 +135,7 @@ static void push(fi_resample_sink *sink, fi_plane_state *plane, const uint8_t *s
 
     plane->next = start + count;
     for (; y < start + count && y <= last; y += 2) {
-        /* Two at a time; a last one on its own is done twice over. */
+        /* Two at a time; a last one on its own is done twice. */
         const uint32_t other = y + 1 < start + count && y < last ? y + 1 : y;
         const uint8_t *const from[2] = {src + (y - start) * stride, src + (other - start) * stride};
         int16_t *const to[2] = {ring_row(sink, plane, y), ring_row(sink, plane, other)};

@@ -38,7 +38,7 @@ typedef struct fi_resample_sink {
     fi_writer writer;
     /* Scratch. */
     const int16_t **taps; /* the ring rows of one result */
-    int16_t *q6[3];       /* one result row a plane */
+    int16_t *q6[3];       /* one result row per plane */
     uint8_t *split[3];    /* rows of interleaved pixels, as planes */
     uint8_t *pixels;      /* one row of RGB pixels */
 } fi_resample_sink;

@@ -51,7 +51,7 @@ struct fi_sink {
     /* Whether the sink takes such rows for its output. Asked before begin(). */
     bool (*takes)(const fi_sink *sink, fi_rows_kind kind);
 
-    /* Before the first row; called again if the decoder has to start over. The format is copied. false: no memory. */
+    /* Before the first row, and again if the decoder starts over. Copies the format. Returns false if out of memory. */
     bool (*begin)(fi_sink *sink, const fi_format *format);
 
     /* Whether any of plane p's next group of rows will be looked at. If not, they may hold anything. */

@@ -21,7 +21,7 @@ typedef struct fi_writer {
     size_t pixel_stride;
     unsigned channels;         /* of the rows that come in: 1 (luma, or grey for all channels) or 3 (RGB) */
     bool is_planar;            /* a channel's elements are contiguous along a row */
-    bool is_direct;            /* and they are the pixels, as these come along a row */
+    bool is_direct;            /* planar uint8 rows, not transposed or mirrored: they go straight to the output */
     uint32_t row;              /* the next one */
     uint8_t *planes[3];        /* scratch: one row per channel, or TILE of them if the output is transposed */
     uint8_t *transposed[3];    /* scratch: one transposed tile per channel, or a mirrored row */
@@ -39,8 +39,8 @@ void fi_writer_init(fi_writer *writer, const fi_plan *plan, const fi_options *op
                     unsigned channels, uint8_t *scratch);
 
 /*
- * Whether rows of interleaved pixels in the output's channel order (grey ones for mode "L") are the output's rows, byte
- * for byte; and where row i goes then.
+ * fi_writer_takes_output() returns whether rows of interleaved pixels in the output's channel order (grey ones for mode
+ * "L") are the output's rows, byte for byte. If so, fi_writer_dest() returns where row i goes.
  */
 bool fi_writer_takes_output(const fi_plan *plan, const fi_options *options, const fi_output *out);
 uint8_t *fi_writer_dest(const fi_writer *writer, uint32_t i);
@@ -48,7 +48,7 @@ uint8_t *fi_writer_dest(const fi_writer *writer, uint32_t i);
 /* Where to put the next row's pixels: `channels` pointers to plan->cols bytes, perhaps the output itself. */
 void fi_writer_next_row(const fi_writer *writer, uint8_t *planes[3]);
 
-/* They are there. */
+/* Call it when they are there: writes them to the output, perhaps only with the rows that follow. */
 void fi_writer_row_done(fi_writer *writer);
 
 #endif
