@@ -28,7 +28,10 @@ static inline bool fi_rows_are_pixels(fi_rows_kind kind) {
     return kind == FI_ROWS_RGB_PIXELS || kind == FI_ROWS_CMYK_PIXELS;
 }
 
-/* One plane of the rows. Interleaved pixels, and all planes that a copy sink takes, have one sample per pixel. */
+/*
+ * One plane of the rows. Interleaved pixels, and all planes that a copy sink takes, have one sample per pixel and come
+ * one row per group.
+ */
 typedef struct fi_plane_format {
     size_t stride;           /* bytes from row to row */
     uint32_t rows_per_group; /* that come at once */
