@@ -161,10 +161,10 @@ __attribute__((target("bmi2"))) static bool decode_bmi2(fi_entropy *entropy, uns
 }
 #endif
 
-void fi_entropy_choose_baseline(fi_entropy_kernels *table, unsigned cpu_features) {
-    table->decode = decode_c;
+void fi_entropy_choose_baseline(fi_entropy_kernels *kernels, unsigned cpu_features) {
+    kernels->decode = decode_c;
 #if defined(__x86_64__)
-    if (cpu_features & FI_CPU_BMI2) table->decode = decode_bmi2;
+    if (cpu_features & FI_CPU_BMI2) kernels->decode = decode_bmi2;
 #else
     (void)cpu_features;
 #endif

@@ -207,10 +207,10 @@ __attribute__((target("bmi2"))) static bool decode_bmi2(fi_entropy *entropy, int
 }
 #endif
 
-void fi_entropy_choose_progressive(fi_entropy_kernels *table, unsigned cpu_features) {
-    table->decode_progressive = decode_c;
+void fi_entropy_choose_progressive(fi_entropy_kernels *kernels, unsigned cpu_features) {
+    kernels->decode_progressive = decode_c;
 #if defined(__x86_64__)
-    if (cpu_features & FI_CPU_BMI2) table->decode_progressive = decode_bmi2;
+    if (cpu_features & FI_CPU_BMI2) kernels->decode_progressive = decode_bmi2;
 #else
     (void)cpu_features;
 #endif

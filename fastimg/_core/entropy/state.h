@@ -134,7 +134,7 @@ typedef struct fi_entropy_kernels {
 } fi_entropy_kernels;
 
 /* Each file fills in its own part. */
-void fi_entropy_choose_baseline(fi_entropy_kernels *table, unsigned cpu_features);
-void fi_entropy_choose_progressive(fi_entropy_kernels *table, unsigned cpu_features);
+void fi_entropy_choose_baseline(fi_entropy_kernels *kernels, unsigned cpu_features);
+void fi_entropy_choose_progressive(fi_entropy_kernels *kernels, unsigned cpu_features);
 
 #endif
