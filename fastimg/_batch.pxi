@@ -2,7 +2,7 @@
 # Part of _decode.pyx: many images, and the threads that run them.
 
 cdef View job_values(values, size_t count, size_t nbytes):
-    """A view of an array that has `nbytes` for each of `count` jobs."""
+    """A view of an array of `nbytes` for each of `count` jobs."""
     cdef View view = view_of(values, PyBUF_SIMPLE)
     if <size_t>view.buffer.len != count * nbytes:
         raise ValueError(f"expected {nbytes} bytes for each of {count} jobs, found {view.buffer.len}")
@@ -16,18 +16,18 @@ cdef class Batch:
     ----------
     sources : SourceList
     indices : int64 ndarray, (n,), or None
-        Which sources, in order; None: all.
+        The sources to decode, in this order; None: all.
     options : Options
     crop : (top, left, height, width), int64 ndarray of them, (n, 4), or None
-        For all, or one a job.
+        For all, or one per job.
     flip : bool or bool ndarray, (n,)
-        For all, or one a job.
+        For all, or one per job.
     stop_on_failure : bool
-        False: failed images become zeros, and the rest goes on.
+        False: failed images are zeroed, and the others decoded.
 
     Notes
     -----
-    Until `set_output` is called, a run reads headers only.
+    Until `set_output` is called, `run` only reads headers.
     """
     cdef fi_batch core
     cdef Options options
@@ -95,7 +95,7 @@ cdef class Batch:
 
     @property
     def done(self):
-        """How many jobs have been run."""
+        """The number of jobs that have been run."""
         return self.core.done
 
     @property
@@ -104,9 +104,9 @@ cdef class Batch:
         return self.core.next >= self.core.count
 
     def set_output(self, out, shape):
-        """From now on images are decoded: into `out` of that shape, or into a list of arrays of a list of shapes.
+        """From now on `run` decodes: into `out`, an array of this shape, or a list of arrays with a list of shapes.
 
-        None for `out`: into nothing, and `shape` is how many of the jobs are left.
+        None for `out`: nothing is kept, and only the first `shape` jobs are run.
         """
         cdef View view
         cdef size_t i
@@ -141,16 +141,16 @@ cdef class Batch:
         self.core.done = 0
 
     def run(self, int64_t budget_ns):
-        """Runs jobs until none is left or the time is over (0: no limit). For any number of threads at once."""
-        cdef Worker worker = take_worker()
+        """Runs jobs until none is left or the time is over (0: no limit); any number of threads may call it at once."""
+        cdef Decoder decoder = take_decoder()
         with nogil:
-            fi_batch_run(&self.core, worker.core, budget_ns)
-        give_back(worker)
+            fi_batch_run(&self.core, decoder.core, budget_ns)
+        give_back(decoder)
         if self.core.out_of_memory:
             raise MemoryError("no memory left to describe a failure")
 
     def cancel(self):
-        """No further job is claimed; those under way are finished."""
+        """Starts no further job; those under way are finished."""
         fi_batch_cancel(&self.core)
 
     def failures(self):
@@ -159,7 +159,7 @@ cdef class Batch:
                 if self.core.jobs[i].failure != NULL]
 
     def headers(self):
-        """The fields of every header, a tuple each, when `run` has read them all and none has failed."""
+        """A tuple per header, as from `read_header`, after `run` has read them all and none has failed."""
         if self.core.headers == NULL:
             raise ValueError("there are no headers: an output has been set")
         return [header_fields(&self.core.headers[i]) for i in range(self.core.count)]

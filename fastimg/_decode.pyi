@@ -90,8 +90,8 @@ class View:
     def __new__(cls) -> View: ...
 
 @final
-class Worker:
-    def __new__(cls) -> Worker: ...
+class Decoder:
+    def __new__(cls) -> Decoder: ...
 
 def decode(
     source: Source,

@@ -28,13 +28,13 @@ from fastimg.sources import FileRange, check_buffer, encode_path
 
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order
 cdef dict FORMAT_NAMES = {"Zf": "complex64", "Zd": "complex128"}
-cdef int IDLE_WORKERS = 8
+cdef int IDLE_DECODERS = 8
 cdef list idle = []
 cdef object pop_idle = idle.pop
 
 
 cdef unsigned parse_cpu(bytes words) except? 0:
-    """The CPU features that FASTIMG_CPU leaves."""
+    """The CPU features that FASTIMG_CPU allows."""
     cdef unsigned features = 0
     cdef const char *unknown = NULL
     cdef size_t nbytes = 0
@@ -58,9 +58,9 @@ cdef bint USE_LIBJPEG = use_libjpeg(os.environ.get("FASTIMG_ENTROPY", "")) or no
 
 
 cdef class View:
-    """Owns a view of somebody's memory."""
+    """Owns a view of another object's memory."""
     cdef Py_buffer buffer
-    cdef Py_ssize_t strides[4]  # of an output, also where its owner leaves them out
+    cdef Py_ssize_t strides[4]  # of an output, even if its owner omits them
     cdef bint held
 
     def __dealloc__(self):
@@ -75,8 +75,8 @@ cdef View view_of(source, int flags):
     return view
 
 
-cdef class Worker:
-    """Owns a worker of the core."""
+cdef class Decoder:
+    """Owns a fi_decoder."""
     cdef fi_decoder *core
 
     def __cinit__(self):
@@ -88,18 +88,18 @@ cdef class Worker:
         fi_decoder_free(self.core)
 
 
-cdef Worker take_worker():
-    # list.pop and append are atomic, with and without a GIL; a worker that is in use is in no list.
+cdef Decoder take_decoder():
+    # list.pop and append are atomic, with or without the GIL; the list holds no decoder that is in use.
     try:
         return pop_idle()
     except IndexError:
-        return Worker()
+        return Decoder()
 
 
-cdef int give_back(Worker worker) except -1:
-    if len(idle) < IDLE_WORKERS:
-        fi_decoder_trim(worker.core)
-        idle.append(worker)
+cdef int give_back(Decoder decoder) except -1:
+    if len(idle) < IDLE_DECODERS:
+        fi_decoder_trim(decoder.core)
+        idle.append(decoder)
     return 0
 
 
@@ -116,7 +116,7 @@ cdef object failure_of(const fi_failure *failure, Py_ssize_t index):
 
 
 cdef object coerce(source, fi_source *target):
-    """Fills `target`, and returns what has to be kept alive as long as it is used."""
+    """Fills `target`, and returns what must be kept alive while it is used."""
     cdef bytes path
     cdef View view
     target.path = NULL
@@ -144,7 +144,7 @@ cdef object coerce(source, fi_source *target):
 
 
 cdef View output_view(out, Options options, int ndim, const Py_ssize_t *shape):
-    """A writable view of `out`, whose shape must be `shape`. Errors speak of `out`."""
+    """A writable view of `out`, which must have this shape; otherwise TypeError or ValueError."""
     cdef View view
     cdef int i
     cdef bint same
@@ -154,7 +154,7 @@ cdef View output_view(out, Options options, int ndim, const Py_ssize_t *shape):
     try:
         view = view_of(out, PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE)
     except (BufferError, ValueError) as error:
-        if getattr(getattr(out, "dtype", None), "name", None) == "bfloat16":  # exports its buffer as uint16 alone
+        if getattr(getattr(out, "dtype", None), "name", None) == "bfloat16":  # the buffer protocol has no such type
             if options.core.dtype != FI_BFLOAT16:
                 raise TypeError(f"out must have dtype {options.dtype_name}, found bfloat16") from None
             return output_view(out.view("uint16"), options, ndim, shape)
@@ -170,13 +170,13 @@ cdef View output_view(out, Options options, int ndim, const Py_ssize_t *shape):
     for i in range(ndim - 1, -1, -1):
         if view.buffer.strides != NULL:
             view.strides[i] = view.buffer.strides[i]
-        else:  # as ctypes has it
+        else:  # ctypes
             view.strides[i] = view.buffer.itemsize if i == ndim - 1 else view.strides[i + 1] * view.buffer.shape[i + 1]
     return view
 
 
 cdef Py_ssize_t bind_output(View view, Options options, int first_axis, fi_output *target) except -1:
-    """Checks items and strides of the image axes, from first_axis on, and fills `target`."""
+    """Checks the items and the strides of the image axes, which begin at `first_axis`, and fills `target`."""
     cdef Py_buffer *b = &view.buffer
     cdef int y = first_axis + (1 if options.planar else 0), x = y + 1
     cdef const fi_element *element = fi_element_of(options.core.dtype)
@@ -204,7 +204,7 @@ cdef object dtype_name(bytes encoded):
     cdef str format = encoded.decode("ascii", "replace")
     try:
         return numpy.dtype(format)
-    except TypeError:  # the two spell some formats differently
+    except TypeError:  # NumPy and the buffer protocol spell some formats differently
         return FORMAT_NAMES.get(format, f"buffer format {format!r}")
 
 
@@ -220,9 +220,9 @@ cdef int set_crop(fi_crop *target, crop) except -1:
 
 
 def decode(source, out, Options options not None, crop, bint flip, bint batched):
-    """Decodes one image into `out`, or into a fresh array if that is None; returns the array.
+    """Decodes one image into `out`, or into a fresh array if that is None, and returns the array.
 
-    `batched`: as a batch of one, with an axis before those of the image.
+    `batched`: the array is a batch of one, with an axis before those of the image.
     """
     cdef fi_source core_source
     cdef fi_crop core_crop
@@ -232,16 +232,16 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched)
     cdef fi_status status
     cdef Py_ssize_t shape[4]
     cdef View view
-    cdef Worker worker
+    cdef Decoder decoder
     cdef object _keep = coerce(source, &core_source)
     set_crop(&core_crop, crop)
     memset(&failure, 0, sizeof(failure))
-    worker = take_worker()
+    decoder = take_decoder()
     try:
         with nogil:
-            status = fi_open(worker.core, &core_source, options.core.max_pixels, &failure)
+            status = fi_open(decoder.core, &core_source, options.core.max_pixels, &failure)
             if status == FI_OK:
-                status = fi_plan_make(&plan, fi_decoder_header(worker.core), &options.core, &core_crop, flip, &failure)
+                status = fi_plan_make(&plan, fi_decoder_header(decoder.core), &options.core, &core_crop, flip, &failure)
         if status == FI_OK:
             shape[0] = 1
             set_shape(options, plan.out_height, plan.out_width, shape + batched)
@@ -250,48 +250,48 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched)
             view = output_view(out, options, 3 + batched, shape)
             bind_output(view, options, batched, &output)
             with nogil:
-                status = fi_decode(worker.core, &options.core, &core_crop, flip, &output, &failure)
+                status = fi_decode(decoder.core, &options.core, &core_crop, flip, &output, &failure)
     finally:
-        give_back(worker)
+        give_back(decoder)
     if status != FI_OK:
         raise make_error(failure_of(&failure, 0), source, 0 if batched else None)
     return out
 
 
 def verify(source, Options options not None):
-    """Decodes everything and keeps nothing.
+    """Decodes an image and keeps nothing of it.
 
-    Returns (the warnings that cost no pixels, as a tuple of str; how many warnings there were, of any kind; whether our
-    entropy stage gave the file up, so that it was decoded twice).
+    Returns a tuple of str, the warnings that cost no pixels; the number of warnings of any kind; and whether the core
+    fell back to libjpeg-turbo's entropy decoder, so that the image was decoded twice.
     """
     cdef fi_source core_source
     cdef fi_crop core_crop
     cdef fi_output output
     cdef fi_failure failure
     cdef fi_status status
-    cdef Worker worker
+    cdef Decoder decoder
     cdef object _keep = coerce(source, &core_source)
-    cdef bytes notes = b""
-    cdef long warnings = 0
-    cdef bint gave_up = False
+    cdef bytes warnings = b""
+    cdef long count = 0
+    cdef bint fell_back = False
     set_crop(&core_crop, None)
     memset(&output, 0, sizeof(output))
     memset(&failure, 0, sizeof(failure))
-    worker = take_worker()
+    decoder = take_decoder()
     try:
         with nogil:
-            status = fi_open(worker.core, &core_source, options.core.max_pixels, &failure)
+            status = fi_open(decoder.core, &core_source, options.core.max_pixels, &failure)
             if status == FI_OK:
-                status = fi_decode(worker.core, &options.core, &core_crop, False, &output, &failure)
+                status = fi_decode(decoder.core, &options.core, &core_crop, False, &output, &failure)
         if status == FI_OK:
-            notes = fi_decoder_warnings(worker.core)
-            warnings = fi_decoder_warning_count(worker.core)
-            gave_up = fi_decoder_fell_back(worker.core)
+            warnings = fi_decoder_warnings(decoder.core)
+            count = fi_decoder_warning_count(decoder.core)
+            fell_back = fi_decoder_fell_back(decoder.core)
     finally:
-        give_back(worker)
+        give_back(decoder)
     if status != FI_OK:
         raise make_error(failure_of(&failure, 0), source, None)
-    return tuple(notes.decode("ascii", "replace").splitlines()), warnings, gave_up
+    return tuple(warnings.decode("ascii", "replace").splitlines()), count, fell_back
 
 
 cdef tuple header_fields(const fi_header *header):
@@ -303,20 +303,20 @@ cdef tuple header_fields(const fi_header *header):
 
 
 def read_header(source):
-    """The fields of fi_header, as a tuple."""
+    """The fields of `fastimg.header.Header` as the file has them, before any orientation."""
     cdef fi_source core_source
     cdef fi_header header
     cdef fi_failure failure
     cdef fi_status status
-    cdef Worker worker
+    cdef Decoder decoder
     cdef object _keep = coerce(source, &core_source)
     memset(&failure, 0, sizeof(failure))
-    worker = take_worker()
+    decoder = take_decoder()
     try:
         with nogil:
-            status = fi_read_header(worker.core, &core_source, 0, &header, &failure)
+            status = fi_read_header(decoder.core, &core_source, 0, &header, &failure)
     finally:
-        give_back(worker)
+        give_back(decoder)
     if status != FI_OK:
         raise make_error(failure_of(&failure, 0), source, None)
     return header_fields(&header)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Part of _decode.pyx: the options, from words to the core's struct.
 
-# The words of the options, defaults first, and of headers: what they are to the core.
+# The words of the options, defaults first, and of headers, and the core's numbers for them.
 MODES = {"RGB": FI_MODE_RGB, "BGR": FI_MODE_BGR, "L": FI_MODE_L}
 LAYOUTS = {"CHW": FI_CHW, "HWC": FI_HWC}
 DTYPES = {"uint8": FI_UINT8, "float32": FI_FLOAT32, "float16": FI_FLOAT16, "bfloat16": FI_BFLOAT16}
@@ -27,14 +27,14 @@ cdef class Options:
     pad_value, mean, std : tuple
         One value, or one per channel.
     table : bytes
-        What the values of a pixel become: 3 x 256 items of `dtype`, empty for uint8.
+        The output for each pixel value: 3 x 256 items of `dtype`; empty for uint8.
 
     Attributes
     ----------
     dtype : numpy.dtype
         ImportError if it is bfloat16 and ml_dtypes is missing.
     storage : numpy.dtype
-        What the buffer protocol calls it: uint16 for bfloat16.
+        The dtype of its buffer: uint16 for bfloat16.
     size : (height, width) or None
     channels : int
         Of the output.
@@ -105,14 +105,14 @@ cdef void set_shape(Options options, Py_ssize_t height, Py_ssize_t width, Py_ssi
 
 
 cdef class Memo:
-    """Calls ``function(*given)``, or returns what it gave last time if `given` is the same objects again.
+    """Calls ``function(*given)``, or returns its last result if `given` holds the same objects as last time.
 
     Parameters
     ----------
     function : callable
     """
     cdef object function
-    cdef list last  # one tuple, result and objects: to replace it is atomic, with and without a GIL
+    cdef list last  # one tuple, result and arguments: replacing it is atomic, with or without the GIL
 
     def __cinit__(self, function):
         self.function = function
@@ -130,6 +130,6 @@ cdef class Memo:
         try:
             hash(given)
         except TypeError:
-            return result  # a list, say, may be another one next time at the same address
+            return result  # such as a list, which may change in place
         self.last[0] = (result, *given)
         return result

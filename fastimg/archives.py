@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Archives: where the images of a tar or zip archive lie in it."""
+"""Archives: the positions of the images in a tar or zip archive."""
 
 from __future__ import annotations
 
@@ -17,19 +17,17 @@ from fastimg.errors import file_kind
 from fastimg.folders import SUFFIXES
 from fastimg.sources import FileRange
 
-#: Ends of names, lower case, of what the command line takes for archives; the compressed ones get an error that helps.
+#: Lower-case ends of the names that the command line takes for archives; compressed ones get a helpful error.
 ARCHIVE_SUFFIXES = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 _BLOCK = 512  # of a tar archive
-# An archive without members is shorter; it may be padded to a tape's record.
-_EMPTY_TAR = 1 << 16
-# Of one tar header with its long names; real ones have a few thousand bytes at most.
-_LONGEST_HEADER = 1 << 20
+_EMPTY_TAR = 1 << 16  # an archive without members is shorter, even if padded to a tape's record
+_LONGEST_HEADER = 1 << 20  # of tar, with long names; real ones have a few thousand bytes at most
 _LOCAL_HEADER = 30  # bytes of a zip member's own header, before its name
 _ENTRY = 46  # bytes of its entry in the directory, before its name
 _ENCRYPTED = 0x2041  # zip flags: encrypted, strongly encrypted, headers masked
 _UTF8 = 0x800
-_BUFFER = 1024  # a header is read with little of the data around it
+_BUFFER = 1024  # so that a header is read with little of the data around it
 
 _COMPRESSED = (
     (b"\x1f\x8b", "gzip", "gunzip it"),
@@ -45,41 +43,41 @@ _ZIP_METHODS = {8: "deflate", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd
 
 
 def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SUFFIXES) -> list[FileRange]:
-    """List the JPEG files in a tar or zip archive, to be read where they lie.
+    """List the JPEG files in a tar or zip archive, which can be read without unpacking it.
 
     Names that end in one of `extensions`, in any case, count; hidden files and folders (names that start with a dot)
-    are left out, as by `find_images`, and so are folders, links and devices. What kind of archive it is, its content
-    says. The members' data is not read, nor are names made unique.
+    are left out, as by `find_images`, and so are folders, links and devices. The content tells the kind of archive. The
+    members' data is not read, and names are not made unique.
 
     Parameters
     ----------
     path : str or os.PathLike
-        A tar archive (ustar, pax, GNU, or older) or a zip archive (also zip64, or behind other data).
+        A tar archive (ustar, pax, GNU, or older) or a zip archive (also zip64, or after other data).
     extensions : iterable of str
         Ends of names. ``[""]`` lists every regular file.
 
     Returns
     -------
     list of FileRange
-        In the order of the archive, or of a zip archive's directory; `name` is the member's. `decode`, `load` and the
-        accessors take them for sources.
+        In the order of the archive, or of a zip archive's directory; `name` is the member's. They are sources for
+        `decode`, `load` and the accessors.
 
     Raises
     ------
     ValueError
-        The archive is compressed, damaged, cut short, or none of the two kinds; a member that counts is compressed,
-        encrypted or sparse, or its data is not in the file. The text names the file.
+        The archive is compressed, damaged, truncated, or of neither kind; a member that counts is compressed, encrypted
+        or sparse, or its data is not in the file. The text names the file.
     OSError
-        The file cannot be read, or is none.
+        The file cannot be read, or is not a regular file.
     TypeError
         `path` is not a str or a path of str, or `extensions` are not several str.
 
     Notes
     -----
-    A tar archive has no directory: the listing goes from header to header, a seek and a read of about 1 KiB for every
-    member, whatever its size, and some 60 microseconds of CPU; a minute for a million. Keep the list (it pickles)
-    rather than make it twice. Of a zip archive, the directory is read at once, some 700 bytes of memory a member
-    meanwhile, and of every member that counts the 30 bytes and the name before its data.
+    A tar archive has no directory: listing takes a seek and a read of about 1 KiB per member, whatever its size, and
+    about 60 microseconds of CPU, a minute per million. Keep the list (it pickles) instead of making it twice. The
+    directory of a zip archive is read at once, which takes about 700 bytes of memory per member, and then the 30 bytes
+    and the name before the data of each member that counts.
 
     Examples
     --------
@@ -91,7 +89,7 @@ def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SU
 
 
 def is_archive_name(path: str) -> bool:
-    """Whether a file of that name is taken for an archive."""
+    """Whether the command line takes a file of this name for an archive."""
     return path.lower().endswith(ARCHIVE_SUFFIXES)
 
 
@@ -109,7 +107,7 @@ def _parse_extensions(extensions: Any) -> tuple[str, ...]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a member, or a folder that it lies in, has a name that starts with a dot."""
+    """Whether the name of a member, or of a folder that it lies in, starts with a dot."""
     return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
 
 
@@ -117,7 +115,7 @@ def is_hidden(name: str) -> bool:
 
 
 def find_members(path: Any, wanted: Callable[[str], bool]) -> list[FileRange]:
-    """List the regular files of an archive whose names are wanted; order and errors are those of `archive_members`."""
+    """List the regular files of an archive whose names are wanted, with the order and errors of `archive_members`."""
     name = os.fspath(path)
     if not isinstance(name, str):
         raise TypeError(f"path: expected str or a path of str, found {type(path).__name__}")
@@ -133,7 +131,7 @@ def find_members(path: Any, wanted: Callable[[str], bool]) -> list[FileRange]:
 
 @contextlib.contextmanager
 def open_regular(path: str) -> Iterator[BinaryIO]:
-    """Open a regular file, without blocking on a FIFO; an OSError within carries its name."""
+    """Open a regular file, without blocking on a FIFO; OSErrors in the block get its name."""
     with open(path, "rb", _BUFFER, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
@@ -184,20 +182,20 @@ def _make_range(path: str, offset: int, size: int, name: str) -> FileRange:
 
 
 def _is_tar(head: bytes) -> bool:
-    """Whether a file begins as tar archives do, with a header that has its checksum, or is only the end of one."""
+    """Whether a file begins like a tar archive, with a header and its checksum, or is only the end of one."""
     if not any(head):
         return 2 * _BLOCK <= len(head) < _EMPTY_TAR
     try:
         tarfile.TarInfo.frombuf(head[:_BLOCK], "utf-8", "surrogateescape")
     except tarfile.TarError:
         return False
-    except Exception:  # by the content of fields, which are anything in another file
+    except Exception:  # of any kind, as the fields of another file hold anything
         return False
     return True
 
 
 class _Headers:
-    """A file as tarfile sees it: what it reads is headers, and none of them is long."""
+    """A file that tarfile can read only headers from: reads of any length are refused."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.seek, self.tell, self._file = file.seek, file.tell, file
@@ -233,12 +231,12 @@ def _tar_headers(file: BinaryIO, path: str) -> Iterator[tarfile.TarInfo]:
         try:
             if tar is None:
                 tar = tarfile.TarFile(fileobj=headers, encoding="utf-8", errors="surrogateescape")
-                member = tar.next() if tar.firstmember else None  # to go on would be to pass over damage
+                member = tar.next() if tar.firstmember else None  # going on would skip damage
             else:
                 member = tar.next()
         except (OSError, MemoryError):
             raise
-        except Exception as error:  # tarfile meets damage with exceptions of many kinds
+        except Exception as error:  # tarfile raises many kinds for damage
             raise ValueError(f"{path}: damaged tar archive, after byte {last}: {error}") from error
         if member is None:
             break
@@ -247,7 +245,7 @@ def _tar_headers(file: BinaryIO, path: str) -> Iterator[tarfile.TarInfo]:
         last = tar.offset
         tar.members.clear()  # a million of them would take a gigabyte
         yield member
-    # tarfile takes damage for the end, which is two blocks of zeros. A file that just stops is one to tar as well.
+    # tarfile takes damage for the end, which is two blocks of zeros. tar, too, accepts a file that just stops.
     file.seek(tar.offset)
     if any(file.read(2 * _BLOCK)):
         raise ValueError(
@@ -269,7 +267,7 @@ def _zip_members(file: BinaryIO, path: str, wanted: Callable[[str], bool]) -> li
     _check_directory(file, path, infos, end)
     infos = [info for info in infos if _is_regular(info) and wanted(info.filename)]
     members = [_zip_member(file, path, info, end) for info in infos]
-    # Data that holds the header of another member is not an image's alone.
+    # The data of an image cannot contain the header of another member.
     order = sorted(range(len(infos)), key=lambda i: infos[i].header_offset)
     for i, j in itertools.pairwise(order):
         if infos[j].header_offset < members[i].offset + members[i].size:
@@ -278,7 +276,7 @@ def _zip_members(file: BinaryIO, path: str, wanted: Callable[[str], bool]) -> li
 
 
 def _is_regular(info: zipfile.ZipInfo) -> bool:
-    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
+    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 if the archive was not made on Unix
     return not info.filename.endswith("/") and kind in (0, stat.S_IFREG)
 
 
@@ -287,7 +285,7 @@ def _encoded_name(info: zipfile.ZipInfo) -> bytes:
 
 
 def _check_directory(file: BinaryIO, path: str, infos: list[zipfile.ZipInfo], start: int) -> None:
-    """Compare the entries with their count behind them: to zipfile, a damaged one may be the last."""
+    """Compare the number of entries with the count after them: zipfile may take a damaged entry for the last."""
     lengths = (_ENTRY + len(_encoded_name(info)) + len(info.extra) + len(info.comment) for info in infos)
     file.seek(start + sum(lengths))
     record = file.read(40)
@@ -296,7 +294,7 @@ def _check_directory(file: BinaryIO, path: str, infos: list[zipfile.ZipInfo], st
         count = int.from_bytes(record[32:40], "little")
     elif record.startswith(b"PK\5\6"):
         count = int.from_bytes(record[10:12], "little")
-    if count not in (len(infos), len(infos) & 0xFFFF):  # old writers count no further
+    if count not in (len(infos), len(infos) & 0xFFFF):  # old writers count modulo 2**16
         raise ValueError(
             f"{path}: damaged zip archive: expected a directory of {len(infos)} members to be followed by their count"
         )
@@ -315,7 +313,7 @@ def _zip_member(file: BinaryIO, path: str, info: zipfile.ZipInfo, end: int) -> F
         raise ValueError(
             f"{name} is damaged: expected stored data of {info.file_size} bytes, found {info.compress_size}"
         )
-    # How long the fields before the data are, only the local header knows.
+    # Only the local header knows the length of the fields before the data.
     encoded = _encoded_name(info)
     local = b""
     if 0 <= info.header_offset < end:

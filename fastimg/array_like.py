@@ -169,6 +169,6 @@ class ArrayLike:
 
 
 def check_copy(copy: bool | None) -> None:
-    """Refuses NumPy's wish for an array that shares memory."""
+    """Refuses ``copy=False``, with which NumPy asks for an array without a copy."""
     if copy is False:
         raise ValueError("images must be decoded first: there is no array without a copy")

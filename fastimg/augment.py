@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Random boxes that depend on nothing but seed, epoch and index; and the sizes that it takes to draw them."""
+"""Random boxes that depend only on seed, epoch and index, and the image sizes that drawing them takes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from fastimg.indexing import Indices
 from fastimg.sources import SourceList
 from fastimg.threads import run_batch
 
-#: In no JPEG, whose sides end at 65535: where there is no header, decoding must fail, whatever becomes of the file.
+#: A box that no JPEG contains, as sides are at most 65535: an image without a header must fail even if the file is
+#: replaced meanwhile.
 _NOWHERE = (0, 0, 65536, 65536)
 
 
 class KnownSizes:
-    """Heights and widths of the images of a list, each read when it is first asked for.
+    """Heights and widths of the images of a list, each read when first asked for.
 
-    Threads may share it: those that miss a size at once all read it, and write the same.
+    Threads may share it: several may read the same size at once, and write the same value.
 
     Parameters
     ----------
     sources : SourceList
     options : Options
-        Without a size; whether images are upright, and how large they may be.
+        Without a `size`.
     """
 
     def __init__(self, sources: SourceList, options: _decode.Options) -> None:
@@ -38,9 +39,9 @@ class KnownSizes:
         self._table = np.zeros((len(sources), 2), np.int32)
 
     def get(self, indices: Indices, num_threads: int | None) -> npt.NDArray[np.int64]:
-        """(n, 2); -1 where no header can be read: the next call tries again."""
+        """(n, 2); -1 where the header cannot be read, which the next call tries again."""
         sizes = self._table[indices].astype(np.int64)
-        # Both, as another thread may have written one of them.
+        # Look at both: another thread may have written only one yet.
         missing = np.flatnonzero((sizes == 0).any(axis=1))
         if len(missing):
             wanted, places = np.unique(indices[missing], return_inverse=True)
@@ -57,14 +58,14 @@ class KnownSizes:
 
 
 class RandomBoxes(NamedTuple):
-    """How the boxes of one epoch are drawn; the arguments have been checked.
+    """Draws the boxes of one epoch; its fields have been checked.
 
     Attributes
     ----------
     scale, ratio : (float, float)
         As for `random_crops`.
     flip : float
-        The probability of a mirror image.
+        The probability that an image is mirrored.
     seed, epoch : int
         At least 0, of any size.
     """
@@ -76,7 +77,7 @@ class RandomBoxes(NamedTuple):
     epoch: int = 0
 
     def draw(self, sizes: npt.NDArray[np.int64], indices: Indices) -> tuple[Boxes, npt.NDArray[np.bool_]]:
-        """Boxes, (n, 4), and flips, (n,), of images of these sizes, (n, 2), and indices; `sizes` is overwritten."""
+        """Boxes, (n, 4), and flips, (n,), for images of these indices and sizes, (n, 2); `sizes` is overwritten."""
         states = streams(make_key(self.seed, self.epoch), indices)
         unknown = sizes[:, 0] < 0
         sizes[unknown] = 1

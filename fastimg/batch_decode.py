@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Some images, from their sizes to their pixels, and what becomes of those that fail."""
+"""Images of a list: their sizes, their pixels, and what happens to those that fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
 
 
 def check_on_error(on_error: Any) -> None:
-    """Refuses what is none of the ways to treat an error."""
+    """Refuses all but "raise", "fill" and callables."""
     if callable(on_error):
         return
     if not isinstance(on_error, str):
@@ -30,24 +30,24 @@ def check_on_error(on_error: Any) -> None:
 
 
 class BatchDecode:
-    """Some images of a list of sources, to be decoded.
+    """The decoding of some images of a list of sources.
 
     Parameters
     ----------
     sources : SourceList
     indices : ndarray of int64, (n,), or None
-        Which; None: all.
+        Which images; None: all.
     options : Options
     crop : (top, left, height, width), int64 ndarray of them, (n, 4), or None
-        For all, or one for each of the chosen images.
+        For all, or one per chosen image.
     flip : bool or bool ndarray, (n,)
-        Likewise.
+        For all, or one per chosen image.
     num_threads, on_error, progress
-        Checked already, as is all before.
+        As for `load`. All arguments have been checked.
     originals : sequence, optional
         The sources as the caller gave them, for errors to carry.
     cancellation : Cancellation, optional
-        Of another thread's. What is decoded after it is unspecified.
+        How another thread stops it; images decoded after that are unspecified.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class BatchDecode:
         self.batch = _decode.Batch(sources, indices, options, crop, flip, on_error == "raise")
 
     def load(self, out: Any = None, size: tuple[int, int] | None = None) -> Any:
-        """Images of one size into one array; `size` (height, width) if that is known beforehand."""
+        """Decodes images of one size into one array; `size` is their height and width if already known."""
         size = self.options.size or size or self._common_size(out)
         shape = (len(self.batch), *self.options.shape(*size))
         if out is None:
@@ -84,7 +84,7 @@ class BatchDecode:
         return out
 
     def load_list(self, outs: list[Any] | None = None) -> list[Any]:
-        """Images of any sizes into a list of arrays. One whose size cannot be known is empty."""
+        """Decodes images of any sizes into a list of arrays; where the header cannot be read, an empty one."""
         sizes = self.read_sizes()
         shapes = [self.options.shape(max(h, 0), max(w, 0)) for h, w in sizes.tolist()]
         if outs is None:
@@ -93,7 +93,7 @@ class BatchDecode:
         return outs
 
     def read_sizes(self) -> npt.NDArray[np.int64]:
-        """Heights and widths, (n, 2), from the options or the headers; -1 where there is none to be had."""
+        """Heights and widths, (n, 2), from the options or the headers; -1 where the header cannot be read."""
         shape = len(self.batch), 2
         if self.options.size:
             return np.full(shape, self.options.size, np.int64)
@@ -122,7 +122,7 @@ class BatchDecode:
         return height, width
 
     def _size_of(self, out: Any) -> tuple[int, int]:
-        """What `out` would hold; no image says otherwise."""
+        """Height and width of the images that `out` would hold, as there is no image to say it."""
         shape: tuple[int, ...] = np.shape(out) if out is not None else ()
         axes = shape[2:4] if self.options.planar else shape[1:3]
         return (axes[0], axes[1]) if len(shape) == 4 else (0, 0)
@@ -168,7 +168,7 @@ class BatchDecode:
         return make_error(failure, self._source(failure.position), self._index(failure.position))
 
     def _raise_lowest(self, failure: Failure) -> None:
-        """Raises what a loop over the images would raise first: an image before this one may be damaged."""
+        """Raises what a loop over the images would raise first: one before this may be damaged after its header."""
         self.batch.set_output(None, failure.position)
         if failure.position:
             self._run()

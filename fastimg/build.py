@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What this copy of fastimg was built with, and what it uses."""
+"""What this copy of fastimg was built with and uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 
 class BuildInfo(TypedDict):
-    """The answer of `build_info`."""
+    """What `build_info` returns."""
 
     version: str
     libjpeg_turbo: str
@@ -21,16 +21,16 @@ class BuildInfo(TypedDict):
 
 
 def build_info() -> BuildInfo:
-    """Tells what this copy of fastimg is made of.
+    """What this copy of fastimg was built with and uses.
 
     Returns
     -------
     dict
         `version` of fastimg; `libjpeg_turbo`, the version it was built with; `kernels` ("avx2", "neon" or "c") and
-        `entropy` ("fastimg", or "libjpeg": Huffman codes, inverse DCT to full size and colours are libjpeg-turbo's),
-        which do not change the pixels;
-        `limited_api`, whether one binary serves every CPython from 3.11 on. ``FASTIMG_CPU=c`` and
-        ``FASTIMG_ENTROPY=libjpeg`` in the environment, at import, choose the plain versions.
+        `entropy` ("fastimg", or "libjpeg": Huffman decoding, the full-size inverse DCT and colour conversion are
+        libjpeg-turbo's), neither of which changes the pixels; `limited_api`, whether one binary serves every CPython
+        from 3.11 on. ``FASTIMG_CPU=c`` and ``FASTIMG_ENTROPY=libjpeg`` in the environment, at import, choose the plain
+        versions.
     """
     kernels, libjpeg_turbo, entropy = _decode.core_info
     return {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Random numbers that are computed from their place: any of them, in any order, without a state."""
+"""Counter-based random numbers: each is computed from its position, in any order, without state."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def _mix(words: Words) -> Words:
 
 @lru_cache(maxsize=64)  # asked for at every access
 def make_key(seed: int, epoch: int) -> int:
-    """64 bits of two integers, at least 0 and of any size: where an epoch's numbers begin."""
+    """64 bits from two integers of at least 0 and any size: the start of an epoch's numbers."""
     return int(np.random.SeedSequence(seed, spawn_key=(epoch,)).generate_state(1, np.uint64)[0])
 
 
 def streams(key: int, indices: npt.NDArray[np.int64]) -> Words:
-    """Where the numbers of each sample begin.
+    """The start of each sample's numbers.
 
     Parameters
     ----------
     key : int
-        Of `make_key`.
+        From `make_key`.
     indices : int64 ndarray, (n,)
         Which samples, at least 0.
 
     Returns
     -------
     uint64 ndarray, (n,)
-        A SplitMix64 state for each, itself a number of the generator that begins at the key.
+        A SplitMix64 state per sample, itself a number of the generator that starts at the key.
     """
     return _mix(np.uint64(key) + indices.astype(np.uint64) * _STEP)
 
@@ -59,9 +59,9 @@ def uniform(states: Words, first: int, count: int) -> npt.NDArray[np.float64]:
     Parameters
     ----------
     states : uint64 ndarray, (n,)
-        Of `streams`.
+        From `streams`.
     first, count : int
-        Which numbers of each stream, counting from 0.
+        Which numbers of each stream, from 0.
 
     Returns
     -------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Boxes and mirrors, checked: one for all images, or one an image; and boxes drawn at random."""
+"""Boxes and flips: one for all images or one per image, checked; and random boxes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Flips: TypeAlias = "bool | Sequence[bool] | npt.NDArray[np.bool_]"
 Boxes: TypeAlias = npt.NDArray[np.int64]
 Sizes: TypeAlias = "Iterable[Source] | Iterable[Header] | Iterable[Sequence[int]] | npt.NDArray[Any]"
 
-#: torchvision's number of draws before it takes the centre of the image.
+#: How often torchvision draws before it takes the centre of the image.
 ATTEMPTS = 10
 
 _FAR = 2**31
 
 
 def parse_crop(crop: Any) -> Crop | None:
-    """Checks what can be checked of a crop without its image."""
+    """Checks a crop as far as possible without its image."""
     return None if crop is None else _parse_box(crop, "crop")
 
 
@@ -50,7 +50,7 @@ def _parse_box(box: Any, name: str) -> Crop:
 
 
 def parse_crops(crop: Any, count: int) -> Crop | Boxes | None:
-    """One crop for all of `count` images, or one an image, (count, 4) and C-contiguous."""
+    """One crop for all of `count` images, or one per image, (count, 4) and C-contiguous."""
     if not _has_rows(crop):
         return parse_crop(crop)
     try:
@@ -64,23 +64,23 @@ def parse_crops(crop: Any, count: int) -> Crop | Boxes | None:
     if isinstance(crop, np.ndarray) and array.shape != (count, 4):
         raise ValueError(f"crop must have shape ({count}, 4), one box an image, found {array.shape}")
     if array.shape == (count, 4) and array.dtype.kind in "iu":
-        boxes: Boxes = np.ascontiguousarray(array, np.int64)  # what does not fit becomes negative
+        boxes: Boxes = np.ascontiguousarray(array, np.int64)  # too large a number becomes negative
         if boxes[:, :2].min() < 0 or boxes[:, 2:].min() < 1 or boxes.max() > _FAR:
             wrong = (boxes < [0, 0, 1, 1]) | (boxes > _FAR)
             i = int(np.flatnonzero(wrong.any(axis=1))[0])
             _parse_box(crop[i], f"crop of image {i}")
         return boxes
-    # A row is wrong, or holds integers that are none to NumPy.
+    # A row is wrong, or holds integers that NumPy takes for objects.
     return np.array([_parse_box(row, f"crop of image {i}") for i, row in enumerate(crop)], np.int64)
 
 
 def parse_flip(flip: Any) -> bool:
-    """Checks that it is a bool."""
+    """One bool; TypeError for anything else."""
     return parse_flag("flip", flip)
 
 
 def parse_flips(flip: Any, count: int) -> bool | npt.NDArray[np.bool_]:
-    """One flip for all of `count` images, or one an image, (count,) and contiguous."""
+    """One flip for all of `count` images, or one per image, (count,) and contiguous."""
     if not isinstance(flip, list | tuple) and not getattr(flip, "ndim", 0):
         return parse_flag("flip", flip)
     if len(flip) != count:
@@ -97,7 +97,7 @@ def parse_flips(flip: Any, count: int) -> bool | npt.NDArray[np.bool_]:
 
 
 def _has_rows(crop: Any) -> bool:
-    """Whether boxes are meant, one an image."""
+    """Whether there is one box per image."""
     if hasattr(crop, "ndim"):
         return bool(crop.ndim > 1)
     return isinstance(crop, list | tuple) and (not crop or hasattr(crop[0], "__len__"))
@@ -109,25 +109,24 @@ def random_crops(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Boxes:
-    """Draws a box for each image: Inception's random resized crop, without its resizing.
+    """Draws a box for each image: Inception's random resized crop, without the resizing.
 
-    Up to ten times, until one fits into the image, a box is drawn: its area is a uniform number from `scale` times the
-    image's, its width / height the exponential of a uniform number between the logarithms of `ratio`, its place is
-    uniform.
-    If none fits, it is the largest central box of a permitted ratio. That is the distribution of torchvision's
+    A box is drawn up to ten times, until it fits into the image: its area is uniform in `scale` times the image's, the
+    logarithm of its width / height is uniform between those of `ratio`, and its place is uniform. If none fits, the box
+    is the largest central one with a permitted ratio. This is the distribution of torchvision's
     ``RandomResizedCrop.get_params`` (after Szegedy et al., "Going deeper with convolutions", 2015, section 6).
 
     Parameters
     ----------
     sizes_or_sources : (N, 2) integer array or sequence of pairs, of `Header`, or of sources
-        Height and width of the upright images. Of sources (paths, bytes-like objects, `FileRange` objects), the headers
+        Height and width of the upright images. For sources (paths, bytes-like objects, `FileRange` objects), headers
         are read.
     rng : numpy.random.Generator, numpy.random.RandomState, int or None
-        Where the numbers come from; an int is the seed of a new generator.
+        Source of the numbers; an int is the seed of a new generator.
     scale : (float, float)
-        Least and largest part of the image's area.
+        Smallest and largest part of the image's area.
     ratio : (float, float)
-        Least and largest width / height.
+        Smallest and largest width / height.
 
     Returns
     -------
@@ -161,7 +160,7 @@ def draw_boxes(
     ratio: tuple[float, float],
     draw: Callable[[int, npt.NDArray[np.int64]], npt.NDArray[np.float64]],
 ) -> Boxes:
-    """The boxes of `random_crops`, by numbers from anywhere.
+    """Draws the boxes of `random_crops` from any source of numbers.
 
     Parameters
     ----------
@@ -170,8 +169,8 @@ def draw_boxes(
     scale, ratio : (float, float)
         Checked already.
     draw : callable (attempt, pending) -> float64 ndarray, (4, n)
-        Uniform numbers from [0, 1) for area, ratio, top and left of the n images that no box has fitted yet; `pending`
-        says which.
+        Uniform numbers from [0, 1) for area, ratio, top and left of the n images that have no box yet; `pending` are
+        their positions.
 
     Returns
     -------
@@ -192,7 +191,7 @@ def draw_boxes(
             h, w = np.rint(np.sqrt(area / aspect)), np.rint(np.sqrt(area * aspect))
         fits = (h >= 1) & (w >= 1) & (h <= height) & (w <= width)
         h, w = h[fits].astype(np.int64), w[fits].astype(np.int64)
-        # A draw is less than 1 by 2**-53 or more: the product stays below what it multiplies.
+        # A draw is at most 1 - 2**-53: the product stays below the factor.
         top = (draws[2, fits] * (height[fits] - h + 1)).astype(np.int64)
         left = (draws[3, fits] * (width[fits] - w + 1)).astype(np.int64)
         boxes[pending[fits]] = np.stack([top, left, h, w], axis=1)
@@ -201,7 +200,7 @@ def draw_boxes(
 
 
 def _central(sizes: npt.NDArray[np.int64], narrow: float, wide: float) -> Boxes:
-    """The largest central boxes whose width / height is in the interval, where pixels allow."""
+    """The largest central boxes whose width / height lies in the interval, as far as whole pixels allow."""
     height, width = sizes.T
     h, w = height.copy(), width.copy()
     tall, flat = width < narrow * height, width > wide * height
@@ -211,7 +210,7 @@ def _central(sizes: npt.NDArray[np.int64], narrow: float, wide: float) -> Boxes:
 
 
 def parse_interval(name: str, value: Any) -> tuple[float, float]:
-    """Checks that it is 0 < least <= largest."""
+    """Two numbers with 0 < least <= largest; TypeError or ValueError for anything else."""
     if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
         raise TypeError(f"{name} must be two numbers (least, largest), found {value!r}")
     if any(isinstance(v, bool) or not isinstance(v, Real) for v in value):

@@ -85,7 +85,7 @@ class Epoch:
         Raises
         ------
         ValueError, TypeError
-            If `state` is none, or of an epoch of another kind.
+            If `state` is not one, or is of an epoch of another kind.
         """
         check_state(state, self._samples)
         self._begin(state["epoch"], state["seed"])
@@ -101,7 +101,7 @@ class Epoch:
 
 
 def check_state(state: Any, samples: Samples) -> None:
-    """Refuses what is not the state of an epoch of these samples, with a ValueError or TypeError."""
+    """Refuses all but states of epochs of these samples, with ValueError or TypeError."""
     if not isinstance(state, dict):
         raise TypeError(f"a state must be a dict, found {type(state).__name__}")
     if state.get("version") != STATE_VERSION:

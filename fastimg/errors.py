@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What can go wrong with an image, as exceptions."""
+"""Exceptions for what can go wrong with an image."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = [
 
 
 class JpegError(ValueError):
-    """An image that cannot be decoded, or not without loss.
+    """An image that cannot be decoded, or only with loss.
 
     Parameters
     ----------
     message : str
         The whole sentence, file name and index included.
     source : object, optional
-        The path or `FileRange` as it was given; for bytes in memory a short description.
+        The path or `FileRange` as given; for bytes in memory, a short description.
     index : int, optional
         The image's position in its batch or accessor.
 
@@ -47,7 +47,7 @@ class JpegError(ValueError):
 
 
 class CorruptJpegError(JpegError):
-    """The data is damaged: a bad code, lost synchronisation, a broken header."""
+    """The data is damaged: bad codes, lost synchronisation, a broken header."""
 
 
 class TruncatedJpegError(JpegError):
@@ -165,14 +165,14 @@ _VALUE_ERRORS: dict[str, Callable[[Failure], str]] = {
 
 
 def source_name(source: object) -> str:
-    """How a source is called in a message."""
+    """The name of a source in messages."""
     if isinstance(source, str | os.PathLike):
         return os.fsdecode(source)
     return str(source)
 
 
 def picklable_source(source: object) -> object:
-    """A source as an exception carries it: what lies in memory is described, not dragged along."""
+    """A source as exceptions carry it: data in memory is described, not kept."""
     if isinstance(source, str | os.PathLike) or hasattr(source, "path"):
         return source
     return f"<{type(source).__name__}, {memoryview(source).nbytes} bytes>"  # type: ignore[arg-type]
@@ -184,11 +184,11 @@ def make_error(failure: Failure, source: object, index: int | None) -> Exception
     Parameters
     ----------
     failure : Failure
-        What the core reported.
+        As the core reported it.
     source : object
         The image's source.
     index : int or None
-        Its position, None for a single image.
+        Its position; None for a single image.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def make_error(failure: Failure, source: object, index: int | None) -> Exception
         error = OSError(code, where + words, source_name(getattr(source, "path", source)))
     else:
         error = MemoryError(prefix + "no memory left")
-    # Not arguments of these classes, but part of their __dict__, which pickling keeps.
+    # These classes do not take them as arguments; pickling keeps their __dict__.
     error.source = source
     error.index = index
     return error  # type: ignore[no-any-return]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Folders: which images lie below one, and the class that a file's folder stands for."""
+"""Folders: the images below them, and the classes that they stand for."""
 
 import errno
 import heapq
@@ -38,10 +38,10 @@ class ImageFolder(NamedTuple):
 def find_images(root: str | os.PathLike[str]) -> list[str]:
     """List the JPEG files below a folder.
 
-    Names that end in ``.jpg``, ``.jpeg``, ``.jpe`` or ``.jfif``, in any case, count; files are not opened.
-    Hidden files and folders (names that start with a dot) are left out. Symbolic links are followed, but no
-    folder is listed twice, so loops end; a file that can be reached without a link is listed under that path.
-    A link whose target is missing is listed, and is an error once it is read.
+    Names that end in ``.jpg``, ``.jpeg``, ``.jpe`` or ``.jfif``, in any case, count; files are not opened. Hidden files
+    and folders (names that start with a dot) are left out. Symbolic links are followed, but no folder is listed twice,
+    so loops end; a file that can be reached without a link is listed under that path. A link whose target is missing is
+    listed; reading it is an error.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def find_images(root: str | os.PathLike[str]) -> list[str]:
     Returns
     -------
     list of str
-        Paths that start with `root`, sorted by their parts: folder by folder, the order of torchvision's
-        ``ImageFolder`` classes.
+        Paths that start with `root`, sorted by their parts: folder by folder, in the order of the classes of
+        torchvision's ``ImageFolder``.
 
     Raises
     ------
@@ -80,9 +80,9 @@ def find_files(
     root : str or os.PathLike
         The folder.
     suffixes : tuple of str
-        Lower-case ends of the names that count; the default lets every name pass.
+        Lower-case ends of the names that count; by default, all do.
     on_error : callable, optional
-        Is given the OSError of a folder below `root` that cannot be listed. Without it, the error is raised.
+        Gets the OSError of a folder below `root` that cannot be listed. Without it, the error is raised.
 
     Returns
     -------
@@ -113,22 +113,22 @@ def _walk(
     above: tuple[_Identity, ...] = (),
     on_error: Callable[[OSError], object] | None = None,
 ) -> Iterator[tuple[tuple[str, ...], os.DirEntry[str]]]:
-    """Yields what is below a folder and is no folder, with the parts of its own folder's path below `top`.
+    """Yields each entry below a folder that is not a folder, after the parts of its folder's path below `top`.
 
     Parameters
     ----------
     hidden : bool
         Whether names that start with a dot count.
     once : bool
-        True: no folder is listed twice; where there is a path without links, it is listed under that. False: links are
-        followed wherever they stand; one to a folder that it lies in is an OSError (ELOOP).
+        True: no folder is listed twice, and under a path without links if it has one. False: links are followed
+        wherever they are; a link to a folder that it lies in is an OSError (ELOOP).
     above : tuple
-        The folders that `top` lies in, as far as links must not lead to them.
+        Folders that `top` lies in, to which no link may lead.
     on_error : callable, optional
         Gets the OSError of a folder below `top` that cannot be listed. Without it, the error is raised.
     """
     seen: set[_Identity] = set()
-    # Links wait until no real folder is left: what lies below a class folder keeps that class, whoever links to it.
+    # Links wait until no real folder is left: files below a class folder keep that class, whatever links to it.
     folders: list[tuple[tuple[str, ...], tuple[_Identity, ...]]] = [((), above)]
     links = folders[:0]
     while folders or links:
@@ -160,14 +160,14 @@ def _walk(
 def image_folder(root: str | os.PathLike[str]) -> ImageFolder:
     """List the JPEG files of a folder with one folder for each class, in the order of torchvision's ``ImageFolder``.
 
-    Names that end in ``.jpg``, ``.jpeg``, ``.jpe`` or ``.jfif``, in any case, count; files are not opened.
-    Unlike in `find_images`, hidden files and folders count, and links are followed wherever they stand, for that is the
-    order that indices of ``ImageFolder`` refer to. It is the same as far as there are no images of other formats.
+    Names that end in ``.jpg``, ``.jpeg``, ``.jpe`` or ``.jfif``, in any case, count; files are not opened. Unlike in
+    `find_images`, hidden files and folders count, and links are followed wherever they are, so that indices mean the
+    same as those of ``ImageFolder`` if there are no images of other formats.
 
     Parameters
     ----------
     root : str or os.PathLike
-        The folder. Each folder in it is a class; files in `root` itself belong to none.
+        The folder. Each folder in it is a class; files in `root` itself are ignored.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def image_folder(root: str | os.PathLike[str]) -> ImageFolder:
     NotADirectoryError
         `root` is a file.
     OSError
-        A folder cannot be listed, or (ELOOP) is a link to one that it lies in.
+        A folder cannot be listed, or is a link to one that it lies in (ELOOP).
     TypeError
         `root` is not a str or a path of str.
 
@@ -230,23 +230,23 @@ def _check_root(root: str | os.PathLike[str]) -> str:
 def class_labels(
     sources: Sequence[str | FileRange], roots: Sequence[str | None]
 ) -> tuple[list[int], list[str]]:
-    """Take each file's class from the folder it lies in.
+    """Derive the class of each file from its folder.
 
     Parameters
     ----------
     sources : sequence of str or FileRange
         The files, and members of archives.
     roots : sequence of str or None
-        One for each source: the folder that `find_images` found it in, or None for a file given by name.
-        The class is the first folder below the root; for a file given by name, or a member of an archive, the folder
-        that holds it, as archives often have one folder around all others.
+        For each source, the folder that `find_images` found it in, or None for a file given by name. The class is the
+        first folder below the root; for a file given by name, or a member of an archive, the folder that holds it, as
+        archives often have one folder around all others.
 
     Returns
     -------
     labels : list of int
-        One for each source, an index into `class_names`.
+        For each source, an index into `class_names`.
     class_names : list of str
-        Sorted, without repeats: the order of torchvision's ``ImageFolder``.
+        Sorted, without duplicates, as in torchvision's ``ImageFolder``.
 
     Raises
     ------
@@ -280,7 +280,7 @@ def _class_name(path: str | FileRange, root: str | None) -> str:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, or into a folder that is closed to us: to read it is an error
+    except OSError:  # a link to itself, or into a folder that may not be read: an error when it is read
         return False
 
 

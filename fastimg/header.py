@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a JPEG says of itself before its first scan."""
+"""Headers: what a JPEG says before its first scan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastimg.options import ANY_HEADER
 from fastimg.sources import Source, SourceList, reject_single_source
 from fastimg.threads import check_num_threads, run_batch
 
-# The usual names of the sampling factors (horizontal, vertical) of luma, where both chromas have (1, 1).
+# The usual names, by luma's sampling factors (horizontal, vertical) where both chroma components have (1, 1).
 _SUBSAMPLINGS = {
     (1, 1): "4:4:4",
     (2, 1): "4:2:2",
@@ -35,18 +35,18 @@ class Header:
     Attributes
     ----------
     width, height : int
-        Pixels of the upright image: EXIF orientations 5 to 8 swap what the file has.
+        Of the upright image: EXIF orientations 5 to 8 swap the file's.
     components : int
         Channels in the file.
     color_space : str
-        "YCbCr", "RGB", "grayscale", "CMYK", "YCCK" or "unknown", as libjpeg understands it.
+        "YCbCr", "RGB", "grayscale", "CMYK", "YCCK" or "unknown", by libjpeg's rules.
     subsampling : str
-        "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "4:0:0" for one component; any other combination as the
-        sampling factors of the components, "2x2,2x1,1x1".
+        "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0"; "4:0:0" for one component; else the components'
+        sampling factors, "2x2,2x1,1x1".
     progressive : bool
-        Whether it comes in passes of growing detail.
+        Whether the image comes in passes of increasing detail.
     precision : int
-        Bits a sample.
+        Bits per sample.
     restart_interval : int
         MCUs between restart markers, 0 for none.
     orientation : int
@@ -68,7 +68,7 @@ class Header:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(3, height, width): what `decode` gives with its default options."""
+        """(3, height, width): the shape that `decode` gives by default."""
         return 3, self.height, self.width
 
 
@@ -78,8 +78,8 @@ def _subsampling(components: int, factors: tuple[tuple[int, int], ...]) -> str:
         return "4:0:0"
     (h, v), *rest = factors
     chroma = rest[:2]
-    black = rest[2:]  # CMYK's fourth component is sampled as the first, or there is no name for it
-    # Factors count relative to one another: (2, 2) for all three is 4:4:4.
+    black = rest[2:]  # a combination has a name only if CMYK's fourth component is sampled like the first
+    # Factors are relative: (2, 2) for all three is 4:4:4.
     if chroma and chroma[0] == chroma[-1] and all(f == (h, v) for f in black):
         ch, cv = chroma[0]
         if ch and cv and h % ch == 0 and v % cv == 0 and (h // ch, v // cv) in _SUBSAMPLINGS:
@@ -88,7 +88,7 @@ def _subsampling(components: int, factors: tuple[tuple[int, int], ...]) -> str:
 
 
 def read_header(source: Source) -> Header:
-    """Reads a JPEG's header, and no more of the file than that.
+    """Reads a JPEG's header, and nothing else of the file.
 
     Parameters
     ----------
@@ -98,22 +98,22 @@ def read_header(source: Source) -> Header:
     Returns
     -------
     Header
-        Also of kinds that `decode` does not support, such as 12-bit files, and of images of any size.
+        Also for kinds that `decode` does not support, such as 12-bit files, and for images of any size.
 
     Raises
     ------
     JpegError
-        If there is no JPEG header, or not all of it.
+        If there is no JPEG header, or only a part of one.
     OSError
         If the file cannot be read.
     TypeError
-        If `source` is none of these.
+        If `source` is something else.
     """
     return _header(*_decode.read_header(source))
 
 
 def read_headers(sources: Iterable[Source], num_threads: int | None = None) -> list[Header]:
-    """Reads many headers in threads, and no more of the files than that.
+    """Reads many headers in threads, and nothing else of the files.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def read_headers(sources: Iterable[Source], num_threads: int | None = None) -> l
     Returns
     -------
     list of Header
-        What `read_header` gives for each.
+        As `read_header` gives them.
 
     Raises
     ------

@@ -46,53 +46,53 @@ def decode(
     source : str, os.PathLike, bytes-like or FileRange
         The JPEG: a file, its bytes, or a part of a file. `bytes` is data, never a path.
     out : array, optional
-        Where the pixels go: any object with a writable buffer of exactly the right shape and dtype. The pixels of a
-        row must be contiguous; rows and planes may lie anywhere.
+        Any object with a writable buffer of exactly the right shape and dtype. The pixels of a row must be contiguous;
+        rows and planes may have any strides.
     mode : {"RGB", "BGR", "L"}
-        The channels of the result; "L" (luma) has one.
+        Channels of the result; "L" (luma) has one.
     layout : {"CHW", "HWC"}
         Planes, or interleaved pixels.
     size : int or (height, width), optional
-        Resample to this many pixels, an int to a square; each from 1 to 2**20. None: no resampling, and the next four
+        Resample to this size, each side from 1 to 2**20; an int is a square. None: no resampling, and the next four
         options have no effect.
     fit : {"stretch", "cover", "contain"}
-        How an image meets a `size` of another shape: distorted; scaled to cover it and cut to it, centred, as Pillow's
-        ``ImageOps.fit``; or scaled to fit into it whole, centred, with padding around, as ``ImageOps.pad``.
+        What to do if `size` has another aspect ratio: distort; scale to cover it and crop around the centre, like
+        Pillow's ``ImageOps.fit``; or scale to fit inside it and pad on both sides, like ``ImageOps.pad``.
     resample : {"bilinear", "box", "hamming", "bicubic", "lanczos"}
-        Pillow's filters, all antialiased: where pixels become fewer, the filter widens to cover all of them.
+        Pillow's antialiased filters: to reduce an image, they widen until they cover all of its pixels.
     reducing_gap : float, optional
-        Pillow's meaning: the inverse DCT may give an image 2, 4 or 8 times smaller to begin with, as long as that is at
-        least this many times larger than the result. The larger, the closer to None (never), and the slower.
+        As in Pillow: the inverse DCT may reduce the image 2, 4 or 8 times first, as long as it stays at least this many
+        times larger than the result. Larger values are slower and closer to None, which never reduces.
     pad_value : int or sequence of int
-        With ``fit="contain"``: what surrounds the image, 0 to 255, for all channels or one value a channel, in their
-        order; before `mean` and `std`, as if it were a pixel.
+        With ``fit="contain"``: the value around the image, 0 to 255, for all channels or one per channel in their
+        order. `mean` and `std` apply to it as to a pixel.
     crop : (top, left, height, width), optional
-        A box in pixels of the upright image, cut before resampling: nothing outside of it is seen.
+        A box in pixels of the upright image, cut before resampling: pixels outside it have no influence.
     flip : bool
-        Mirror left-right, after all else: the result, padding included, is the mirror image of that without it.
+        Mirror left-right, after everything else, padding included.
     orient : bool
         Apply the EXIF orientation.
     dtype : {"uint8", "float32", "float16", "bfloat16"}
         Floats are ``(pixel / 255 - mean) / std``, each step in float32; float16 and bfloat16 are that, rounded to
         nearest even. A bfloat16 array is one of ``ml_dtypes.bfloat16``; `out` may also be uint16, for the bits.
     mean, std : float or sequence of float
-        For all channels, or one value a channel.
+        For all channels, or one value per channel.
     strict : bool
-        Whether an image that lost data is an error; if not, what libjpeg-turbo recovers is kept.
+        Whether an image that lost data is an error; if not, keep what libjpeg-turbo recovers.
     max_pixels : int
-        Larger headers are refused before anything is allocated.
+        Larger images are refused before anything is allocated.
 
     Returns
     -------
     ndarray
-        (C, height, width) or (height, width, C) of `dtype`, as high and wide as `size`, else `crop`, else the image;
-        `out` itself if that was given.
+        (C, height, width) or (height, width, C) of `dtype`, with the height and width of `size`, else `crop`, else the
+        image; `out` itself if given.
 
     Raises
     ------
     JpegError
-        If the data is not a JPEG, damaged, cut short, too large or of an unsupported kind. It has attributes `source`
-        and `index`; so has every error about an image.
+        If the data is not a JPEG, damaged, truncated, too large or of an unsupported kind. Like every error about an
+        image, it has attributes `source` and `index`.
     OSError
         If the file cannot be read (FileNotFoundError, IsADirectoryError, ...), with errno and filename.
     ValueError
@@ -100,13 +100,13 @@ def decode(
     TypeError
         If the source, an option or the dtype of `out` has the wrong type.
     ImportError
-        If an array of bfloat16 is asked for and ml_dtypes is not installed.
+        If the result is a fresh array of bfloat16 and ml_dtypes is not installed.
 
     Notes
     -----
     Resampling works on the planes of the JPEG, each from its own resolution, and converts colours at the size of the
-    result. Without `reducing_gap` that is Pillow's resize of the whole decoded image up to rounding, and up to colours
-    that are clipped at full size there.
+    result. Without `reducing_gap`, the result is Pillow's resize of the decoded image, except for rounding and for
+    colours that Pillow clips at full size.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def decode(
     >>> fastimg.decode("cat.jpg", size=224, fit="cover").shape
     (3, 224, 224)
     """
-    # In the order of the table, as locals() would cost a small image a tenth of its time.
+    # In the order of the table: locals() would cost a small image a tenth of its time.
     given = (
         mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels,
     )  # fmt: skip
@@ -160,11 +160,11 @@ def load(
     sources : iterable of str, os.PathLike, bytes-like or FileRange
         N images of one size, or of any with `size` or `crop`.
     out : array, optional
-        Where they go, as for `decode`, with a first axis of N: an ndarray, a memmap, ``tensor.numpy()``.
+        As for `decode`, with a first axis of N: an ndarray, a memmap, ``tensor.numpy()``.
     crop : (top, left, height, width) or (N, 4) integer array, optional
-        One box for all, or one an image; without `size`, all of one height and width.
+        One box for all, or one per image; without `size`, all of one height and width.
     flip : bool or (N,) bool array
-        For all, or one an image.
+        For all, or one per image.
     mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image.
     num_threads : int, optional
@@ -173,24 +173,26 @@ def load(
     progress : bool or callable
         True: a tqdm bar. A callable gets (done, total), in the calling thread.
     on_error : "raise", "fill" or callable
-        "raise" stops at the first image that fails. "fill" makes it zeros, goes on, and warns once at the end. A
-        callable gets every error, in order of index, and the images become zeros (``on_error=failures.append``).
-        There are always N images: a bad file never shifts the others.
+        "raise" stops at the first image that fails. "fill" zeroes it, continues, and warns once at the end. A callable
+        gets every error, in order of index, and the images are zeroed (``on_error=failures.append``). There are always
+        N images: a bad file never shifts the others.
 
     Returns
     -------
     ndarray
-        (N, C, height, width) or (N, height, width, C) of `dtype`; `out` itself if that was given.
+        (N, C, height, width) or (N, height, width, C) of `dtype`; `out` itself if given.
 
     Raises
     ------
     JpegError, OSError
-        With ``on_error="raise"``: the error of the first image, by index, that cannot be had.
+        With ``on_error="raise"``: the error of the first image, by index, that cannot be loaded.
     ValueError, TypeError
-        As for `decode`; if `crop` or `flip` are not as many as the images; and if images (or boxes) differ in size
-        without `size`: nothing has been decoded then.
+        As for `decode`; if there are not as many crops or flips as images; or if images or boxes differ in size without
+        `size`, in which case nothing has been decoded.
+    ImportError
+        As for `decode`.
     KeyboardInterrupt
-        On Ctrl-C, within 0.1 s and an image's time; no thread is left behind.
+        On Ctrl-C, within 0.1 s and the time of one image; no thread is left running.
 
     Examples
     --------

@@ -18,7 +18,7 @@ import fastimg._decode as _decode
 #: Pillow's limit before it warns of a decompression bomb: a quarter GiB of 24-bit pixels, doubled.
 MAX_PIXELS = 178_956_970
 
-#: No encoder writes more than about 20; each one costs a pass over the whole image.
+#: Encoders write about 20 at most; each scan costs a pass over the whole image.
 MAX_SCANS = 500
 
 #: The largest height or width that can be asked for.
@@ -126,7 +126,7 @@ def _parse_dtype(name: str, value: Any) -> str:
 
 
 def _parse_statistic(name: str, value: Any) -> tuple[float, ...]:
-    """As float32, in which it is used."""
+    """Numbers, rounded to float32, in which they are used."""
     try:
         array = np.asarray(value)
     except ValueError:
@@ -153,8 +153,8 @@ class Option(NamedTuple):
     name : str
     default : object
     parse : callable (name, value) -> value, or None
-        Checks a value and returns it in plain Python, hashable; raises TypeError or ValueError. None: crops.py checks
-        it, as `load` takes one per image.
+        Checks a value and returns it in plain, hashable Python; raises TypeError or ValueError. None: checked by
+        crops.py, as `load` takes one per image.
     argument : dict
         What ``argparse`` takes besides name and default.
     per_channel : bool
@@ -169,13 +169,13 @@ class Option(NamedTuple):
 
 
 def _choice(name: str, choices: Iterable[str], **argument: Any) -> Option:
-    """An option with words for values, the first of which is the default."""
+    """An option whose values are words; the first is the default."""
     parse = functools.partial(parse_choice, choices=choices)
     return Option(name, next(iter(choices)), parse, {"choices": tuple(choices), **argument})
 
 
 def _list_of(convert: type, word: str) -> Callable[[str], Any]:
-    """What makes a value, or a tuple of several, of an argument."""
+    """Returns a function that converts an argument into a value, or into a tuple of several."""
 
     def parse(text: str) -> Any:
         values = tuple(convert(value) for value in text.split(","))
@@ -250,7 +250,7 @@ class Options(_decode.Options):
     Attributes
     ----------
     values : dict
-        Name to value, in plain Python: what makes the same options again.
+        Names and values in plain Python, from which the same options can be made again.
     dtype, size, channels, planar
         As in the base class.
     """
@@ -261,7 +261,7 @@ class Options(_decode.Options):
         return _make_from, (self.values,)
 
     def replace(self, **changes: Any) -> Options:
-        """The same options but for `changes`."""
+        """The same options except for `changes`."""
         return parse_options({**self.values, **changes})
 
 
@@ -291,10 +291,10 @@ def _to_core(values: dict[str, Any]) -> Options:
 
 
 def _table(dtype: str, mean: tuple[float, ...], std: tuple[float, ...]) -> bytes:
-    """What each pixel value becomes, a row of 256 per channel.
+    """The output for each pixel value: 256 per channel.
 
-    The arithmetic is NumPy's in float32, with a rounding per step, so that the result equals
-    ``((x.astype("float32") / 255 - mean) / std)`` bit for bit, which is also torchvision's ToTensor and Normalize.
+    The arithmetic is NumPy's in float32, rounded at each step, so that the result equals
+    ``((x.astype("float32") / 255 - mean) / std)`` bit for bit, and torchvision's ToTensor and Normalize.
     """
     if 0 in std:
         raise ValueError(f"std must not be 0, found {std}")
@@ -317,12 +317,12 @@ _make_once = functools.lru_cache(maxsize=64, typed=True)(_make)
 
 
 def _find(*given: Any) -> Options:
-    # Within tuples, 1.0 and True look like 1 to the cache.
+    # Inside tuples, 1.0 and True look like 1 to the cache.
     kinds = [tuple(map(type, value)) for value in given if type(value) is tuple]
     try:
         return _make_once(*given, *kinds)
     except TypeError:
-        # Lists and arrays cannot be looked up; wrong types raise again, now with nothing in the way.
+        # A list or an array, which the cache cannot look up; or a wrong type, which raises again.
         return _make(*given)
 
 
@@ -339,7 +339,7 @@ def parse_options(arguments: dict[str, Any]) -> Options:
 
 
 def make_options(**changes: Any) -> Options:
-    """The default options but for `changes`."""
+    """The default options except for `changes`."""
     return parse_options({**DEFAULTS, **changes})
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""In which order an epoch's samples come, and how to come back to it."""
+"""The samples of an epoch, their order, and its state."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Shuffle: TypeAlias = "bool | int | np.random.RandomState | np.random.Generator |
 
 
 class Order:
-    """What `shuffle` says of one epoch.
+    """The order of one epoch, from `shuffle`.
 
     Parameters
     ----------
     shuffle : None, bool, int, RandomState or Generator
     seed, epoch : int
-        For ``shuffle=True``: the order depends on both and on nothing else.
+        For ``shuffle=True``, whose order depends only on them.
 
     Raises
     ------
     TypeError, ValueError
-        If `shuffle` is nothing of these, or no seed of a RandomState.
+        If `shuffle` is something else, or an int that is not the seed of a RandomState.
     """
 
     def __init__(self, shuffle: Any, seed: int, epoch: int) -> None:
@@ -39,7 +39,7 @@ class Order:
             self.kind = "none"
         elif shuffle is True:
             self.kind, self.seed = "True", seed
-            # Streams that NumPy keeps as they are for ever, as it does not those of a Generator's methods.
+            # NumPy never changes the streams of a RandomState; those of a Generator's methods it may.
             self.rng = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, epoch])))
         elif isinstance(shuffle, int | np.integer):
             if not 0 <= shuffle < 2**32:
@@ -54,7 +54,7 @@ class Order:
             )
 
     def state(self) -> dict[str, Any]:
-        """What brings this order back, in plain types; to be asked before it is drawn."""
+        """Plain types that `restore` takes, if called before the order is drawn."""
         state: dict[str, Any] = {"kind": self.kind, "seed": self.seed, "rng": None}
         if isinstance(self.rng, np.random.Generator):
             state["rng"] = _plain(self.rng.bit_generator.state)
@@ -63,7 +63,7 @@ class Order:
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Sets a random number generator of the caller's to the state that it had."""
+        """Sets the caller's random number generator to the state it had; ValueError if `state` is of another order."""
         if not isinstance(state, dict) or not {"kind", "seed", "rng"} <= state.keys():
             raise ValueError(f"the state's shuffle must be a dict with kind, seed and rng, found {state!r}")
         if state["kind"] != self.kind:
@@ -83,14 +83,14 @@ class Order:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists, so that JSON can hold it."""
+    """Turns arrays into lists, for JSON."""
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _arrays(value: Any) -> Any:
-    """The inverse: a list holds words of a generator's state."""
+    """The inverse of `_plain`; lists hold the words of a generator's state."""
     if isinstance(value, dict):
         return {key: _arrays(entry) for key, entry in value.items()}
     return np.array(value, np.uint64) if isinstance(value, list) else value
@@ -105,9 +105,9 @@ class Samples(NamedTuple):
     repeats : int
         How often all of them are drawn; -1: without end.
     sampler : object or None
-        Draws them instead, as BatchUp's samplers do.
+        Draws the indices instead, as BatchUp's samplers do.
     length : int
-        Of the arrays.
+        Length of the arrays.
     """
 
     indices: Indices
@@ -116,21 +116,21 @@ class Samples(NamedTuple):
     length: int
 
     def total(self) -> int | None:
-        """How many samples an epoch has; None if it has no end, or its sampler does not say."""
+        """The number of samples in an epoch; None if it has no end, or the sampler does not say."""
         if self.sampler is not None:
             count = getattr(self.sampler, "num_indices_generated", lambda: None)()
             return None if count is None or count == math.inf else int(count)
         return None if self.repeats < 0 else len(self.indices) * self.repeats
 
     def finite_total(self) -> int:
-        """The same; TypeError for None."""
+        """The same, but TypeError instead of None."""
         count = self.total()
         if count is None:
             raise TypeError("a data source without an end has no len()")
         return count
 
     def draw(self, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:
-        """Yields the indices of each batch of an epoch, in the order that `rng` draws, or as they are."""
+        """Yields the indices of each batch of an epoch, shuffled by `rng` if there is one."""
         return (self._draw if self.sampler is None else self._draw_by_sampler)(batch_size, rng, drop_last)
 
     def _draw(self, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Shards: archives that hold, beside each image, its label and what else is known of it."""
+"""Shards: archives that hold each image with its label and metadata."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastimg.archives import find_members, is_hidden, open_regular
 from fastimg.folders import SUFFIXES
 from fastimg.sources import FileRange
 
-Sample: TypeAlias = dict[str, FileRange]  # by extension, but for the image, which has its own word
+Sample: TypeAlias = dict[str, FileRange]  # keys are extensions, or IMAGE
 
 IMAGE, LABEL, METADATA = "image", ".cls", ".json"
 
@@ -29,13 +29,13 @@ class Shard(NamedTuple):
     Attributes
     ----------
     keys : list of str
-        The names up to the first dot after the last slash.
+        Names up to the first dot after the last slash.
     images : list of FileRange
         The image of each key.
     labels : int64 ndarray, (n,), or None
         What the ``.cls`` files say; None if there are none.
     metadata : list or None
-        What the ``.json`` files hold, None for a key without one; None if there are none at all.
+        What the ``.json`` files hold, None for a key without one; None if there are none.
     """
 
     keys: list[str]
@@ -45,11 +45,11 @@ class Shard(NamedTuple):
 
 
 def read_shard(path: str | os.PathLike[str]) -> Shard:
-    """List the samples of a shard: an archive in which the files of a sample stand under one key, as WebDataset has it.
+    """List the samples of a shard: an archive where the files of a sample share a key, as in WebDataset.
 
     The key is the name up to the first dot after the last slash: ``train/0017.jpg``, ``train/0017.cls`` and
-    ``train/0017.json`` are one sample, also with others in between. Files that are hidden or have no dot in their
-    names are no part of a sample; those that end in anything else (``0017.txt``) are, but are not read.
+    ``train/0017.json`` are one sample, even with others in between. Files that are hidden or have no dot in their names
+    belong to no sample; those with other endings (``0017.txt``) do, but are not read.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ def read_shard(path: str | os.PathLike[str]) -> Shard:
     Raises
     ------
     ValueError
-        As for `archive_members`, of any member. A key has no image (``.jpg``, ``.jpeg``, ``.jpe``, ``.jfif``, in any
-        case), or two of a kind; a ``.cls`` is no integer of 64 bits, or there for some keys only; a ``.json`` cannot
-        be parsed. The text names the file and the key.
+        As for `archive_members`, for any member. A key has no image (``.jpg``, ``.jpeg``, ``.jpe``, ``.jfif``, in any
+        case), or two files of a kind; a ``.cls`` is not an integer of 64 bits, or exists for some keys only; a
+        ``.json`` cannot be parsed. The text names the file and the key.
     OSError
-        The file cannot be read, or is none.
+        The file cannot be read, or is not a regular file.
     TypeError
         `path` is not a str or a path of str.
 
@@ -105,7 +105,7 @@ def _group_by_key(members: list[FileRange]) -> dict[str, Sample]:
 
 
 def _split_key(name: str) -> tuple[str, str]:
-    """A name as key and extension, which is lower case and begins with the dot."""
+    """Split a name into its key and its extension, in lower case and with the dot."""
     folder, slash, base = name.rpartition("/")
     stem, _, extension = base.partition(".")
     return folder + slash + stem, "." + extension.lower()

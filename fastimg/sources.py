@@ -30,16 +30,16 @@ class FileRange:
     path : str or os.PathLike
         The file.
     offset : int
-        Where the JPEG begins, in bytes.
+        Position of its first byte.
     size : int
-        How many bytes it has.
+        Number of bytes.
     name : str
-        What it is called in that file, if anything; errors then say ``shard.tar/cat.jpg`` for ``shard.tar[512:900]``.
+        Its name in that file, if any; errors then say ``shard.tar/cat.jpg`` instead of ``shard.tar[512:900]``.
 
     Raises
     ------
     TypeError
-        If `path` is not a path, `offset` or `size` not an integer, or `name` not a str.
+        If `path` is not a path, `offset` or `size` is not an integer, or `name` is not a str.
     ValueError
         If `offset` or `size` is negative, or `name` contains a null character.
     """
@@ -69,7 +69,7 @@ class FileRange:
 
 
 def encode_path(path: Any) -> bytes:
-    """A path's bytes as the system takes them."""
+    """The bytes of a path as the system takes them."""
     encoded = os.fsencode(path)
     if b"\0" in encoded:
         raise ValueError(f"a path cannot contain a null byte, found {path!r}")
@@ -77,32 +77,32 @@ def encode_path(path: Any) -> bytes:
 
 
 class SourceList:
-    """Sources, packed: all paths in one bytes object, so that 35,000 of them pickle in under a millisecond,
+    """Packed sources: all paths in one bytes object, so that 35,000 of them pickle in less than a millisecond,
     and are neither reference-counted by every thread nor copied page by page after a fork.
 
     Parameters
     ----------
     sources : iterable of Source
-        Paths, bytes-like objects and `FileRange` objects, mixed as you like.
+        Paths, bytes-like objects and `FileRange` objects in any mixture.
 
     Attributes
     ----------
     blob : bytes
-        The paths, each ended by a null byte. Neighbouring ranges of one file share its path.
+        The paths, each followed by a null byte. Neighbouring ranges of one file share its path.
     starts : ndarray of uint64, (N,)
-        Where in `blob` a source's path begins; IN_MEMORY for a bytes-like object.
+        Position of each source's path in `blob`; IN_MEMORY for a bytes-like object.
     ranges : ndarray of uint64, (N, 2), or None
         Offset and size of a `FileRange`; 0 and WHOLE_FILE for a whole file. None: all are whole.
     names : bytes
-        The name of every source's `FileRange`, each ended by a null byte, for errors to show wherever an accessor was
-        sent to; empty if none has one. Where they begin is found when the first is asked for.
+        The name of each source's `FileRange`, followed by a null byte, so that errors can show it after an accessor was
+        sent to another process; empty if there are no names. They are indexed when the first is asked for.
     buffers : dict of int to object
         The bytes-like objects.
 
     Raises
     ------
     TypeError
-        If an entry is none of these.
+        If an entry is something else.
     ValueError
         If a path contains a null byte.
     """
@@ -166,7 +166,7 @@ class SourceList:
         return self.names[start : self.names.index(b"\0", start)].decode("utf-8", "surrogatepass")
 
     def __getstate__(self) -> tuple[Any, ...]:
-        # Where plain paths begin can be seen in the blob.
+        # The blob says where plain paths begin.
         plain = self.ranges is None and not self.buffers
         return self.blob, None if plain else self.starts, self.ranges, self.buffers, self.names
 
@@ -176,14 +176,14 @@ class SourceList:
         self._name_starts = None
 
     def hashable(self) -> tuple[Any, ...]:
-        """What tells these sources from others, as plain values that can be hashed."""
+        """Plain, hashable values that are equal for equal sources."""
         ranges = None if self.ranges is None else self.ranges.tobytes()
         buffers = tuple((i, bytes(b)) for i, b in self.buffers.items())
         return self.blob, self.starts.tobytes(), ranges, buffers, self.names
 
 
 def _starts(blob: bytes) -> npt.NDArray[np.uint64]:
-    """Where the entries of a blob begin, each of which ends with a null byte."""
+    """The positions of the entries of a blob, each of which ends with a null byte."""
     ends = np.flatnonzero(np.frombuffer(blob, np.uint8) == 0).astype(np.uint64)
     starts = np.zeros_like(ends)
     starts[1:] = ends[:-1] + np.uint64(1)
@@ -194,7 +194,7 @@ ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, FileRange)
 
 
 def reject_single_source(sources: Any) -> None:
-    """Refuses one source where many are meant: a str is a sequence, too."""
+    """Refuses a single source where several are expected; a str is a sequence, too."""
     if isinstance(sources, ONE_SOURCE):
         raise TypeError(
             f"expected a sequence of sources, found one {type(sources).__name__}; put it in a list"
@@ -202,7 +202,7 @@ def reject_single_source(sources: Any) -> None:
 
 
 def check_buffer(source: Any) -> None:
-    """Refuses what is not a source at all."""
+    """Refuses what has no contiguous buffer, and so is no source."""
     try:
         view = memoryview(source)
     except TypeError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How many threads, and their life: none outlives the call that started it."""
+"""How many threads to use, and running a batch in them; none outlives the call that started it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import fastimg._decode as _decode
 
 Progress: TypeAlias = "bool | Callable[[int, int], object]"
 
-#: The caller begins alone: what is done by then never pays for starting threads.
+#: The caller works alone this long: a batch that is done by then would not pay for starting threads.
 ALONE_NS = 1_000_000
 
-#: How often a single thread comes back to look for Ctrl-C, and a waiting one to report progress.
+#: How often a thread that decodes alone looks for Ctrl-C, and how often a waiting one reports progress.
 SLICE_NS = 50_000_000
 WAKE_SECONDS = 0.05
 
 
 @lru_cache(maxsize=1)
 def _cgroup_cpus() -> float:
-    """The CPUs that a container's quota is worth (cgroup v2, then v1); infinite without one."""
+    """A container's CPU quota (cgroup v2, then v1); infinite without one."""
     for quota_file, period_file in (
         ("/sys/fs/cgroup/cpu.max", None),
         ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
@@ -50,8 +50,8 @@ def default_num_threads() -> int:
     Returns
     -------
     int
-        FASTIMG_NUM_THREADS if that is set; 1 in a daemonic process (a data loader's worker: its siblings have the
-        other CPUs); else the CPUs this process may use, by affinity and by cgroup quota.
+        FASTIMG_NUM_THREADS if set; 1 in a daemonic process (a worker of a data loader, whose siblings use the other
+        CPUs); else the CPUs this process may use, by affinity and cgroup quota.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def default_num_threads() -> int:
 
 
 def check_num_threads(num_threads: Any) -> None:
-    """Refuses what is neither None nor an integer of at least 1."""
+    """Refuses all but None and integers of at least 1."""
     if num_threads is None:
         return
     if isinstance(num_threads, bool) or not hasattr(num_threads, "__index__"):
@@ -81,13 +81,13 @@ def check_num_threads(num_threads: Any) -> None:
 
 
 def check_progress(progress: Any) -> None:
-    """Refuses what is neither a bool nor callable."""
+    """Refuses all but bools and callables."""
     if not isinstance(progress, bool) and not callable(progress):
         raise TypeError(f"progress must be True, False or a callable (done, total), found {progress!r}")
 
 
 class Cancellation:
-    """Lets one thread end what others decode, from now on and for good."""
+    """Lets one thread stop, for good, what others decode."""
 
     def __init__(self) -> None:
         self.cancelled = False
@@ -95,19 +95,19 @@ class Cancellation:
         self._lock = threading.Lock()
 
     def add(self, batch: _decode.Batch) -> None:
-        """Before `batch` runs, and again whenever it begins anew."""
+        """Call it before each run of `batch`."""
         with self._lock:
             self._batches.add(batch)
             if self.cancelled:
                 batch.cancel()
 
     def discard(self, batch: _decode.Batch) -> None:
-        """`batch` will not run again."""
+        """Call it after `batch` has run."""
         with self._lock:
             self._batches.discard(batch)
 
     def cancel(self) -> None:
-        """No further image is begun; those under way are finished."""
+        """Starts no further image; those under way are finished."""
         with self._lock:
             self.cancelled = True
             for batch in self._batches:
@@ -132,7 +132,7 @@ def _run(batch: _decode.Batch, num_threads: int | None, report: Callable[[], Non
 
 
 def run_batch(batch: _decode.Batch, num_threads: int | None, progress: Progress = False) -> None:
-    """Runs a batch to its end.
+    """Runs a batch to the end.
 
     Parameters
     ----------
@@ -141,12 +141,12 @@ def run_batch(batch: _decode.Batch, num_threads: int | None, progress: Progress 
     num_threads : int or None
         None: `default_num_threads`.
     progress : bool or callable
-        True: a tqdm bar; a callable gets (done, total) now and then, and at the end.
+        True: a tqdm bar. A callable gets (done, total) from time to time, and at the end.
 
     Raises
     ------
     KeyboardInterrupt
-        Within 50 ms and one image of Ctrl-C; the threads have ended.
+        Within 50 ms and the time of one image after Ctrl-C; the threads have ended.
     """
     total = len(batch)
     if progress is False:
@@ -165,5 +165,5 @@ def _advance(bar: Any, done: int) -> None:
 
 
 def _report(progress: Callable[[int, int], object], done: int, total: int) -> None:
-    if done < total:  # the last report is the caller's
+    if done < total:  # the caller makes the last report
         progress(done, total)

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     SystemExit
-        By argparse: help, version, or arguments that it refuses (status 2).
+        Raised by argparse: help, version, or arguments that it refuses (status 2).
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

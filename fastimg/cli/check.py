@@ -35,7 +35,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the subcommand, and give its exit status."""
+    """Run the subcommand; return the exit status."""
     check_num_threads(args.num_threads)
     rows: list[Row] = []
     sources: list[str | FileRange] = []
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             sources += files_of(name)
         except (ValueError, OSError) as error:
             rows.append({"path": name, "kind": "unreadable", "reason": reason_of(error, name)})
-    unreadable = len(rows)  # folders and archives: none of the files
+    unreadable = len(rows)  # folders and archives, which are not among the files
     num_threads = args.num_threads or default_num_threads()
     examined = _examined(sources, num_threads)
     for row in tqdm(examined, total=len(sources), disable=not wants_bar(args), unit="file"):
@@ -64,12 +64,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _examined(sources: Sequence[str | FileRange], num_threads: int) -> Iterator[Row | None]:
-    """Examine files in threads; the answers come in the files' order."""
+    """Examine files in threads; results come in the order of the files."""
     pool = ThreadPoolExecutor(num_threads)
     pending: deque[Future[Row | None]] = deque()
     try:
         for source in sources:
-            if len(pending) == 16 * num_threads:  # a million files need not wait in memory as a million tasks
+            if len(pending) == 16 * num_threads:  # a million files must not become a million tasks at once
                 yield pending.popleft().result()
             pending.append(pool.submit(_examine, source))
         while pending:

@@ -21,7 +21,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the subcommand, and give its exit status."""
+    """Run the subcommand; return the exit status."""
     records: list[dict[str, Any]] = []
     for name in args.inputs:
         try:

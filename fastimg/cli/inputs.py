@@ -10,7 +10,7 @@ from fastimg.sources import FileRange
 
 
 def images(inputs: Sequence[str]) -> tuple[list[str | FileRange], list[str | None]]:
-    """Give the images that the arguments name, and for each the folder among them that it was found in."""
+    """Return the images that the arguments name, and for each the folder among them in which it was found."""
     sources: list[str | FileRange] = []
     roots: list[str | None] = []
     for name in inputs:
@@ -30,7 +30,7 @@ def is_folder(name: str) -> bool:
 
 
 def files_of(name: str) -> list[str | FileRange]:
-    """Give the images of an archive, or else the file itself."""
+    """Return the images of an archive, or the file itself if it is none."""
     if is_archive_name(name) and not is_folder(name):
         return list(archive_members(name))
     return [name]

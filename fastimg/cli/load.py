@@ -41,7 +41,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the subcommand, and give its exit status."""
+    """Run the subcommand; return the exit status."""
     npy, table, labels_npy = _outputs(args.output)
     options = {**decode_options(args), "num_threads": args.num_threads}
     fastimg.load([], **options)  # refuses a bad option before anything is touched
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _outputs(npy: str) -> tuple[str, str, str]:
-    """Give the names of all that `load` may write, after a look at whether it can."""
+    """Return the names of all files that `load` may write, after checking that it can."""
     folder, name = os.path.split(npy)
     if not name.endswith(".npy"):
         raise ValueError(f"--output: expected a name that ends in .npy, found {npy!r}")

@@ -20,11 +20,11 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
 
 
 def decode_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Give what was asked for with them, as keyword arguments of `fastimg.decode`."""
+    """Return their values, as keyword arguments of `fastimg.decode`."""
     return {option.name: getattr(args, option.name) for option in OPTIONS}
 
 
 def add_thread_options(parser: argparse.ArgumentParser) -> None:
-    """Give a command what decides how many threads it has, and whether it shows how far they are."""
+    """Give a command the options for threads and the progress bar."""
     parser.add_argument("--num-threads", type=int, help="threads (the CPUs this process may use)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What ``fastimg load`` writes: a ``.npy`` file with its space reserved, and a table, together or not at all."""
+"""What ``fastimg load`` writes, all or nothing: a ``.npy`` file whose space is reserved, and a table."""
 
 import contextlib
 import csv
@@ -20,9 +20,9 @@ _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class FileSet:
-    """Files written under temporary names in their own folder, and renamed when all are whole.
+    """Files that are written under temporary names in their folder, and renamed when all are complete.
 
-    A context manager: whatever was not published by the end of the block is removed.
+    A context manager: what was not published by the end of the block is removed.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class FileSet:
         Parameters
         ----------
         path : str
-            The name in the end. A file of that name stays as it is until then.
+            The final name. A file of that name stays as it is until then.
 
         Returns
         -------
@@ -47,7 +47,7 @@ class FileSet:
         OSError
             The file cannot be created.
         """
-        # Short and of constant length: the final name may already be as long as the file system allows.
+        # Short: the final name may be as long as the file system allows.
         temporary = os.path.join(os.path.dirname(path), f".fastimg-{secrets.token_hex(8)}.tmp")
         self._names.append((temporary, path))  # before the file exists: Ctrl-C may come between the two
         file = open(temporary, "x+b")  # noqa: SIM115 - __exit__ closes it
@@ -55,12 +55,12 @@ class FileSet:
         return file
 
     def publish(self) -> None:
-        """Write everything to the disk and give the files their names, the first created last.
+        """Write everything to the disk and rename the files, the first created last.
 
         Raises
         ------
         OSError
-            A write or a rename failed. No file of this set is left under its final name.
+            A write or a rename failed. No file of this set has its final name.
         """
         for file in self._files:
             file.flush()
@@ -85,14 +85,14 @@ class FileSet:
         for temporary, _ in self._names:
             _remove(temporary)
         for file in self._files:
-            with contextlib.suppress(OSError):  # close tries again to write what a full disk refused
+            with contextlib.suppress(OSError):  # close tries again what a full disk refused
                 file.close()
 
 
 def row_shape(
     sources: Sequence[str | FileRange], options: Mapping[str, Any], on_error: str
 ) -> tuple[int, ...]:
-    """Give the shape of one image as `fastimg.load` will store it, from the size, the crop or the first usable header.
+    """Return the shape of one image in the array, from the size, the crop or the first usable header.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def row_shape(
     options : mapping
         The options that `fastimg.load` shares with its accessors.
     on_error : {"raise", "fill"}
-        What a header that cannot be used is: an error, or passed over.
+        Whether a header that cannot be used is an error, or skipped.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def row_shape(
     Raises
     ------
     JpegError, OSError
-        A header cannot be used (it also may ask for too many pixels); with "fill", none can.
+        A header cannot be used, or the image is too large; with "fill", if that is true of all.
     """
     first: Exception | None = None
     for source in sources:
@@ -128,16 +128,15 @@ def row_shape(
 def create_array(
     file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], name: str
 ) -> np.memmap[Any, np.dtype[Any]]:
-    """Write the head of a ``.npy`` file, reserve the space of its data, and map that into memory.
+    """Write the header of a ``.npy`` file, reserve space for its data, and map that into memory.
 
     Parameters
     ----------
     file : binary file
         Empty, open for reading and writing.
     shape : tuple of int
-        Shape of the array, none of them 0.
+        Without zeros.
     dtype : numpy.dtype
-        Its type.
     name : str
         The file's name in errors.
 
@@ -168,15 +167,14 @@ def create_array(
 def reserve(file: BinaryIO, nbytes: int) -> None:
     """Make a file `nbytes` long, with room on the disk for all of them.
 
-    A page of a mapped file that finds the disk full at its first write is a SIGBUS, which ends the process;
-    here the same lack is an OSError.
+    If the disk is full when a page of a mapped file is first written, SIGBUS ends the process; here it is an OSError.
 
     Parameters
     ----------
     file : binary file
         Open for writing, at its end, and not longer than `nbytes`.
     nbytes : int
-        Length of the file in the end. What is added reads as zeros.
+        Final length. What is added reads as zeros.
 
     Raises
     ------
@@ -202,18 +200,18 @@ def reserve(file: BinaryIO, nbytes: int) -> None:
 def write_table(
     file: BinaryIO, sources: Sequence[str | FileRange], labels: Sequence[int], errors: Mapping[int, str]
 ) -> None:
-    """Write the CSV table that says what each row of the array is.
+    """Write the CSV table that describes each row of the array.
 
     Parameters
     ----------
     file : binary file
-        Open for writing. Paths are written as the bytes that the system knows them by.
+        Open for writing. Paths are written as the system's bytes.
     sources : sequence of str or FileRange
-        The file of each row, or the member of an archive, whose name follows the archive's path.
+        The file of each row, or the member of an archive, written as the archive's path and its name.
     labels : sequence of int
-        Its label; empty if there are none.
+        The label of each row; empty if there are none.
     errors : mapping of int to str
-        What went wrong with the rows that failed.
+        The errors of the rows that failed.
 
     Raises
     ------

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 
 def reason_of(error: Exception, path: str) -> str:
-    """Give an error's text without the name of the file, which has a column of its own."""
+    """Return an error's text without the name of the file, which is in another column."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).removeprefix(path).removeprefix(": ")
 
 
 def _shown(text: str) -> str:
-    """Spell out what would break a line or drive a terminal: file names may hold any byte but one."""
+    """Escape what would break a line or control a terminal: file names may hold nearly any byte."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -29,7 +29,7 @@ def say_json(value: object) -> None:
 
 
 def say_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns; the last cell of a row may be of any width."""
+    """Print rows in columns; the last cell of a row does not widen its column."""
     cells = [[_shown(cell) for cell in row] for row in rows]
     widths: dict[int, int] = {}
     for row in cells:
@@ -49,7 +49,7 @@ def wants_bar(args: argparse.Namespace) -> bool:
 
 
 def silence_stdout() -> None:
-    """Point a stdout that cannot be written to nowhere, or Python complains once more at its exit."""
+    """Redirect a stdout that cannot be written to /dev/null, or Python complains again at exit."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
