@@ -4,7 +4,16 @@
 import subprocess
 
 import pytest
-from support.c_programs import CORE, PLAIN_ENV, TESTS, compile_c, skip_without, skip_without_compiler
+from support.c_programs import (
+    CORE,
+    PLAIN_ENV,
+    SANITIZE,
+    TESTS,
+    compile_c,
+    has_sanitizers,
+    skip_without,
+    skip_without_compiler,
+)
 
 PROGRAM = TESTS / "core" / "test_sinks.c"
 
@@ -14,8 +23,9 @@ def program(tmp_path_factory):
     sources = [PROGRAM, *sorted((CORE / "pixels").glob("*.c")), CORE / "cpu.c", CORE / "plan.c"]
     skip_without_compiler()
     skip_without([PROGRAM, CORE / "cpu.c"])
-    target = tmp_path_factory.mktemp("sinks") / "test_sinks"
-    compiled = compile_c(sources, target)
+    folder = tmp_path_factory.mktemp("sinks")
+    target = folder / "test_sinks"
+    compiled = compile_c(sources, target, *(SANITIZE if has_sanitizers(folder) else []))
     assert compiled.returncode == 0, compiled.stderr
     return target
 

@@ -191,6 +191,22 @@ static bool make_quads(entry *e) {
     return true;
 }
 
+/*
+ * The kernel reads all taps of a result, zeros included. Windows that would leave the row are moved back into it, so that
+ * fewer than FI_TAPS_STEP bytes after the row are read, however wide the filter is.
+ */
+static void move_inside(const fi_axis *axis, uint32_t *first, int16_t *weights, size_t taps) {
+    const uint32_t limit = axis->samples > taps ? axis->samples - (uint32_t)taps : 0;
+
+    for (uint32_t i = 0; i < axis->count; i++, weights += taps) {
+        if (first[i] <= limit) continue;
+        const size_t shift = first[i] - limit;
+        memmove(weights + shift, weights, (taps - shift) * sizeof *weights);
+        memset(weights, 0, shift * sizeof *weights);
+        first[i] = limit;
+    }
+}
+
 static bool make_coefs(fi_coef_cache *cache, entry *e) {
     const fi_axis *axis = &e->axis;
     const double step = axis->length / axis->count, scale = step > 1 ? step : 1;
@@ -221,7 +237,10 @@ static bool make_coefs(fi_coef_cache *cache, entry *e) {
         round_weights(sums, total, used[i], weights + i * taps);
     }
     e->coefs = (fi_coefs){.first = first, .used = used, .weights = weights, .taps = (uint32_t)taps};
-    return axis->horizontal ? make_quads(e) : true;
+    if (!axis->horizontal) return true;
+    if (!make_quads(e)) return false;
+    if (!e->coefs.pairs) move_inside(axis, first, weights, taps);
+    return true;
 }
 
 /* ---- cache ----------------------------------------------------------------------------------------------------- */

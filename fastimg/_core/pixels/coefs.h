@@ -28,9 +28,9 @@ typedef struct fi_axis {
 } fi_axis;
 
 typedef struct fi_coefs {
-    const uint32_t *first;  /* of each of `count` results: the first sample with a weight */
-    const uint32_t *used;   /* and the number of samples from there on */
-    const int16_t *weights; /* count x taps, zeros after those used */
+    const uint32_t *first;  /* of each of `count` results: the sample that its weights begin with */
+    const uint32_t *used;   /* of each of `count` results: how many samples have a weight */
+    const int16_t *weights; /* count x taps, zeros where no sample has one */
     uint32_t taps;
     uint32_t pairs;       /* of resample_h_shuffle; 0 if the results are too far apart for it */
     const uint32_t *base; /* the same weights for that kernel */
