@@ -43,6 +43,8 @@ def resolve(index: Any, length: int) -> int | Indices:
         raise ValueError(f"an index array must have one dimension, found shape {array.shape}")
     if array.dtype.kind not in "iub":
         raise TypeError(f"an index array must have an integer or boolean dtype, found {array.dtype}")
+    if array.dtype == np.uint64 and len(array) and array.max() >= length:  # NumPy would wrap it around
+        raise IndexError(f"index {array.max()} is out of range for {length} images")
     np.broadcast_to(False, length)[array]  # NumPy's own checks, at the cost of the batch alone
     if array.dtype == np.bool_:
         return np.flatnonzero(array).astype(np.int64, copy=False)

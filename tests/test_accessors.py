@@ -323,3 +323,12 @@ class TestBoth:
             )  # fmt: skip
             tokens.add(done.stdout)
         assert len(tokens) == 1 and tokens != {""}
+
+
+@pytest.mark.parametrize("index", [2**63, 2**64 - 1])
+def test_indices_too_large_for_int64_do_not_wrap(index):
+    accessor = fastimg.ImageFileAccessor([jpegs.jpeg(seed=seed) for seed in range(3)])
+    for indices in (np.array([0, index], np.uint64), [index]):
+        with pytest.raises(IndexError, match="out of range"):
+            accessor[indices]
+    assert_same(accessor[np.array([2, 0], np.uint64)], accessor[[2, 0]])
