@@ -36,9 +36,10 @@ def parse_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """One of `choices`; TypeError or ValueError for anything else."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, found {type(value).__name__}")
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, found {value!r}")
-    return value
+    for choice in choices:
+        if value == choice:
+            return choice  # itself, whatever subclass of str the value is
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, found {value!r}")
 
 
 def parse_integer(name: str, value: Any, least: int, most: float = math.inf) -> int:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the options refuse, and how they say it; the same from every entry point."""
 
+import enum
 import math
 
+import numpy as np
 import pytest
 from support import jpegs
 from support.jpegs import assert_same
@@ -120,3 +122,13 @@ def test_default_limit():
     assert not isinstance(caught.value, fastimg.ImageTooLargeError)
     with pytest.raises(fastimg.ImageTooLargeError):
         fastimg.decode(beyond)
+
+
+class Word(enum.StrEnum):
+    L = "L"
+
+
+@pytest.mark.parametrize("subclass", [np.str_, type("Text", (str,), {}), lambda value: Word[value]])
+def test_subclasses_of_str(subclass):
+    data = jpegs.jpeg()
+    assert_same(fastimg.decode(data, mode=subclass("L")), fastimg.decode(data, mode="L"))
