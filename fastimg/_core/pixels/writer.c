@@ -68,6 +68,11 @@ void fi_writer_init(fi_writer *writer, const fi_plan *plan, const fi_options *op
         writer->dest += (ptrdiff_t)(plan->dest_height - 1) * out->row_stride;
         writer->row_stride = -out->row_stride;
     }
+    writer->is_complete = writer->is_direct && channels == fi_channels(options);
+    for (unsigned c = 0; c < channels; c++) {
+        const bool bgr = options->mode == FI_MODE_BGR && channels == 3;
+        writer->first_row[c] = writer->dest + (bgr ? 2 - (ptrdiff_t)c : (ptrdiff_t)c) * writer->channel_stride;
+    }
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
@@ -113,8 +118,8 @@ void fi_writer_next_row(const fi_writer *writer, uint8_t *planes[3]) {
     size_t offset = 0;
 
     if (writer->is_direct) {
-        const bool bgr = writer->options->mode == FI_MODE_BGR && writer->channels == 3;
-        for (unsigned c = 0; c < writer->channels; c++) planes[c] = element_at(writer, bgr ? 2 - c : c, writer->row, 0);
+        const ptrdiff_t down = (ptrdiff_t)writer->row * writer->row_stride;
+        for (unsigned c = 0; c < writer->channels; c++) planes[c] = writer->first_row[c] + down;
         return;
     }
     if (writer->plan->transpose) {
@@ -166,8 +171,10 @@ static void write_row(const fi_writer *writer) {
 }
 
 void fi_writer_row_done(fi_writer *writer) {
-    if (!writer->plan->transpose) write_row(writer);
-    else if (writer->row - tile_start(writer) == tile_rows(writer) - 1) write_transposed(writer);
+    if (!writer->is_complete) {
+        if (!writer->plan->transpose) write_row(writer);
+        else if (writer->row - tile_start(writer) == tile_rows(writer) - 1) write_transposed(writer);
+    }
     writer->row++;
 }
 

@@ -22,6 +22,8 @@ typedef struct fi_writer {
     unsigned channels;         /* of the rows that come in: 1 (luma, or grey for all channels) or 3 (RGB) */
     bool is_planar;            /* a channel's elements are contiguous along a row */
     bool is_direct;            /* planar uint8 rows, not transposed or mirrored: they go straight to the output */
+    bool is_complete;          /* and nothing is left to do once they are where fi_writer_next_row() says */
+    uint8_t *first_row[3];     /* if is_direct: where the planes of row 0 go */
     uint32_t row;              /* the next one */
     uint8_t *planes[3];        /* scratch: one row per channel, or TILE of them if the output is transposed */
     uint8_t *transposed[3];    /* scratch: one transposed tile per channel, or a mirrored row */
