@@ -14,6 +14,7 @@ import fastimg.folders as folders
 from fastimg.cli.inputs import images
 from fastimg.cli.options import add_decode_options, add_thread_options, decode_options
 from fastimg.cli.words import complain, say, wants_bar
+from fastimg.options import make_options
 from fastimg.sources import FileRange
 
 
@@ -49,8 +50,7 @@ def run(args: argparse.Namespace) -> int:
     sources, roots = images(args.inputs)
     labels, class_names = folders.class_labels(sources, roots) if args.labels else ([], [])
     shape = (len(sources), *output.row_shape(sources, options, args.on_error))
-    # .npy files have no bfloat16: its bits go into them.
-    storage = np.dtype(np.uint16 if args.dtype == "bfloat16" else args.dtype)
+    storage = make_options(dtype=args.dtype).storage  # .npy files have no bfloat16: its bits go into them
     failures: list[Any] = []
     options["on_error"] = failures.append if args.on_error == "fill" else "raise"
     options["progress"] = wants_bar(args)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         complain(f"warning: {labels_npy} is from an earlier run; its labels may be of other rows")
     nbytes = sum(_file_size(source) for row, source in enumerate(sources) if row not in errors)
     count = len(sources) - len(errors)
-    bits = " (the bits of bfloat16)" if args.dtype == "bfloat16" else ""
+    bits = "" if array.dtype.name == args.dtype else f" (the bits of {args.dtype})"
     say(f"{npy}: shape {shape}, dtype {array.dtype}{bits}, {array.nbytes:,} bytes")
     say(
         f"{count} images in {seconds:.2f} s: {count / seconds:.1f} images/s, "
