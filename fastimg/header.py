@@ -35,7 +35,7 @@ class Header:
     Attributes
     ----------
     width, height : int
-        Of the upright image: EXIF orientations 5 to 8 swap the file's.
+        Of the upright image: orientations 5 to 8 swap the file's.
     components : int
         Channels in the file.
     color_space : str
@@ -50,7 +50,7 @@ class Header:
     restart_interval : int
         MCUs between restart markers, 0 for none.
     orientation : int
-        EXIF's, 1 to 8.
+        From the Exif data or else the XMP data, 1 to 8.
     nbytes : int
         Size of the source in bytes.
     """

@@ -71,7 +71,7 @@ def decode(
     flip : bool
         Mirror left-right, after everything else, padding included.
     orient : bool
-        Apply the EXIF orientation.
+        Apply the orientation given in the Exif data or else the XMP data.
     dtype : {"uint8", "float32", "float16", "bfloat16"}
         Floats are ``(pixel / 255 - mean) / std``, each step in float32; float16 and bfloat16 are that, rounded to
         nearest even. A bfloat16 array is one of ``ml_dtypes.bfloat16``; `out` may also be uint16, for the bits.

@@ -18,7 +18,7 @@ from support.c_programs import COMPILER, CORE, PLAIN_ENV, skip_without_compiler
 # What each room may use. A room is a folder, or at the top of the core a stem: header.c and header.h are one.
 BASE = {"fi", "buffer", "cpu", "status"}
 STAGES = BASE | {"entropy", "pixels"}
-BELOW_DECODER = STAGES | {"jpeg", "plan", "header", "source"}
+BELOW_DECODER = STAGES | {"jpeg", "plan", "header", "orientation", "source"}
 MAY_USE = {
     "fi": set(),
     "buffer": {"fi"},
@@ -28,7 +28,8 @@ MAY_USE = {
     "pixels": BASE,
     "jpeg": STAGES,
     "plan": BASE,
-    "header": BASE,
+    "header": BASE | {"orientation"},
+    "orientation": BASE,
     "source": BASE,
     "decoder": BELOW_DECODER,
     "batch": BELOW_DECODER | {"decoder"},

@@ -101,7 +101,7 @@ typedef struct fi_header {
     uint8_t components;
     uint8_t precision;   /* bits per sample */
     uint8_t sof;         /* n of SOFn: 0 baseline, 1 extended, 2 progressive, 3 lossless, 9.. arithmetic */
-    uint8_t orientation; /* EXIF's, 1 to 8 */
+    uint8_t orientation; /* from Exif or else XMP, 1 to 8 */
     uint8_t h_samp[4], v_samp[4];
 } fi_header;
 

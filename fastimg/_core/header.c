@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "header.h"
 
+#include "orientation.h"
+
 #include <string.h>
 
 /* Marker codes: ITU-T T.81, table B.1. */
@@ -23,13 +25,12 @@ enum {
     M_APP14 = 0xEE,
 };
 
-#define EXIF_ORIENTATION 0x0112
-
-/* What decides the colour space: application segments, and the frame's component identifiers. */
+/* What decides the colour space, application segments and the frame's component identifiers; and the orientation. */
 typedef struct {
-    bool jfif, adobe, exif;
+    bool jfif, adobe;
     uint8_t adobe_transform;
     uint8_t ids[3];
+    fi_orientation orientation;
 } hints;
 
 static bool is_sof(unsigned marker) {
@@ -38,35 +39,6 @@ static bool is_sof(unsigned marker) {
 
 static uint32_t be16(const uint8_t *p) {
     return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t get16(const uint8_t *p, bool little) {
-    return little ? (uint32_t)p[1] << 8 | p[0] : be16(p);
-}
-
-static uint32_t get32(const uint8_t *p, bool little) {
-    return little ? get16(p + 2, true) << 16 | get16(p, true) : be16(p) << 16 | be16(p + 2);
-}
-
-/* The orientation in an "Exif" segment's TIFF structure (Exif 2.32, 4.6.4 A): 1 to 8, and 1 for anything unusual. */
-static uint8_t exif_orientation(const uint8_t *tiff, size_t nbytes) {
-    if (nbytes < 8) return 1;
-    const bool little = tiff[0] == 'I';
-    if (tiff[0] != tiff[1] || (!little && tiff[0] != 'M') || get16(tiff + 2, little) != 42) return 1;
-    const uint64_t ifd = get32(tiff + 4, little);
-    if (ifd + 2 > nbytes) return 1;
-    const uint32_t entries = get16(tiff + ifd, little);
-    for (uint32_t i = 0; i < entries; i++) {
-        const uint64_t at = ifd + 2 + 12 * (uint64_t)i;
-        if (at + 12 > nbytes) return 1;
-        if (get16(tiff + at, little) != EXIF_ORIENTATION) continue;
-        const uint32_t type = get16(tiff + at + 2, little), count = get32(tiff + at + 4, little);
-        uint32_t value = 1;
-        if (type == 3 && count == 1) value = get16(tiff + at + 8, little); /* SHORT */
-        if (type == 4 && count == 1) value = get32(tiff + at + 8, little); /* LONG, as some writers have it */
-        return value >= 1 && value <= 8 ? (uint8_t)value : 1;
-    }
-    return 1;
 }
 
 /* The same guess as libjpeg's default_decompress_parms. */
@@ -129,9 +101,8 @@ static void parse_segment(fi_header *header, hints *hint, unsigned marker, const
     } else if (marker == M_APP0 && nbytes >= 5 && memcmp(p, "JFIF", 5) == 0) {
         /* libjpeg ignores a JFIF segment that is not whole */
         if (nbytes >= 14) hint->jfif = true;
-    } else if (marker == M_APP1 && nbytes >= 6 && memcmp(p, "Exif\0", 6) == 0 && !hint->exif) {
-        hint->exif = true;
-        header->orientation = exif_orientation(p + 6, nbytes - 6);
+    } else if (marker == M_APP1) {
+        fi_orientation_add(&hint->orientation, p, nbytes);
     } else if (marker == M_APP14 && nbytes >= 12 && memcmp(p, "Adobe", 5) == 0) {
         hint->adobe = true;
         hint->adobe_transform = p[11];
@@ -194,6 +165,7 @@ fi_status fi_header_parse(fi_header *header, const uint8_t *data, size_t have, u
             end = pos + (length < 2 ? 2 : length); /* libjpeg, too, reads a length below 2 as an empty segment */
             if (end <= have && marker == M_SOS) {
                 header->color = guess_color(header, &hint);
+                header->orientation = fi_orientation_find(&hint.orientation);
                 return FI_OK;
             }
             if (end <= have) {
