@@ -9,6 +9,8 @@ import stat
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from fastimg.signatures import kind_of
+
 __all__ = [
     "CorruptJpegError",
     "ImageTooLargeError",
@@ -79,33 +81,16 @@ _FILE_KINDS = (
     (stat.S_ISBLK, "a block device"),
 )
 
-_SIGNATURES = (
-    (b"\x89PNG", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"RIFF", "RIFF (WebP?)"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"BM", "BMP"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL", "JPEG XL"),
-    (b"\0\0\0\x0cjP", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"%PDF", "PDF"),
-    (b"PK", "ZIP"),
-    (b"\x1f\x8b", "gzip"),
-    (b"<", "HTML or XML"),
-)
-
 
 def file_kind(mode: int) -> str:
     return next((name for test, name in _FILE_KINDS if test(mode)), "a special file")
 
 
 def _not_jpeg(failure: Failure) -> str:
-    count = failure.detail[1]
-    head = (failure.detail[0] & (2**64 - 1)).to_bytes(8, "big")[:count]
-    kind = next((f", {name}" for magic, name in _SIGNATURES if head.startswith(magic)), "")
-    return f"not a JPEG file: expected it to begin with ff d8, found {head[:4].hex(' ')}{kind}"
+    head = bytes.fromhex(failure.text)
+    kind = kind_of(head)
+    found = f"{head[:4].hex(' ')}, {kind}" if kind else head[:4].hex(" ")
+    return f"not a JPEG file: expected it to begin with ff d8, found {found}"
 
 
 def _where(failure: Failure) -> str:

@@ -39,7 +39,7 @@ typedef enum fi_status {
     FI_E_NOT_FILE,   /* st_mode: not a regular file                  */
     FI_E_RANGE,      /* offset, size, size of the file               */
     FI_E_EMPTY,      /* -                                            */
-    FI_E_NOT_JPEG,   /* first bytes, big-endian; how many there are  */
+    FI_E_NOT_JPEG,   /* `text`: the first FI_HEAD_NBYTES, in hex     */
     FI_E_CUT_HEADER, /* bytes found                                  */
     FI_E_NO_IMAGE,   /* offset of the marker; the marker             */
     FI_E_NO_PIXELS,  /* height, width                                */
@@ -58,6 +58,7 @@ typedef enum fi_status {
 } fi_status;
 
 #define FI_TEXT_NBYTES 200 /* JMSG_LENGTH_MAX of libjpeg */
+#define FI_HEAD_NBYTES 96  /* of a file that is not a JPEG, to tell what it is; two digits each fit into the text */
 
 typedef struct fi_failure {
     fi_status status;

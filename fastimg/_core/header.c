@@ -110,10 +110,14 @@ static void parse_segment(fi_header *header, hints *hint, unsigned marker, const
 }
 
 static fi_status not_jpeg(const uint8_t *data, size_t have, fi_failure *failure) {
-    for (size_t i = 0; i < 8; i++) {
-        failure->detail[0] = (int64_t)((uint64_t)failure->detail[0] << 8 | (i < have ? data[i] : 0));
+    static const char digits[] = "0123456789abcdef";
+    const size_t nbytes = have < FI_HEAD_NBYTES ? have : FI_HEAD_NBYTES;
+
+    for (size_t i = 0; i < nbytes; i++) {
+        failure->text[2 * i] = digits[data[i] >> 4];
+        failure->text[2 * i + 1] = digits[data[i] & 15];
     }
-    failure->detail[1] = have < 8 ? (int64_t)have : 8;
+    failure->text[2 * nbytes] = '\0';
     return failure->status = FI_E_NOT_JPEG;
 }
 
