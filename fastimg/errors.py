@@ -125,6 +125,10 @@ _JPEG_ERRORS: dict[str, tuple[type[JpegError], Callable[[Failure], str]]] = {
         CorruptJpegError,
         lambda f: f"expected a size of at least 1 x 1, found height {f.detail[0]} and width {f.detail[1]}",
     ),
+    "NO_HEIGHT": (
+        UnsupportedJpegError,
+        lambda f: "height 0, which leaves the height to a DNL marker: DNL is not supported",
+    ),
     "TOO_LARGE": (ImageTooLargeError, _too_large),
     "PRECISION": (UnsupportedJpegError, lambda f: f"{f.detail[0]} bits a sample; only 8 are supported"),
     "PROCESS": (UnsupportedJpegError, lambda f: f"a frame of type SOF{f.detail[0]} is not supported"),

@@ -159,3 +159,49 @@ def test_words_of_the_command(command, tmp_path, capsys):
     assert second.endswith("found 76 65 72 73, Git LFS pointer")
     if command == "check":
         assert first.startswith("not JPEG") and second.startswith("not JPEG")
+
+
+# ---- height 0 ------------------------------------------------------------------------------------
+
+
+def without_height(width=31):
+    return jpegs.reframed(jpegs.jpeg(24, 31), height=0, width=width)
+
+
+@pytest.mark.parametrize("options", [{}, {"strict": False}, {"size": 8}, {"orient": False}])
+def test_height_0(options):
+    # With and without the DNL segment, which comes after the scan.
+    dnl = b"\xff\xdc\0\x04\0\x18"
+    for data in (without_height(), without_height()[:-2] + dnl + b"\xff\xd9"):
+        with pytest.raises(fastimg.UnsupportedJpegError, match=r"height 0.*DNL is not supported"):
+            fastimg.decode(data, **options)
+        with pytest.raises(fastimg.UnsupportedJpegError, match=r"image 1: .*DNL is not supported"):
+            fastimg.load([jpegs.jpeg(24, 31), data], **options)
+        header = fastimg.read_header(data)
+        assert (header.height, header.width) == (0, 31)
+
+
+def test_width_0():
+    for height in (0, 24):
+        data = jpegs.reframed(jpegs.jpeg(24, 31), height=height, width=0)
+        with pytest.raises(fastimg.CorruptJpegError, match=f"found height {height} and width 0"):
+            fastimg.decode(data)
+
+
+def test_height_0_of_a_header_that_is_cut():
+    data = without_height()
+    with pytest.raises(fastimg.UnsupportedJpegError, match="DNL is not supported"):
+        fastimg.decode(data[: jpegs.frame(data)[2]])
+
+
+def test_check_of_height_0(tmp_path, capsys):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(without_height())
+    assert main(["check", str(path)]) == 1
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith("unsupported") and line.endswith("DNL is not supported")
+
+
+def test_a_shared_file_of_height_0(shared):
+    with pytest.raises(fastimg.UnsupportedJpegError, match="DNL is not supported"):
+        fastimg.decode(shared / "cases" / "height0_dnl.jpg")

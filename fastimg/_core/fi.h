@@ -43,6 +43,7 @@ typedef enum fi_status {
     FI_E_CUT_HEADER, /* bytes found                                  */
     FI_E_NO_IMAGE,   /* offset of the marker; the marker             */
     FI_E_NO_PIXELS,  /* height, width                                */
+    FI_E_NO_HEIGHT,  /* -                                            */
     FI_E_TOO_LARGE,  /* height, width, limit                         */
     FI_E_PRECISION,  /* bits per sample                              */
     FI_E_PROCESS,    /* n of the SOFn marker                         */

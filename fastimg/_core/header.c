@@ -196,11 +196,13 @@ fi_status fi_header_check(const fi_header *header, uint64_t max_pixels, fi_failu
         failure->detail[2] = (int64_t)max_pixels;
         return failure->status = FI_E_TOO_LARGE;
     }
-    if (header->width == 0 || header->height == 0) {
+    if (header->width == 0) {
         failure->detail[0] = header->height;
         failure->detail[1] = header->width;
         return failure->status = FI_E_NO_PIXELS;
     }
+    /* T.81, B.2.2: a DNL segment after the first scan tells the height. libjpeg-turbo does not read it either. */
+    if (header->height == 0) return failure->status = FI_E_NO_HEIGHT;
     if (header->precision != 8) {
         failure->detail[0] = header->precision;
         return failure->status = FI_E_PRECISION;

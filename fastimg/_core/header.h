@@ -15,7 +15,7 @@ fi_status fi_header_parse(fi_header *header, const uint8_t *data, size_t have, u
 
 /*
  * Whether such an image can be decoded. The number of pixels is judged first: FI_E_TOO_LARGE, then _NO_PIXELS,
- * _PRECISION, _COMPONENTS and _PROCESS.
+ * _NO_HEIGHT, _PRECISION, _COMPONENTS and _PROCESS.
  */
 fi_status fi_header_check(const fi_header *header, uint64_t max_pixels, fi_failure *failure);
 

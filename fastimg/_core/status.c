@@ -15,6 +15,7 @@ const char *fi_status_name(fi_status status) {
         [FI_E_CUT_HEADER] = "CUT_HEADER",
         [FI_E_NO_IMAGE] = "NO_IMAGE",
         [FI_E_NO_PIXELS] = "NO_PIXELS",
+        [FI_E_NO_HEIGHT] = "NO_HEIGHT",
         [FI_E_TOO_LARGE] = "TOO_LARGE",
         [FI_E_PRECISION] = "PRECISION",
         [FI_E_PROCESS] = "PROCESS",
