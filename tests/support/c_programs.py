@@ -29,6 +29,19 @@ def skip_without(sources):
         pytest.skip(f"no C sources: {', '.join(missing)}")
 
 
+def jpeg_flags(kind):
+    """The compiler's ("cflags") or the linker's ("libs") for libjpeg-turbo, as setup.py finds it."""
+    if root := os.environ.get("FASTIMG_JPEG_ROOT"):
+        folders = [f"{root}/lib64", f"{root}/lib"]
+        libs = [*(f"-L{folder}" for folder in folders), *(f"-Wl,-rpath,{folder}" for folder in folders)]
+        return [f"-I{root}/include"] if kind == "cflags" else [*libs, "-ljpeg"]
+    try:
+        found = subprocess.run(["pkg-config", f"--{kind}", "libjpeg"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return []
+    return shlex.split(found.stdout)
+
+
 def compile_c(sources, target, *flags, compiler=COMPILER):
     command = [*compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", *flags, "-I", CORE, *sources]
     return subprocess.run(
