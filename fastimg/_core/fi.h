@@ -14,8 +14,9 @@
  * - Threads. A decoder belongs to one thread at a time. Any number of decoders may run at once, on one batch or on
  *   several. Once fi_init() has returned, no global state changes. No function needs Python or the GIL.
  * - Failure. A function that returns a fi_status fills a fi_failure if that is not FI_OK. The caller zeroes it before
- *   the call and turns it into words. Nothing is printed, and the process is never ended. After a failure the output
- *   array holds any mixture of old bytes and new pixels, unless the function says otherwise.
+ *   the call and turns it into words. Nothing is printed, and the process is never ended. After a failure, lack of
+ *   memory included, the decoder is as good as before, and the output array holds any mixture of old bytes and new
+ *   pixels, unless the function says otherwise.
  * - Units. Sizes and strides are in bytes (`nbytes`, `stride`), measures of images in pixels, in the order height,
  *   width. Strides are signed: an array may be upside down.
  * - Shapes. A planar array is (C, H, W), an interleaved one (H, W, C); C is 3, or 1 for FI_MODE_L. The pixels of a

@@ -36,11 +36,15 @@ static void source_skip(j_decompress_ptr cinfo, long nbytes) {
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
+/* Out of memory leaves libjpeg's state half made, and fit for nothing but jpeg_destroy_decompress(). */
 static void set_up(fi_decompressor *jpeg) {
+    jpeg->is_set_up = false;
+    jpeg_destroy_decompress(&jpeg->cinfo); /* does nothing the first time */
     jpeg_create_decompress(&jpeg->cinfo); /* clears all but err and client_data */
     jpeg->cinfo.src = &jpeg->source;
     jpeg->cinfo.progress = &jpeg->progress;
     fi_hooks_install(jpeg);
+    jpeg->is_set_up = true;
 }
 
 static bool try_set_up(fi_decompressor *jpeg) {
@@ -143,10 +147,7 @@ static void check_scans(fi_decompressor *jpeg) {
 static void decode_image(fi_decompressor *jpeg, const fi_route *route, const fi_request *request) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;
 
-    if (has_leftover_tables(jpeg, request->header->tables)) {
-        jpeg_destroy_decompress(cinfo);
-        set_up(jpeg);
-    }
+    if (!jpeg->is_set_up || has_leftover_tables(jpeg, request->header->tables)) set_up(jpeg);
     jpeg_read_header(cinfo, TRUE);
     if (cinfo->image_width != request->header->width || cinfo->image_height != request->header->height ||
         cinfo->num_components != request->header->components) {

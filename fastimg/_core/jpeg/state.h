@@ -41,6 +41,7 @@ struct fi_decompressor {
     fi_mcu_rows *mcu_rows;
     fi_sink *sink;
     uint32_t max_scans;
+    bool is_set_up; /* cinfo is complete */
     bool strict;
     bool eof; /* libjpeg asked for more bytes than there are */
     bool scanning; /* the header is read */

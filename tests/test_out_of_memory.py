@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every allocation of the decode path fails in turn: no crash, no leak, and the next calls are right."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from support import jpegs
+from support.c_programs import (
+    CORE,
+    PLAIN_ENV,
+    SANITIZE,
+    TESTS,
+    compile_c,
+    has_sanitizers,
+    jpeg_flags,
+    skip_without,
+    skip_without_compiler,
+)
+from support.processes import child_env, run_probe
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="replaces the C library's malloc"
+)
+
+FAILING_MALLOC = TESTS / "core" / "failing_malloc.c"
+PROGRAM = TESTS / "core" / "test_out_of_memory.c"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    skip_without_compiler()
+    skip_without([FAILING_MALLOC])
+    folder = tmp_path_factory.mktemp("files")
+    files = {
+        "colour": jpegs.turbo(jpegs.noise(96, 128), quality=97),  # larger than what is read first
+        "grey": jpegs.turbo(jpegs.pixels(48, 64, 1)),  # defines fewer tables: libjpeg is set up anew
+        "progressive": jpegs.turbo(jpegs.pixels(64, 80), progressive=True),
+        "truncated": jpegs.truncated(jpegs.jpeg(40, 48)),
+        "cmyk": jpegs.turbo(jpegs.pixels(40, 48, 4)),
+    }
+    for name, data in files.items():
+        (folder / f"{name}.jpg").write_bytes(data)
+    return folder
+
+
+def test_core(folder, tmp_path):
+    sources = [FAILING_MALLOC, PROGRAM, *sorted(CORE.rglob("*.c"))]
+    skip_without([PROGRAM, CORE / "cpu.c"])
+    flags = [*(SANITIZE if has_sanitizers(tmp_path) else []), "-O1", *jpeg_flags("cflags")]  # compiled sooner
+    compiled = compile_c([*sources, *jpeg_flags("libs"), "-ldl"], tmp_path / "program", *flags)
+    assert compiled.returncode == 0, compiled.stderr
+    command = [tmp_path / "program", *sorted(folder.glob("*.jpg"))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=PLAIN_ENV)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
+
+
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer has the place of malloc")
+def test_python(folder, tmp_path):
+    library = tmp_path / "failing_malloc.so"
+    compiled = compile_c([FAILING_MALLOC, "-ldl"], library, "-shared", "-fPIC")
+    assert compiled.returncode == 0, compiled.stderr
+    # CPython's own small objects do not come from malloc, unless PYTHONMALLOC says so: 3.11 loops for ever if it has no
+    # memory for an int while it handles an exception.
+    env = child_env(LD_PRELOAD=str(library), PYTHONMALLOC="pymalloc")
+    failures = json.loads(run_probe("out_of_memory_probe", folder, env=env))
+    assert min(failures.values()) >= 1
+    assert failures["decode"] >= 6  # libjpeg-turbo allocates several times
