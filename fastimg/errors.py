@@ -94,10 +94,14 @@ def _not_jpeg(failure: Failure) -> str:
 
 
 def _where(failure: Failure) -> str:
-    row, height, scan, _ = failure.detail
+    row, height, scan, mcu = failure.detail
     if not height:
         return "in its header"
-    return f"at row {row} of {height}" + (f" in scan {scan}" if scan else "")
+    return (
+        f"at row {row} of {height}"
+        + (f" in scan {scan}" if scan else "")
+        + (f", MCU {mcu}" if mcu >= 0 else "")
+    )
 
 
 def _too_large(failure: Failure) -> str:
@@ -136,7 +140,7 @@ _JPEG_ERRORS: dict[str, tuple[type[JpegError], Callable[[Failure], str]]] = {
     "COLOR": (UnsupportedJpegError, lambda f: f"unknown colour space of {f.detail[0]} components"),
     "TRUNCATED": (
         TruncatedJpegError,
-        lambda f: f"the data ends {_where(f)} ({f.text or 'scans are missing'})",
+        lambda f: f"the data ends {_where(f)}" + (f": {f.text}" if f.text else ""),
     ),
     "CORRUPT": (CorruptJpegError, lambda f: f"damaged {_where(f)}: {f.text}"),
     "UNSUPPORTED": (UnsupportedJpegError, lambda f: f"not supported: {f.text}"),

@@ -165,6 +165,7 @@ fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_cro
         failure->detail[3] = plan.out_width;
         return failure->status = FI_E_SHAPE;
     }
+    if (!options->strict) fi_output_clear(out, options); /* rows that libjpeg does not get to */
     fi_output_pad(out, &plan, options);
     return decode(decoder, &plan, options, out, failure);
 }

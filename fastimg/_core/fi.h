@@ -50,8 +50,8 @@ typedef enum fi_status {
     FI_E_PROCESS,    /* n of the SOFn marker                         */
     FI_E_COMPONENTS, /* components                                   */
     FI_E_COLOR,      /* components                                   */
-    FI_E_TRUNCATED,  /* row reached, height, scan or 0               */
-    FI_E_CORRUPT,    /* the same; `text` is libjpeg's                */
+    FI_E_TRUNCATED,  /* row reached, height, scan or 0, MCU or -1    */
+    FI_E_CORRUPT,    /* the same; `text` says why                    */
     FI_E_UNSUPPORTED,/* `text` is libjpeg's                          */
     FI_E_SCANS,      /* the limit                                    */
     FI_E_CROP,       /* height, width of the upright image           */
@@ -133,6 +133,7 @@ typedef struct fi_options {
     uint8_t pad[3];         /* FI_CONTAIN: the pixel value around the image, per output channel */
     bool orient;
     bool strict;              /* lost data is a failure */
+    bool any_coefficients;    /* even those that no 8-bit image has; for fi_init() */
     bool use_libjpeg_entropy; /* leave all but reduced inverse DCTs to libjpeg; the pixels are the same */
     uint32_t max_scans;
     uint64_t max_pixels;

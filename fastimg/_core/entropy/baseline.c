@@ -3,69 +3,68 @@
 #include "cpu.h"
 #include "entropy/bits.h"
 
-/* Scans shorter than this do not pay for building tables, unless the next image has the same ones. */
-#define SMALL_SCAN_NBYTES 4096
-
-/* The same for run tables, which take longer to build: about 20 us. */
+/* Run tables take about 20 us to build: scans shorter than this do not pay for them. */
 #define SHORT_SCAN_NBYTES 32768
 
-/* ---- tables ---------------------------------------------------------------------------------------------------- */
-
-/* The numbers of codes of each length tell tables apart well enough for a guess. */
-static uint64_t hash_counts(uint64_t hash, const fi_huffman *huffman) {
-    uint64_t words[2];
-    memcpy(words, huffman->counts + 1, sizeof words);
-    return ((hash ^ words[0]) * 0x9E3779B97F4A7C15u ^ words[1]) * 0x9E3779B97F4A7C15u;
+static table *ac_table(fi_entropy *entropy, unsigned b) {
+    return &entropy->tables[entropy->block[b].ac_table - entropy->tables];
 }
 
-/* Whether the tables pay for themselves, or the previous scan had the same ones, so that more may follow. */
-static bool may_build_tables(fi_entropy *entropy, const fi_scan *scan) {
-    uint64_t hash = 0;
-
-    if (scan->nbytes >= SMALL_SCAN_NBYTES) return true;
-    for (unsigned b = 0; b < scan->blocks; b++) hash = hash_counts(hash_counts(hash, &scan->dc[b]), &scan->ac[b]);
-    const bool again = hash == entropy->missed;
-    entropy->missed = hash;
-    return again;
+/* Components that use the same table mostly have the same steps, too. */
+static void set_large_sizes(fi_entropy *entropy) {
+    for (unsigned b = 0; b < entropy->blocks; b++) {
+        table *t = ac_table(entropy, b);
+        const uint8_t *sizes = entropy->limits[entropy->block[b].component].large;
+        if (b > 0 && entropy->block[b].component == entropy->block[b - 1].component) continue;
+        if (t->large_scan != entropy->scan) memcpy(t->large, sizes, sizeof t->large);
+        t->large_scan = entropy->scan;
+        for (unsigned k = 0; k < sizeof t->large; k++) t->large[k] = sizes[k] < t->large[k] ? sizes[k] : t->large[k];
+    }
 }
 
 bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {
-    const bool may_build = may_build_tables(entropy, scan);
-
     entropy->scan++;
+    fi_entropy_begin(entropy, scan);
     for (unsigned b = 0; b < scan->blocks; b++) {
-        entropy->last_needed[b] = 63;
+        block_kind *kind = &entropy->block[b];
         /* Most blocks use the same tables as the one before. */
         const bool same =
             b > 0 && scan->dc[b].counts == scan->dc[b - 1].counts && scan->ac[b].counts == scan->ac[b - 1].counts;
-        entropy->dc[b] = same ? entropy->dc[b - 1] : fi_entropy_find_table(entropy, &scan->dc[b], DC_TABLE, may_build);
-        entropy->ac[b] = same ? entropy->ac[b - 1] : fi_entropy_find_table(entropy, &scan->ac[b], AC_TABLE, may_build);
-        if (!entropy->dc[b] || !entropy->ac[b]) return false;
+        kind->dc_table = same ? kind[-1].dc_table : fi_entropy_find_table(entropy, &scan->dc[b], DC_TABLE);
+        kind->ac_table = same ? kind[-1].ac_table : fi_entropy_find_table(entropy, &scan->ac[b], AC_TABLE);
+        if (!kind->dc_table || !kind->ac_table) return fi_entropy_fail(entropy, FI_FAULT_TABLES, 0);
     }
-    fi_entropy_begin(entropy, scan);
+    set_large_sizes(entropy);
     return true;
 }
 
 void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last) {
     for (unsigned b = 0; b < entropy->blocks; b++) {
-        if (entropy->component[b] != component) continue;
-        table *t = &entropy->tables[entropy->ac[b] - entropy->tables];
+        if (entropy->block[b].component != component) continue;
+        table *t = ac_table(entropy, b);
         if (last < 63 && !t->has_run_table && entropy->in_end - entropy->in >= SHORT_SCAN_NBYTES)
             fi_entropy_build_run_table(t);
-        entropy->last_needed[b] = (uint8_t)(last < 63 && t->has_run_table ? last : 63);
+        entropy->block[b].last_needed = (uint8_t)(last < 63 && t->has_run_table ? last : 63);
     }
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------------------------- */
 
-/* Decodes a SLOW entry at index k. Returns the next index, or 0 if the code is bad. */
-FI_INLINE unsigned decode_slow(reader *r, const table *t, uint64_t entry, unsigned k, int16_t *block) {
+/*
+ * What the index of the next coefficient becomes where a block ends: 64 after the last one, or END more than it was at
+ * an end of block. At a large value, its size comes on top, and it has not been read. Other numbers are errors.
+ */
+enum { LARGE_SHIFT = 8, LARGE = 1 << LARGE_SHIFT, BAD_CODE = 16 << LARGE_SHIFT };
+
+/* Decodes a SLOW entry at index k. Returns the next index. */
+FI_INLINE size_t decode_slow(reader *r, const table *t, uint64_t entry, size_t k, int16_t *block, bool report_large) {
     refill(r);
     const int symbol = read_symbol(r, t, entry);
-    if (symbol < 0) return 0;
+    if (symbol < 0) return BAD_CODE;
     const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
     if (size == 0) return run == 15 ? k + 16 : k + END;
     k += run + 1;
+    if (report_large && __builtin_expect(size >= t->large[k], 0)) return k + ((size_t)size << LARGE_SHIFT);
     block[natural_order[k]] = (int16_t)read_value(r, size);
     return k;
 }
@@ -73,12 +72,12 @@ FI_INLINE unsigned decode_slow(reader *r, const table *t, uint64_t entry, unsign
 /*
  * Skips the block from index k on. A refill is enough for two entries of 11 + 15 bits each, or for one symbol of 31.
  */
-FI_INLINE bool skip_ac(reader *r, const table *t, unsigned k) {
+FI_INLINE size_t skip_ac(reader *r, const table *t, size_t k) {
     int16_t unwanted[64];
 
     while (k < 64) {
         refill(r);
-        unsigned several = t->run_table[r->bits >> (64 - RUN_BITS)], next = k + (several >> RUN_ADVANCE);
+        size_t several = t->run_table[r->bits >> (64 - RUN_BITS)], next = k + (several >> RUN_ADVANCE);
         if (next < 64) {
             consume(r, several);
             k = next;
@@ -92,27 +91,23 @@ FI_INLINE bool skip_ac(reader *r, const table *t, unsigned k) {
         }
         const uint64_t entry = look_up(r, t);
         if (entry & SLOW) {
-            k = decode_slow(r, t, entry, k, unwanted);
-            if (!k) return false;
+            k = decode_slow(r, t, entry, k, unwanted, false);
         } else {
             consume(r, entry);
             k += (uint8_t)(entry >> 8);
         }
     }
-    return true;
+    return k;
 }
 
-/* Returns the index after the last coefficient, plus END if an end of block came there, or 0 if a code is bad. */
-FI_INLINE unsigned decode_ac(reader *r, const table *t, int16_t *block, unsigned last) {
-    unsigned k = 1;
-
+/* Decodes the block from index k on, as far as `last`, and skips the rest unless there is a large value. */
+FI_INLINE size_t decode_ac(reader *r, const table *t, size_t k, int16_t *block, size_t last, bool report_large) {
     while (k <= last) {
         refill(r);
         for (int i = 0; i < SYMBOLS_PER_REFILL; i++) {
             const uint64_t entry = look_up(r, t);
             if (entry & SLOW) {
-                k = decode_slow(r, t, entry, k, block);
-                if (!k) return 0;
+                k = decode_slow(r, t, entry, k, block, report_large);
                 break;
             }
             consume(r, entry);
@@ -121,19 +116,52 @@ FI_INLINE unsigned decode_ac(reader *r, const table *t, int16_t *block, unsigned
             if (k > last) break;
         }
     }
-    return last == 63 || skip_ac(r, t, k) ? k : 0;
+    return k < 64 ? skip_ac(r, t, k) : k;
 }
 
-FI_INLINE bool decode_mcu(fi_entropy *entropy, reader *r, bool whole, int16_t (*blocks)[64], uint8_t *eob) {
-    for (unsigned b = 0; b < entropy->blocks; b++) {
-        int32_t diff, *last_dc = &entropy->last_dc[entropy->component[b]];
-        if (!decode_dc(r, entropy->dc[b], &diff) || !add_dc(last_dc, diff)) return false;
-        blocks[b][0] = (int16_t)*last_dc;
-        const unsigned k = decode_ac(r, entropy->ac[b], blocks[b], whole ? 63 : entropy->last_needed[b]);
-        if (!k) return false;
-        eob[b] = (uint8_t)(k > END ? k - END : 64);
+/*
+ * Goes on where decode_ac() has not come to an ordinary end. A block with a large value is looked at whole. Returns the
+ * end of the block, or 0 at a fault.
+ */
+static __attribute__((noinline)) size_t end_block(fi_entropy *entropy, const block_kind *kind, size_t k,
+                                                  int16_t *block) {
+    reader r = {entropy->next, entropy->bits, entropy->count};
+    fi_fault_kind fault = FI_FAULT_NONE;
+
+    if (k >= LARGE && k < BAD_CODE) {
+        const unsigned size = (unsigned)(k >> LARGE_SHIFT);
+        k %= LARGE;
+        block[natural_order[k]] = (int16_t)read_value(&r, size);
+        k = decode_ac(&r, kind->ac_table, k, block, 63, false);
+        put_back(entropy, &r);
+        if (!fi_limits_allow(&entropy->limits[kind->component], block)) fault = FI_FAULT_RANGE;
     }
-    return true;
+    if (k == BAD_CODE) fault = FI_FAULT_CODE;
+    else if (k > 64 && k < END) fault = FI_FAULT_BLOCK_END;
+    entropy->fault.kind = fault;
+    return fault != FI_FAULT_NONE ? 0 : k > END ? k - END : 64;
+}
+
+/* `last` is 63 if all coefficients are needed, else 0. */
+FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, unsigned last, int16_t (*blocks)[64], uint8_t *eob) {
+    const block_kind *const past = entropy->block + entropy->blocks;
+
+    for (const block_kind *kind = entropy->block; kind < past; kind++, blocks++, eob++) {
+        int32_t diff;
+        if (!decode_dc(r, kind->dc_table, &diff)) return FI_FAULT_CODE;
+        if (!add_dc(kind->dc, diff)) return FI_FAULT_RANGE;
+        (*blocks)[0] = (int16_t)kind->dc->last;
+        const size_t k = decode_ac(r, kind->ac_table, 1, *blocks, kind->last_needed | last, true);
+        size_t end = k - END;
+        if (end - 1 > 62) {
+            put_back(entropy, r);
+            end = end_block(entropy, kind, k, *blocks);
+            if (!end) return entropy->fault.kind;
+            *r = (reader){entropy->next, entropy->bits, entropy->count};
+        }
+        *eob = (uint8_t)end;
+    }
+    return FI_FAULT_NONE;
 }
 
 FI_INLINE bool decode_mcus(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob) {
@@ -141,10 +169,12 @@ FI_INLINE bool decode_mcus(fi_entropy *entropy, unsigned mcus, bool whole, int16
     reader r = {entropy->next, entropy->bits, entropy->count};
 
     for (unsigned i = 0; i < mcus; i++, blocks += count, eob += count) {
-        if (!prepare_mcu(entropy, &r)) return false;
-        if (!decode_mcu(entropy, &r, whole && i == mcus - 1, blocks, eob)) return false;
-        if (!in_bounds(entropy, &r)) return false;
+        if (!prepare_mcu(entropy, &r, i)) return false;
+        const fi_fault_kind kind = decode_mcu(entropy, &r, whole && i == mcus - 1 ? 63 : 0, blocks, eob);
+        if (!in_bounds(entropy, &r)) return fi_entropy_fail_short(entropy, i);
+        if (kind != FI_FAULT_NONE) return fi_entropy_fail(entropy, kind, i);
     }
+    entropy->mcu += mcus;
     put_back(entropy, &r);
     return true;
 }

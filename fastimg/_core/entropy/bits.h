@@ -39,9 +39,10 @@ typedef struct {
  * Only whole bytes are counted, (63 - count) / 8 of them: count keeps its three low bits, and is 56 to 63 then.
  */
 FI_INLINE void refill(reader *r) {
-    r->bits |= load_be64(r->next) >> (r->count & 63);
-    r->next += ~r->count >> 3 & 7;
+    const uint64_t before = r->count;
+    r->bits |= load_be64(r->next) >> (before & 63);
     r->count |= 56;
+    r->next += (before ^ r->count) >> 3;
 }
 
 /* Uses only the low 6 bits of nbits. */
@@ -89,10 +90,10 @@ FI_INLINE bool decode_dc(reader *r, const table *t, int32_t *diff) {
     return true;
 }
 
-/* Only a damaged file makes the sum this large. libjpeg refuses it. */
-FI_INLINE bool add_dc(int32_t *last_dc, int32_t diff) {
-    *last_dc += diff;
-    return *last_dc <= 1 << 30 && *last_dc >= -(1 << 30);
+/* Adds a difference. Returns false if no encoder makes the sum. */
+FI_INLINE bool add_dc(dc_state *dc, int32_t diff) {
+    dc->last += diff;
+    return (uint32_t)(dc->last - dc->min) <= dc->span;
 }
 
 FI_INLINE void put_back(fi_entropy *entropy, const reader *r) {
@@ -101,12 +102,12 @@ FI_INLINE void put_back(fi_entropy *entropy, const reader *r) {
     entropy->count = r->count & 63;
 }
 
-/* Before each MCU: passes a restart marker and refills the chunk. Returns false if the MCU cannot be decoded. */
-FI_INLINE bool prepare_mcu(fi_entropy *entropy, reader *r) {
+/* Before the MCU that is `ahead` of those decoded: passes a restart marker, refills the chunk. false: at a fault. */
+FI_INLINE bool prepare_mcu(fi_entropy *entropy, reader *r, size_t ahead) {
     if (entropy->restart_interval || entropy->end - r->next < MAX_MCU_NBYTES) {
         put_back(entropy, r);
         if (entropy->restart_interval) {
-            if (entropy->restarts_to_go == 0 && !fi_entropy_restart(entropy)) return false;
+            if (entropy->restarts_to_go == 0 && !fi_entropy_restart(entropy, ahead)) return false;
             entropy->restarts_to_go--;
         }
         if (entropy->end - entropy->next < MAX_MCU_NBYTES && !entropy->at_end) fi_entropy_fill_chunk(entropy);

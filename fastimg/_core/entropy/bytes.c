@@ -15,29 +15,126 @@ void fi_entropy_fill_chunk(fi_entropy *entropy) {
         memcpy(end, entropy->in, plain);
         end += plain;
         entropy->in += plain;
-        if (ff && (size_t)(entropy->in_end - ff) >= 2 && ff[1] == 0) {
-            *end++ = 0xFF;
-            entropy->in += 2;
-        } else if (ff || entropy->in == entropy->in_end) {
-            entropy->at_end = true;
+        if (!ff) {
+            entropy->at_end = entropy->in == entropy->in_end;
+            continue;
         }
+        /* Several 0xFF fill up to a marker, and libjpeg reads them as one in front of a 0, too. */
+        const uint8_t *code = ff + 1;
+        while (code < entropy->in_end && *code == 0xFF) code++;
+        entropy->at_end = code == entropy->in_end || *code != 0;
+        if (entropy->at_end) continue;
+        *end++ = 0xFF;
+        entropy->in = code + 1;
     }
     if (entropy->at_end) memset(end, 0, MAX_MCU_NBYTES);
     entropy->next = entropy->chunk;
     entropy->end = end;
 }
 
-/* Returns the marker that follows the decoded data (padding bits ignored), or 0 if anything else follows. */
-static unsigned find_marker(fi_entropy *entropy) {
+/* ---- faults ---------------------------------------------------------------------------------------------------- */
+
+bool fi_entropy_fail(fi_entropy *entropy, fi_fault_kind kind, size_t ahead) {
+    entropy->fault.kind = kind;
+    entropy->fault.mcu = entropy->mcu + ahead;
+    return false;
+}
+
+const fi_fault *fi_entropy_fault(const fi_entropy *entropy) {
+    return &entropy->fault;
+}
+
+/* The position of the marker's code. It is at in_end if there is no marker. */
+static const uint8_t *marker_code(const fi_entropy *entropy) {
+    const uint8_t *code = entropy->in;
+    while (code < entropy->in_end && *code == 0xFF) code++;
+    return code;
+}
+
+static unsigned marker_at_end(const fi_entropy *entropy) {
+    const uint8_t *code = marker_code(entropy);
+    return code < entropy->in_end ? *code : 0;
+}
+
+bool fi_entropy_fail_short(fi_entropy *entropy, size_t ahead) {
+    entropy->fault.marker = marker_at_end(entropy);
+    return fi_entropy_fail(entropy, entropy->fault.marker ? FI_FAULT_MARKER : FI_FAULT_END, ahead);
+}
+
+/* ---- markers --------------------------------------------------------------------------------------------------- */
+
+/* Goes to the next marker, or the end of the data. Returns how many whole bytes of coded data come before it. */
+static size_t go_to_marker(fi_entropy *entropy) {
     if (!entropy->at_end) fi_entropy_fill_chunk(entropy);
-    if (!entropy->at_end || (entropy->end - entropy->next) * 8 + (int)entropy->count >= 8) return 0;
-    /* libjpeg reads several 0xFF followed by 0 as one byte of 0xFF. */
-    return entropy->in_end - entropy->in < 2 || entropy->in[1] == 0xFF ? 0 : entropy->in[1];
+    size_t nbytes = (size_t)(entropy->end - entropy->next) + entropy->count / 8;
+    while (!entropy->at_end) {
+        entropy->next = entropy->end;
+        fi_entropy_fill_chunk(entropy);
+        nbytes += (size_t)(entropy->end - entropy->next);
+    }
+    return nbytes;
+}
+
+/*
+ * Whether bytes in front of a marker may be an encoder's, of whole words for example: they are few, and come after the
+ * padding of a byte, which is of ones. Some pad with zeros throughout.
+ */
+static bool may_be_stray(const fi_entropy *entropy, size_t nbytes) {
+    const unsigned padding = entropy->count & 7;
+    const uint64_t bits = padding ? entropy->bits >> (64 - padding) : 0;
+
+    if (nbytes > FI_MAX_STRAY_NBYTES) return false;
+    if (bits == ((uint64_t)1 << padding) - 1) return true;
+    for (const uint8_t *p = entropy->next - entropy->count / 8; p < entropy->end; p++) {
+        if (*p != 0) return false;
+    }
+    return bits == 0;
+}
+
+/* Returns false if the bytes in front of a marker that belongs to the scan are a fault. */
+static bool pass_over(fi_entropy *entropy, size_t nbytes, unsigned marker, bool is_of_scan, size_t ahead) {
+    if (nbytes == 0) return true;
+    entropy->fault.marker = marker;
+    entropy->fault.nbytes = nbytes;
+    if (is_of_scan && !may_be_stray(entropy, nbytes)) return fi_entropy_fail(entropy, FI_FAULT_LEFT_OVER, ahead);
+    entropy->stray_nbytes += nbytes;
+    entropy->stray_marker = marker;
+    return true;
+}
+
+/* Markers that come after a scan's data in an undamaged file. Others begin what is not the image's. */
+static bool is_of_scan(unsigned marker) {
+    return marker == 0xC4 || marker == 0xCC || (marker >= 0xD0 && marker <= 0xD7) ||
+           (marker >= 0xD9 && marker <= 0xDD); /* DHT, DAC, RSTn, EOI, SOS, DQT, DNL, DRI */
+}
+
+static bool is_restart(unsigned marker) {
+    return marker >= 0xD0 && marker <= 0xD7;
 }
 
 const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
-    return find_marker(entropy) ? entropy->in : NULL;
+    if (entropy->eobrun) {
+        fi_entropy_fail(entropy, FI_FAULT_EMPTY_RUN, 0);
+        return NULL;
+    }
+    const size_t nbytes = go_to_marker(entropy);
+    const unsigned marker = marker_at_end(entropy);
+    if (!pass_over(entropy, nbytes, marker, is_of_scan(marker), 0)) return NULL;
+    /* More rows than the image has, as some scanners write them, go on in order. */
+    if (entropy->restart_interval && is_restart(marker) && marker != 0xD0 + entropy->next_restart) {
+        entropy->fault.marker = marker;
+        fi_entropy_fail(entropy, FI_FAULT_RESTART, 0);
+        return NULL;
+    }
+    return entropy->in;
 }
+
+size_t fi_entropy_stray_nbytes(const fi_entropy *entropy, unsigned *marker) {
+    *marker = entropy->stray_marker;
+    return entropy->stray_nbytes;
+}
+
+/* ---- scans and restart intervals ------------------------------------------------------------------------------- */
 
 /* At the start of a scan, and after each restart marker. */
 static void begin_interval(fi_entropy *entropy) {
@@ -47,20 +144,34 @@ static void begin_interval(fi_entropy *entropy) {
     entropy->count = 0;
     entropy->at_end = false;
     entropy->eobrun = 0;
-    memset(entropy->last_dc, 0, sizeof entropy->last_dc);
+    for (int c = 0; c < 4; c++) entropy->dc[c].last = 0;
 }
 
-bool fi_entropy_restart(fi_entropy *entropy) {
-    if (find_marker(entropy) != 0xD0 + entropy->next_restart) return false;
-    entropy->in += 2;
+bool fi_entropy_restart(fi_entropy *entropy, size_t ahead) {
+    if (entropy->eobrun) return fi_entropy_fail(entropy, FI_FAULT_EMPTY_RUN, ahead);
+    const size_t nbytes = go_to_marker(entropy);
+    const unsigned marker = marker_at_end(entropy);
+    if (marker == 0) return fi_entropy_fail_short(entropy, ahead);
+    if (!pass_over(entropy, nbytes, marker, true, ahead)) return false;
+    if (marker != 0xD0 + entropy->next_restart) {
+        entropy->fault.marker = marker;
+        return fi_entropy_fail(entropy, is_restart(marker) ? FI_FAULT_RESTART : FI_FAULT_MARKER, ahead);
+    }
+    entropy->in = marker_code(entropy) + 1;
     entropy->next_restart = (entropy->next_restart + 1) & 7;
     begin_interval(entropy);
     return true;
 }
 
 void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan) {
+    entropy->fault = (fi_fault){FI_FAULT_NONE};
+    entropy->mcu = entropy->stray_nbytes = 0;
     entropy->blocks = scan->blocks;
-    memcpy(entropy->component, scan->component, sizeof entropy->component);
+    for (unsigned b = 0; b < scan->blocks; b++) {
+        const uint8_t c = scan->component[b];
+        entropy->block[b] = (block_kind){.dc = &entropy->dc[c], .component = c, .last_needed = 63};
+        if (b == 0 || c != scan->component[b - 1]) fi_limits_set(entropy, c, scan->quantisation[b], scan->al);
+    }
     entropy->in = scan->data;
     entropy->in_end = scan->data + scan->nbytes;
     entropy->restart_interval = scan->restart_interval;

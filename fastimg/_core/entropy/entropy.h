@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Huffman decoding of baseline and progressive scans (T.81): bytes in, coefficients out. Only whole and undamaged
- * scans are decoded. At anything unusual the functions give up, and the caller decodes the image again by libjpeg's
- * own stage, whose pixels and warnings are the ones that count.
+ * Huffman decoding of baseline and progressive scans (T.81): bytes in, coefficients out. Only undamaged scans are
+ * decoded. At a fault the functions return false, and fi_entropy_fault() says what it is: the verdict on a scan.
  */
 #ifndef FI_ENTROPY_H
 #define FI_ENTROPY_H
@@ -14,6 +13,27 @@
 #define FI_MAX_MCU_BLOCKS 10 /* T.81, B.2.3 */
 
 typedef struct fi_entropy fi_entropy;
+
+typedef enum fi_fault_kind {
+    FI_FAULT_NONE,
+    FI_FAULT_MEMORY,    /* none of the scan's: there is no memory */
+    FI_FAULT_TABLES,    /* the Huffman tables are unsound; libjpeg does not take them either */
+    FI_FAULT_CODE,      /* no Huffman code, or one that means nothing here */
+    FI_FAULT_BLOCK_END, /* coefficients past the last one of the block, or of the scan's band */
+    FI_FAULT_RANGE,     /* coefficients that no encoder makes of 8-bit samples */
+    FI_FAULT_EMPTY_RUN, /* a run of empty blocks that leads past the end of the scan or restart interval */
+    FI_FAULT_END,       /* the data ends */
+    FI_FAULT_MARKER,    /* a marker comes too early */
+    FI_FAULT_LEFT_OVER, /* bytes between the last MCU of the scan or restart interval and the marker after it */
+    FI_FAULT_RESTART,   /* not the restart marker that is due */
+} fi_fault_kind;
+
+typedef struct fi_fault {
+    fi_fault_kind kind;
+    size_t mcu;      /* of the scan, from 0 */
+    unsigned marker; /* found, if the kind has to do with one */
+    size_t nbytes;   /* left over */
+} fi_fault;
 
 /* A Huffman table as in a DHT segment: counts[i] codes of i bits, i from 1 to 16, and their symbols in order. */
 typedef struct fi_huffman {
@@ -28,10 +48,12 @@ typedef struct fi_scan {
     unsigned blocks; /* per MCU */
     uint8_t component[FI_MAX_MCU_BLOCKS];
     fi_huffman dc[FI_MAX_MCU_BLOCKS], ac[FI_MAX_MCU_BLOCKS];
+    /* 64 steps in natural order. NULL: coefficients may have any value. */
+    const uint16_t *quantisation[FI_MAX_MCU_BLOCKS];
+    size_t mcus;
     /* Progressive scans only (T.81, B.2.3). They have one component, or else are DC scans. */
     uint8_t ss, se, ah, al;
     uint8_t component_index; /* of the frame's: 0 to 3 */
-    size_t mcus;
 } fi_scan;
 
 /* Chooses the versions for these CPU features (cpu.h). Called once, by fi_init(). */
@@ -43,7 +65,7 @@ void fi_entropy_trim(fi_entropy *entropy); /* between images: frees what only la
 
 /* ---- baseline scans -------------------------------------------------------------------------------------------- */
 
-/* Begins a scan. Returns false if its tables are unsound, or would take longer to build than they save. */
+/* Begins a scan. */
 bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan);
 
 /*
@@ -55,7 +77,7 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last);
 /*
  * Decodes the next MCUs, in natural order, into mcus x scan.blocks blocks, which must be zero. eob[i] is the index in
  * zigzag order from which on block i is zero, if all its coefficients are needed. If `whole`, all of the last MCU's
- * are. Returns false if it gives up.
+ * are.
  */
 bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
 
@@ -70,15 +92,27 @@ void fi_entropy_begin_progressive(fi_entropy *entropy);
  */
 bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan);
 
-/* Adds what the scan has for the next MCU to its blocks. Returns false if it gives up. */
+/* Adds what the scan has for the next MCU to its blocks. */
 bool fi_entropy_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]);
 
 /* ---- both ------------------------------------------------------------------------------------------------------ */
 
 /*
- * After the last MCU: returns the position of the marker that follows. Returns NULL if anything else follows, of which
- * libjpeg's stage may or may not warn, depending on how far it has read ahead.
+ * After the last MCU: returns where to look for the next marker, or NULL at a fault. Bytes before it belong to the scan
+ * if the marker does, and are a fault then, unless there are at most FI_MAX_STRAY_NBYTES.
  */
 const uint8_t *fi_entropy_finish(fi_entropy *entropy);
+
+/*
+ * Some webcams' frames have bytes in front of a restart or end marker: 1 to 6 were seen. In damaged files, left-over
+ * bytes are seldom so few.
+ */
+#define FI_MAX_STRAY_NBYTES 6
+
+/* The fault at which a function has returned false, or fi_entropy_finish() NULL. */
+const fi_fault *fi_entropy_fault(const fi_entropy *entropy);
+
+/* Bytes in front of markers of this scan that were passed over. *marker becomes the last of these markers. */
+size_t fi_entropy_stray_nbytes(const fi_entropy *entropy, unsigned *marker);
 
 #endif

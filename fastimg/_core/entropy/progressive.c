@@ -29,14 +29,13 @@ bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
     const bool is_dc = scan->ss == 0, has_codes = !is_dc || scan->ah == 0;
 
     entropy->scan++;
-    for (unsigned b = 0; b < scan->blocks && has_codes; b++) {
-        const table **to = is_dc ? &entropy->dc[b] : &entropy->ac[b];
-        *to = fi_entropy_find_table(entropy, is_dc ? &scan->dc[b] : &scan->ac[b], is_dc ? DC_TABLE : PROGRESSIVE_TABLE,
-                                    true);
-        if (!*to) return false;
-    }
-    if (!is_dc && !begin_nonzero(entropy, scan)) return false;
     fi_entropy_begin(entropy, scan);
+    for (unsigned b = 0; b < scan->blocks && has_codes; b++) {
+        const table **to = is_dc ? &entropy->block[b].dc_table : &entropy->block[b].ac_table;
+        *to = fi_entropy_find_table(entropy, is_dc ? &scan->dc[b] : &scan->ac[b], is_dc ? DC_TABLE : PROGRESSIVE_TABLE);
+        if (!*to) return fi_entropy_fail(entropy, FI_FAULT_TABLES, 0);
+    }
+    if (!is_dc && !begin_nonzero(entropy, scan)) return fi_entropy_fail(entropy, FI_FAULT_MEMORY, 0);
     entropy->ss = scan->ss;
     entropy->se = scan->se;
     entropy->al = scan->al;
@@ -46,13 +45,15 @@ bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
 
 /* ---- DC -------------------------------------------------------------------------------------------------------- */
 
-FI_INLINE bool first_dc(fi_entropy *entropy, reader *r, int16_t *const blocks[]) {
+FI_INLINE fi_fault_kind first_dc(fi_entropy *entropy, reader *r, int16_t *const blocks[]) {
     for (unsigned b = 0; b < entropy->blocks; b++) {
-        int32_t diff, *last_dc = &entropy->last_dc[entropy->component[b]];
-        if (!decode_dc(r, entropy->dc[b], &diff) || !add_dc(last_dc, diff)) return false;
-        blocks[b][0] = (int16_t)((uint32_t)*last_dc << entropy->al);
+        const block_kind *kind = &entropy->block[b];
+        int32_t diff;
+        if (!decode_dc(r, kind->dc_table, &diff)) return FI_FAULT_CODE;
+        if (!add_dc(kind->dc, diff)) return FI_FAULT_RANGE;
+        blocks[b][0] = (int16_t)((uint32_t)kind->dc->last << entropy->al);
     }
-    return true;
+    return FI_FAULT_NONE;
 }
 
 FI_INLINE void refine_dc(const fi_entropy *entropy, reader *r, int16_t *const blocks[]) {
@@ -79,11 +80,13 @@ FI_INLINE void put(int16_t *block, uint64_t *nonzero, unsigned k, int16_t coeffi
     *nonzero = (*nonzero & ~((uint64_t)1 << place)) | (uint64_t)(coefficient != 0) << place;
 }
 
-FI_INLINE bool first_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
-    const table *t = entropy->ac[0];
+FI_INLINE fi_fault_kind first_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
+    const table *t = entropy->block[0].ac_table;
+    const limits *l = &entropy->limits[0];
     const unsigned se = entropy->se, al = entropy->al;
+    unsigned k = entropy->ss;
 
-    for (unsigned k = entropy->ss; k <= se;) {
+    while (k <= se) {
         refill(r);
         for (int i = 0; i < SYMBOLS_PER_REFILL && k <= se; i++) {
             const uint64_t entry = look_up(r, t);
@@ -91,25 +94,27 @@ FI_INLINE bool first_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t
             if (entry & SLOW) {
                 refill(r);
                 const int symbol = read_symbol(r, t, entry);
-                if (symbol < 0) return false;
+                if (symbol < 0) return FI_FAULT_CODE;
                 const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
                 if (size == 0 && run < 15) {
                     entropy->eobrun = read_eobrun(r, run) - 1;
-                    return true;
+                    return FI_FAULT_NONE;
                 }
                 value = size ? read_value(r, size) : 0;
                 k += run + 1;
+                if (size + al >= l->large[k] && !fi_limits_allow_ac(l, natural_order[k], value * (1 << al))) {
+                    return FI_FAULT_RANGE;
+                }
                 i = SYMBOLS_PER_REFILL;
             } else {
                 consume(r, entry);
                 value = (int16_t)(entry >> 16);
                 k += (uint8_t)(entry >> 8);
             }
-            /* Past the band is another scan's coefficient, which may be there already: write no zeros. */
             if (value) put(block, nonzero, k, (int16_t)((uint32_t)value << al));
         }
     }
-    return true;
+    return k > se + 1 && k < END ? FI_FAULT_BLOCK_END : FI_FAULT_NONE;
 }
 
 /* The bits of coefficients first to end - 1. */
@@ -132,7 +137,7 @@ FI_INLINE void correct(reader *r, int16_t *block, uint64_t which, int32_t one) {
 
 /* Reads a symbol: how many zeros to pass over, and the value after them. Returns false if it is nonsense. */
 FI_INLINE bool read_refinement(fi_entropy *entropy, reader *r, unsigned *run, int32_t *value) {
-    const table *t = entropy->ac[0];
+    const table *t = entropy->block[0].ac_table;
 
     refill(r);
     const uint64_t entry = look_up(r, t);
@@ -152,49 +157,54 @@ FI_INLINE bool read_refinement(fi_entropy *entropy, reader *r, unsigned *run, in
     return *value >= -1 && *value <= 1;
 }
 
-FI_INLINE bool refine_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
+FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
     const unsigned end = entropy->se + 1u;
     const int32_t one = 1 << entropy->al;
     unsigned k = entropy->ss, run;
     int32_t value;
 
     while (k < end && !entropy->eobrun) {
-        if (!read_refinement(entropy, r, &run, &value)) return false;
+        if (!read_refinement(entropy, r, &run, &value)) return FI_FAULT_CODE;
         if (entropy->eobrun) break;
         uint64_t zeros = ~*nonzero & band(k, end);
         for (; run; run--) zeros &= zeros - 1; /* 0 & anything stays 0 */
-        const unsigned stop = zeros ? (unsigned)__builtin_ctzll(zeros) : end;
+        if (!zeros) return FI_FAULT_BLOCK_END;
+        const unsigned stop = (unsigned)__builtin_ctzll(zeros);
         correct(r, block, *nonzero & band(k, stop), one);
         k = stop + 1;
         if (value) put(block, nonzero, k, (int16_t)(value * one));
     }
-    if (!entropy->eobrun) return true;
+    if (!entropy->eobrun) return FI_FAULT_NONE;
     if (k < end) correct(r, block, *nonzero & band(k, end), one);
     entropy->eobrun--;
-    return true;
+    return FI_FAULT_NONE;
 }
 
 /* ---- both ------------------------------------------------------------------------------------------------------ */
 
+FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, int16_t *const blocks[]) {
+    if (entropy->ss == 0) {
+        if (!entropy->is_refinement) return first_dc(entropy, r, blocks);
+        refine_dc(entropy, r, blocks);
+        return FI_FAULT_NONE;
+    }
+    uint64_t *nonzero = entropy->next_nonzero++;
+    if (entropy->is_refinement) return refine_ac(entropy, r, blocks[0], nonzero);
+    if (!entropy->eobrun) return first_ac(entropy, r, blocks[0], nonzero);
+    entropy->eobrun--;
+    return FI_FAULT_NONE;
+}
+
 FI_INLINE bool decode_progressive(fi_entropy *entropy, int16_t *const blocks[]) {
     reader r = {entropy->next, entropy->bits, entropy->count};
 
-    if (!prepare_mcu(entropy, &r)) return false;
-    if (entropy->ss == 0) {
-        if (entropy->is_refinement) refine_dc(entropy, &r, blocks);
-        else if (!first_dc(entropy, &r, blocks)) return false;
-    } else {
-        uint64_t *nonzero = entropy->next_nonzero++;
-        if (entropy->is_refinement) {
-            if (!refine_ac(entropy, &r, blocks[0], nonzero)) return false;
-        } else if (entropy->eobrun) {
-            entropy->eobrun--;
-        } else if (!first_ac(entropy, &r, blocks[0], nonzero)) {
-            return false;
-        }
-    }
+    if (!prepare_mcu(entropy, &r, 0)) return false;
+    const fi_fault_kind kind = decode_mcu(entropy, &r, blocks);
+    if (!in_bounds(entropy, &r)) return fi_entropy_fail_short(entropy, 0);
+    if (kind != FI_FAULT_NONE) return fi_entropy_fail(entropy, kind, 0);
+    entropy->mcu++;
     put_back(entropy, &r);
-    return in_bounds(entropy, &r);
+    return true;
 }
 
 static bool decode_c(fi_entropy *entropy, int16_t *const blocks[]) {

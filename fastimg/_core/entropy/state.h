@@ -31,6 +31,9 @@
 /* What a table's symbols mean. In progressive scans they may end more than one block; such entries are SLOW. */
 typedef enum { DC_TABLE, AC_TABLE, PROGRESSIVE_TABLE } table_kind;
 
+/* Indexed as natural_order: the sizes from which a value calls for a look at the whole block. */
+typedef uint8_t large_sizes[1 + 64 + 15];
+
 /*
  * An entry for the next LOOK_BITS bits of input:
  *   bits 0 to 5    how many bits the code and the value take together
@@ -51,6 +54,8 @@ typedef struct {
     table_kind kind;
     bool has_run_table;
     uint64_t last_scan; /* the last scan that used it, or 0 */
+    large_sizes large; /* of the components that use it in this scan; of several, the least */
+    uint64_t large_scan;
     uint16_t run_table[1 << RUN_BITS];
 } table;
 
@@ -67,12 +72,34 @@ enum { SLOW = 1 << 7, END = 128 };
  */
 enum { RUN_ADVANCE = 6, RUN_END = 128 };
 
+/* What an encoder can make of 8-bit samples with these quantisation steps. */
+typedef struct {
+    uint16_t steps[64]; /* in natural order */
+    uint8_t al;
+    bool is_set;
+    large_sizes large;
+} limits;
+
 /* Per block, a bit for each nonzero coefficient, in zigzag order, so that refinement scans need not look for them. */
 typedef struct {
     uint64_t *bits;
     size_t capacity;
     bool has_begun; /* in this image */
 } fi_nonzero;
+
+/* The DC values of a component, and what they can be. */
+typedef struct {
+    int32_t last, min;
+    uint32_t span; /* the largest less min */
+} dc_state;
+
+/* What blocks at one place of the MCUs have in common. */
+typedef struct {
+    const table *dc_table, *ac_table;
+    dc_state *dc;
+    uint8_t component;
+    uint8_t last_needed; /* coefficient, in zigzag order */
+} block_kind;
 
 struct fi_entropy {
     const uint8_t *in, *in_end; /* not yet in the chunk, with stuffing */
@@ -82,17 +109,19 @@ struct fi_entropy {
     bool at_end; /* `in` is at a marker, or at the end of the data */
     unsigned restart_interval, restarts_to_go, next_restart;
     unsigned blocks;
-    uint8_t component[FI_MAX_MCU_BLOCKS];
-    const table *dc[FI_MAX_MCU_BLOCKS], *ac[FI_MAX_MCU_BLOCKS];
-    uint8_t last_needed[FI_MAX_MCU_BLOCKS]; /* coefficient, in zigzag order */
-    int32_t last_dc[4];
+    block_kind block[FI_MAX_MCU_BLOCKS]; /* of an MCU */
+    dc_state dc[4]; /* per component of the scan */
     uint8_t ss, se, al; /* of a progressive scan */
     bool is_refinement;
     uint32_t eobrun; /* blocks left in the run of empty ones */
     fi_nonzero nonzero[4]; /* per component of the frame */
     uint64_t *next_nonzero; /* of the next block */
     uint64_t scan; /* counts them */
-    uint64_t missed; /* hash of the tables that were not built for the last small scan */
+    size_t mcu; /* of the scan: how many have been decoded */
+    size_t stray_nbytes; /* in front of markers, and passed over */
+    unsigned stray_marker;
+    fi_fault fault;
+    limits limits[4]; /* per component of the scan */
     table tables[CACHED_TABLES];
     uint8_t chunk[CHUNK_NBYTES + MAX_MCU_NBYTES];
 };
@@ -104,10 +133,21 @@ static inline int32_t extend(uint32_t value, unsigned size) {
     return (int32_t)value + (((int32_t)(value >> (size - 1)) - 1) & (1 - (1 << size)));
 }
 
+/* ---- limits.c -------------------------------------------------------------------------------------------------- */
+
+/* For a component's values that are shifted by `al`. */
+void fi_limits_set(fi_entropy *entropy, unsigned component, const uint16_t *steps, unsigned al);
+
+/* Whether a block can be one of 8-bit samples, its DC value aside. */
+bool fi_limits_allow(const limits *l, const int16_t *block);
+
+/* The same for one coefficient, of which the bits below `al` are not known yet; `place` is in natural order. */
+bool fi_limits_allow_ac(const limits *l, unsigned place, int32_t coefficient);
+
 /* ---- tables.c -------------------------------------------------------------------------------------------------- */
 
-/* A cached table, or a new one. Returns NULL if it is unsound, or not there and may_build is false. */
-const table *fi_entropy_find_table(fi_entropy *entropy, const fi_huffman *huffman, table_kind kind, bool may_build);
+/* A cached table, or a new one. Returns NULL if it is unsound. */
+const table *fi_entropy_find_table(fi_entropy *entropy, const fi_huffman *huffman, table_kind kind);
 
 /* Adds the table that skips several symbols at a time. */
 void fi_entropy_build_run_table(table *t);
@@ -123,8 +163,14 @@ void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan);
  */
 void fi_entropy_fill_chunk(fi_entropy *entropy);
 
-/* Passes the next restart marker. Returns false if anything else follows. */
-bool fi_entropy_restart(fi_entropy *entropy);
+/* Passes the next restart marker, in front of the MCU that is `ahead` of those decoded. Returns false at a fault. */
+bool fi_entropy_restart(fi_entropy *entropy, size_t ahead);
+
+/* Records a fault in the MCU that is `ahead` of those decoded. Returns false. */
+bool fi_entropy_fail(fi_entropy *entropy, fi_fault_kind kind, size_t ahead);
+
+/* The same for an MCU that the data in front of the next marker does not have. */
+bool fi_entropy_fail_short(fi_entropy *entropy, size_t ahead);
 
 /* ---- versions -------------------------------------------------------------------------------------------------- */
 

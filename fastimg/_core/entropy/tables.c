@@ -98,7 +98,7 @@ static bool is_same(const table *t, const fi_huffman *huffman, table_kind kind) 
  * Most files carry one of a few tables. A new one replaces the least recently used, which is never one of this
  * scan's, as it has at most eight.
  */
-const table *fi_entropy_find_table(fi_entropy *entropy, const fi_huffman *huffman, table_kind kind, bool may_build) {
+const table *fi_entropy_find_table(fi_entropy *entropy, const fi_huffman *huffman, table_kind kind) {
     table *oldest = &entropy->tables[0], *found = NULL;
 
     for (size_t i = 0; i < CACHED_TABLES && !found; i++) {
@@ -106,7 +106,7 @@ const table *fi_entropy_find_table(fi_entropy *entropy, const fi_huffman *huffma
         if (is_same(t, huffman, kind)) found = t;
         if (t->last_scan < oldest->last_scan) oldest = t;
     }
-    if (!found && may_build && is_sound(huffman, kind)) build(found = oldest, huffman, kind);
+    if (!found && is_sound(huffman, kind)) build(found = oldest, huffman, kind);
     if (found) found->last_scan = entropy->scan;
     return found;
 }

@@ -6,6 +6,7 @@
 #include "jpeg/warnings.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- libjpeg's source ------------------------------------------------------------------------------------------ */
 
@@ -19,7 +20,7 @@ static boolean source_fill(j_decompress_ptr cinfo) {
     fi_decompressor *jpeg = cinfo->client_data;
 
     jpeg->eof = true;
-    WARNMS(cinfo, JWRN_JPEG_EOF);
+    if (!jpeg->is_cut) WARNMS(cinfo, JWRN_JPEG_EOF);
     jpeg->source.next_input_byte = end_marker;
     jpeg->source.bytes_in_buffer = sizeof end_marker;
     return TRUE;
@@ -127,20 +128,27 @@ static bool has_leftover_tables(const fi_decompressor *jpeg, unsigned defined) {
 /* ---- decoding -------------------------------------------------------------------------------------------------- */
 
 /*
- * libjpeg does not warn of scans that are missing altogether. If the data ended without an end marker, they were cut
- * off. (A file that ends properly and has few scans is somebody's preview.)
+ * libjpeg does not warn of scans that are missing altogether. A component must have one. If the data ended without an
+ * end marker, its bits must all be there, too: the rest was cut off. (A file that ends properly and has fewer bits is
+ * somebody's preview.)
  */
 static void check_scans(fi_decompressor *jpeg) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;
     bool whole = true;
 
     for (int c = 0; c < cinfo->num_components; c++) {
-        if (!cinfo->comp_info[c].quant_table) whole = false; /* set by the component's first scan */
+        const bool has_scan = cinfo->comp_info[c].quant_table; /* set by the first one */
+        if (!has_scan && !jpeg->eof) {
+            snprintf(jpeg->failure->text, FI_TEXT_NBYTES, "component %d has no scan", c);
+            fi_fail_at_row(jpeg, FI_E_CORRUPT);
+        }
+        whole = whole && has_scan;
         for (int k = 0; cinfo->coef_bits && k < DCTSIZE2; k++) {
             if (cinfo->coef_bits[c][k] != 0) whole = false; /* bits to come; -1: all of them */
         }
     }
-    if (whole) return;
+    if (whole || !jpeg->eof) return;
+    snprintf(jpeg->failure->text, FI_TEXT_NBYTES, "scans are missing");
     fi_fail_at_row(jpeg, FI_E_TRUNCATED);
 }
 
@@ -162,21 +170,41 @@ static void decode_image(fi_decompressor *jpeg, const fi_route *route, const fi_
     route->choose(jpeg, request);
     cinfo->input_iMCU_row = 0; /* the previous image's until the scan begins, and an error may ask for it before */
     jpeg_start_decompress(cinfo);
-    if (jpeg->strict && jpeg->eof && jpeg->multiple_scans) check_scans(jpeg);
+    if (jpeg->strict && jpeg->multiple_scans) check_scans(jpeg);
+    jpeg->is_reading = true;
     route->read(jpeg, request);
-
-    /* Damage may still show between the last row and the end marker. */
-    if (cinfo->output_scanline >= cinfo->output_height) jpeg_finish_decompress(cinfo);
+    jpeg->is_complete = true;
+    /* To the end marker, for the warnings. */
+    if (jpeg->strict && cinfo->output_scanline >= cinfo->output_height) jpeg_finish_decompress(cinfo);
 }
 
-static void try_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request) {
-    jpeg->eof = jpeg->scanning = jpeg->multiple_scans = jpeg->leave_scan_to_libjpeg = false;
+static void try_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request, size_t nbytes) {
+    jpeg->eof = jpeg->scanning = jpeg->is_reading = jpeg->is_complete = jpeg->is_checking = false;
+    jpeg->multiple_scans = jpeg->leave_scan_to_libjpeg = false;
     jpeg->warning_count = jpeg->warnings_nbytes = 0;
     jpeg->warnings[0] = '\0';
+    jpeg->is_cut = nbytes < request->nbytes;
+    jpeg->scans_nbytes = 0;
     jpeg->source.next_input_byte = request->data;
-    jpeg->source.bytes_in_buffer = request->nbytes;
+    jpeg->source.bytes_in_buffer = nbytes;
     if (!setjmp(jpeg->on_failure)) decode_image(jpeg, route, request);
     jpeg_abort_decompress(&jpeg->cinfo);
+}
+
+/*
+ * libjpeg reads all scans of a file that has several before it gives any row. If it fails behind some of them, these
+ * alone are decoded: all of the image, or in lenient mode what there is.
+ */
+static void try_whole_scans(fi_decompressor *jpeg, const fi_route *route, const fi_request *request) {
+    const fi_failure first = *jpeg->failure;
+
+    const bool is_about_data =
+        first.status == FI_E_CORRUPT || first.status == FI_E_TRUNCATED || first.status == FI_E_UNSUPPORTED;
+    if (!is_about_data || jpeg->is_reading || jpeg->scans_nbytes == 0) return;
+    memset(jpeg->failure, 0, sizeof *jpeg->failure);
+    try_decode(jpeg, route, request, jpeg->scans_nbytes);
+    if (jpeg->failure->status != FI_OK) *jpeg->failure = first;
+    else fi_warnings_add(jpeg, -1, first.text);
 }
 
 fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request,
@@ -184,13 +212,17 @@ fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, c
     jpeg->failure = failure;
     jpeg->sink = request->sink;
     jpeg->strict = request->options->strict;
+    jpeg->any_coefficients = request->options->any_coefficients;
     jpeg->max_scans = request->options->max_scans;
     jpeg->use_libjpeg_entropy = request->options->use_libjpeg_entropy;
+    jpeg->data = request->data;
+    jpeg->height = request->header->height;
     jpeg->fell_back = false;
-    try_decode(jpeg, route, request);
+    try_decode(jpeg, route, request, request->nbytes);
     if (jpeg->fell_back) {
         jpeg->use_libjpeg_entropy = true;
-        try_decode(jpeg, route, request);
+        try_decode(jpeg, route, request, request->nbytes);
     }
+    try_whole_scans(jpeg, route, request);
     return failure->status;
 }

@@ -55,14 +55,31 @@ bool fi_idct_verified(void) {
     return idct_verified;
 }
 
-/* Fewer MCUs than this are not worth building tables for. */
-#define SMALL_SCAN_MCUS 64
+/* ---- scans ----------------------------------------------------------------------------------------------------- */
 
-/* After the last MCU of a scan: libjpeg goes on with the marker that follows it. */
-static void finish_scan(fi_decompressor *jpeg) {
+/* In strict mode a fault is the image's; else libjpeg decodes what can be decoded. */
+static _Noreturn void end_at_fault(fi_decompressor *jpeg) {
+    const fi_fault *fault = fi_entropy_fault(jpeg->entropy);
+
+    if (fault->kind == FI_FAULT_MEMORY) fi_fail(jpeg, FI_E_NOMEM);
+    if (!jpeg->strict) fi_fall_back(jpeg);
+    fi_fail_at_fault(jpeg, fault);
+}
+
+/* After the last MCU. Returns where the next marker is to be looked for. */
+static const uint8_t *finish_scan(fi_decompressor *jpeg) {
+    unsigned marker;
     const uint8_t *position = fi_entropy_finish(jpeg->entropy);
 
-    if (!position) fi_fall_back(jpeg);
+    if (!position) end_at_fault(jpeg);
+    const size_t nbytes = fi_entropy_stray_nbytes(jpeg->entropy, &marker);
+    if (nbytes && marker) WARNMS2(&jpeg->cinfo, JWRN_EXTRANEOUS_DATA, (int)nbytes, (int)marker);
+    return position;
+}
+
+/* The same, and libjpeg goes on from there. */
+static void finish_own_scan(fi_decompressor *jpeg) {
+    const uint8_t *position = finish_scan(jpeg);
     jpeg->source.bytes_in_buffer -= (size_t)(position - jpeg->source.next_input_byte);
     jpeg->source.next_input_byte = position;
 }
@@ -72,11 +89,11 @@ static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     const bool islow = cinfo->dct_method == JDCT_ISLOW && idct_verified;
 
     if (!fi_mcu_rows_decode(jpeg->mcu_rows, jpeg->entropy, cinfo, cinfo->idct->inverse_DCT, islow, output)) {
-        fi_fall_back(jpeg);
+        end_at_fault(jpeg);
     }
     cinfo->output_iMCU_row++;
     if (++cinfo->input_iMCU_row < cinfo->total_iMCU_rows) return JPEG_ROW_COMPLETED;
-    finish_scan(jpeg);
+    finish_own_scan(jpeg);
     cinfo->inputctl->finish_input_pass(cinfo);
     return JPEG_SCAN_COMPLETED;
 }
@@ -86,12 +103,48 @@ static boolean decode_progressive(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
     int16_t *coefficients[FI_MAX_MCU_BLOCKS];
 
     for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
-    if (!fi_entropy_decode_progressive(jpeg->entropy, coefficients)) fi_fall_back(jpeg);
-    if (--jpeg->mcus_left == 0) finish_scan(jpeg);
+    if (!fi_entropy_decode_progressive(jpeg->entropy, coefficients)) end_at_fault(jpeg);
+    if (--jpeg->mcus_left == 0) finish_own_scan(jpeg);
     return TRUE;
 }
 
-/* A truncated file always ends in the fallback; detect it first rather than decode it twice. */
+/* The next MCU of a sequential scan, into blocks of the decompressor's own. */
+static void decode_into_scratch(fi_decompressor *jpeg) {
+    const bool is_last_of_row = (jpeg->mcus_left - 1) % jpeg->cinfo.MCUs_per_row == 0;
+    uint8_t eob[FI_MAX_MCU_BLOCKS];
+
+    memset(jpeg->scratch, 0, sizeof jpeg->scratch);
+    if (!fi_entropy_decode(jpeg->entropy, 1, is_last_of_row, jpeg->scratch, eob)) end_at_fault(jpeg);
+}
+
+/* Of sequential files with several scans, whose blocks libjpeg keeps. */
+static boolean decode_sequential(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
+    fi_decompressor *jpeg = cinfo->client_data;
+
+    decode_into_scratch(jpeg);
+    for (int b = 0; b < cinfo->blocks_in_MCU; b++) memcpy(blocks[b][0], jpeg->scratch[b], sizeof jpeg->scratch[b]);
+    if (--jpeg->mcus_left == 0) finish_own_scan(jpeg);
+    return TRUE;
+}
+
+/* Scans that libjpeg decodes in strict mode: the verdict on each MCU comes first. */
+static boolean check_and_decode(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
+    fi_decompressor *jpeg = cinfo->client_data;
+
+    if (jpeg->mcus_left > 0) {
+        if (!cinfo->progressive_mode) {
+            decode_into_scratch(jpeg);
+        } else {
+            int16_t *coefficients[FI_MAX_MCU_BLOCKS];
+            for (int b = 0; b < FI_MAX_MCU_BLOCKS; b++) coefficients[b] = jpeg->scratch[b];
+            if (!fi_entropy_decode_progressive(jpeg->entropy, coefficients)) end_at_fault(jpeg);
+        }
+        if (--jpeg->mcus_left == 0) finish_scan(jpeg);
+    }
+    return jpeg->decode_mcu(cinfo, blocks);
+}
+
+/* Not in strict mode, a truncated file ends in the fallback: detect it first rather than decode it twice. */
 static bool has_end_marker(const uint8_t *data, size_t nbytes) {
     static const uint8_t marker[2] = {0xFF, JPEG_EOI};
     const uint8_t *end = data + nbytes;
@@ -115,13 +168,15 @@ static bool describe_scan(const fi_decompressor *jpeg, fi_scan *scan) {
         .nbytes = jpeg->source.bytes_in_buffer,
         .restart_interval = cinfo->restart_interval,
         .blocks = (unsigned)cinfo->blocks_in_MCU,
-        .ss = (uint8_t)cinfo->Ss,
-        .se = (uint8_t)cinfo->Se,
-        .ah = (uint8_t)cinfo->Ah,
-        .al = (uint8_t)cinfo->Al,
-        .component_index = (uint8_t)cinfo->cur_comp_info[0]->component_index,
         .mcus = (size_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan,
     };
+    if (cinfo->progressive_mode) { /* of others, libjpeg ignores them */
+        scan->ss = (uint8_t)cinfo->Ss;
+        scan->se = (uint8_t)cinfo->Se;
+        scan->ah = (uint8_t)cinfo->Ah;
+        scan->al = (uint8_t)cinfo->Al;
+        scan->component_index = (uint8_t)cinfo->cur_comp_info[0]->component_index;
+    }
     for (unsigned b = 0; b < scan->blocks; b++) {
         const jpeg_component_info *component = cinfo->cur_comp_info[cinfo->MCU_membership[b]];
         const unsigned dc_id = (unsigned)component->dc_tbl_no, ac_id = (unsigned)component->ac_tbl_no;
@@ -129,67 +184,81 @@ static bool describe_scan(const fi_decompressor *jpeg, fi_scan *scan) {
         const JHUFF_TBL *dc = cinfo->dc_huff_tbl_ptrs[dc_id], *ac = cinfo->ac_huff_tbl_ptrs[ac_id];
         if ((needs_dc && !dc) || (needs_ac && !ac)) return false;
         scan->component[b] = (uint8_t)cinfo->MCU_membership[b];
+        if (!jpeg->any_coefficients) scan->quantisation[b] = component->quant_table->quantval;
         if (needs_dc) scan->dc[b] = (fi_huffman){dc->bits, dc->huffval};
         if (needs_ac) scan->ac[b] = (fi_huffman){ac->bits, ac->huffval};
     }
     return true;
 }
 
-static bool may_take_over(const fi_decompressor *jpeg) {
+/* Begins the scan in the core's own stage. Returns false if only libjpeg can say what is wrong with it. */
+static bool start_scan(fi_decompressor *jpeg) {
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
-    return !jpeg->use_libjpeg_entropy && !jpeg->eof && !cinfo->arith_code && !cinfo->unread_marker &&
-           cinfo->data_precision == 8;
+    fi_scan scan;
+
+    if (cinfo->arith_code || jpeg->eof || cinfo->unread_marker || !describe_scan(jpeg, &scan)) return false;
+    jpeg->mcus_left = scan.mcus;
+    if (cinfo->progressive_mode ? fi_entropy_start_progressive(jpeg->entropy, &scan)
+                                : fi_entropy_start(jpeg->entropy, &scan)) {
+        return true;
+    }
+    if (fi_entropy_fault(jpeg->entropy)->kind == FI_FAULT_MEMORY) fi_fail(jpeg, FI_E_NOMEM);
+    return false;
+}
+
+static bool is_sequential_scan(const struct jpeg_decompress_struct *cinfo) {
+    return cinfo->Ss == 0 && cinfo->Se == DCTSIZE2 - 1 && cinfo->Ah == 0 && cinfo->Al == 0;
 }
 
 /*
- * At the start of a baseline file's only scan, instead of libjpeg's start_pass, which would build its Huffman tables:
- * that takes as long as all the blocks of a small image.
+ * libjpeg's start_pass builds its Huffman tables, which takes as long as all the blocks of a small image: it is left out
+ * where the core decodes the only scan. Else it comes first. It checks a progressive scan, and warns if it does not
+ * continue the others: then libjpeg decodes it and all that follow. (All AC scans of a component are one stage's.)
  */
-static bool take_over_baseline(fi_decompressor *jpeg) {
-    const j_decompress_ptr cinfo = &jpeg->cinfo;
-    fi_scan scan;
-
-    if (!may_take_over(jpeg) || jpeg->multiple_scans || cinfo->Ss != 0 || cinfo->Se != DCTSIZE2 - 1 || cinfo->Ah != 0 ||
-        cinfo->Al != 0 || !describe_scan(jpeg, &scan) || !has_end_marker(scan.data, scan.nbytes) ||
-        !fi_entropy_start(jpeg->entropy, &scan)) {
-        return false;
-    }
-    cinfo->coef->decompress_data = decompress_data;
-    return true;
-}
-
-/* After libjpeg's start_pass, which checks a progressive scan and warns if it does not continue the others. */
-static void take_over_progressive(fi_decompressor *jpeg) {
-    const j_decompress_ptr cinfo = &jpeg->cinfo;
-    fi_scan scan;
-
-    if (cinfo->input_scan_number == 1) {
-        fi_entropy_begin_progressive(jpeg->entropy);
-        jpeg->leave_scan_to_libjpeg = !has_end_marker(jpeg->source.next_input_byte, jpeg->source.bytes_in_buffer);
-    }
-    jpeg->mcus_left = (uint64_t)cinfo->MCUs_per_row * cinfo->MCU_rows_in_scan;
-    if (jpeg->mcus_left < SMALL_SCAN_MCUS) return;
-    jpeg->leave_scan_to_libjpeg = jpeg->leave_scan_to_libjpeg || jpeg->errors.num_warnings > 0 ||
-                                  !may_take_over(jpeg) || !describe_scan(jpeg, &scan) ||
-                                  !fi_entropy_start_progressive(jpeg->entropy, &scan);
-    if (!jpeg->leave_scan_to_libjpeg) cinfo->entropy->decode_mcu = decode_progressive;
-}
-
 static void start_entropy_pass(j_decompress_ptr cinfo) {
     fi_decompressor *jpeg = cinfo->client_data;
 
-    if (cinfo->progressive_mode) {
-        jpeg->start_entropy_pass(cinfo);
-        take_over_progressive(jpeg);
-    } else if (!take_over_baseline(jpeg)) {
-        jpeg->start_entropy_pass(cinfo);
+    if (cinfo->input_scan_number == 1) {
+        fi_entropy_begin_progressive(jpeg->entropy);
+        jpeg->leave_scan_to_libjpeg =
+            jpeg->use_libjpeg_entropy ||
+            (!jpeg->strict && !has_end_marker(jpeg->source.next_input_byte, jpeg->source.bytes_in_buffer));
     }
+    if (!cinfo->progressive_mode && !is_sequential_scan(cinfo)) jpeg->leave_scan_to_libjpeg = true;
+    if (!jpeg->leave_scan_to_libjpeg && !cinfo->progressive_mode && !jpeg->multiple_scans && start_scan(jpeg)) {
+        cinfo->coef->decompress_data = decompress_data;
+        return;
+    }
+    /* Of progressive scans libjpeg chooses the method here, of others before. */
+    cinfo->entropy->decode_mcu = jpeg->decode_mcu;
+    jpeg->start_entropy_pass(cinfo);
+    jpeg->decode_mcu = cinfo->entropy->decode_mcu;
+    if (jpeg->errors.num_warnings > 0) jpeg->leave_scan_to_libjpeg = true;
+    jpeg->is_checking = jpeg->leave_scan_to_libjpeg && jpeg->strict;
+    if ((jpeg->leave_scan_to_libjpeg && !jpeg->strict) || !start_scan(jpeg)) {
+        jpeg->leave_scan_to_libjpeg = true;
+        jpeg->is_checking = false;
+        return;
+    }
+    cinfo->entropy->decode_mcu = jpeg->is_checking         ? check_and_decode
+                                 : cinfo->progressive_mode ? decode_progressive
+                                                           : decode_sequential;
+}
+
+/* Records where the data of the scans so far ends. */
+static void finish_input_pass(j_decompress_ptr cinfo) {
+    fi_decompressor *jpeg = cinfo->client_data;
+    const size_t marker_nbytes = cinfo->unread_marker ? 2 : 0;
+
+    if (!jpeg->eof) jpeg->scans_nbytes = (size_t)(jpeg->source.next_input_byte - jpeg->data) - marker_nbytes;
+    jpeg->finish_input_pass(cinfo);
 }
 
 /* Runs once per image, before the first scan; libjpeg starts later scans without this hook. */
 static void start_input_pass(j_decompress_ptr cinfo) {
     fi_decompressor *jpeg = cinfo->client_data;
     jpeg->start_entropy_pass = cinfo->entropy->start_pass;
+    jpeg->decode_mcu = cinfo->entropy->decode_mcu;
     cinfo->entropy->start_pass = start_entropy_pass;
     jpeg->start_input_pass(cinfo);
 }
@@ -268,7 +337,7 @@ void fi_hooks_need(fi_decompressor *jpeg, int component, bool needed, bool at_bo
                                                                : fi_idct_last((unsigned)FI_DCT_SIZE(info));
 
     info->component_needed = needed;
-    if (cinfo->coef->decompress_data != decompress_data) return;
+    if (cinfo->coef->decompress_data != decompress_data && !jpeg->is_checking) return;
     for (int i = 0; i < cinfo->comps_in_scan; i++) {
         if (cinfo->cur_comp_info[i] == info) fi_entropy_need(jpeg->entropy, (uint8_t)i, last);
     }
@@ -277,4 +346,6 @@ void fi_hooks_need(fi_decompressor *jpeg, int component, bool needed, bool at_bo
 void fi_hooks_install(fi_decompressor *jpeg) {
     jpeg->start_input_pass = jpeg->cinfo.inputctl->start_input_pass;
     jpeg->cinfo.inputctl->start_input_pass = start_input_pass;
+    jpeg->finish_input_pass = jpeg->cinfo.inputctl->finish_input_pass;
+    jpeg->cinfo.inputctl->finish_input_pass = finish_input_pass;
 }

@@ -43,17 +43,28 @@ struct fi_decompressor {
     uint32_t max_scans;
     bool is_set_up; /* cinfo is complete */
     bool strict;
+    bool any_coefficients;
     bool eof; /* libjpeg asked for more bytes than there are */
     bool scanning; /* the header is read */
+    bool is_reading; /* rows come out */
+    bool is_complete; /* all of them are out */
+    bool is_cut; /* the data ends where the scans do, by intention */
     bool use_libjpeg_entropy; /* leave scans and colours to libjpeg */
     bool fell_back; /* the core's own stages gave up on this image */
     bool multiple_scans;
-    bool leave_scan_to_libjpeg; /* and all further ones of this progressive file */
-    uint64_t mcus_left; /* of a progressive scan */
+    bool leave_scan_to_libjpeg; /* and all further ones of this file */
+    bool is_checking; /* the core's own stage beside libjpeg's */
+    size_t mcus_left; /* of the scan in the core's own stage */
+    const uint8_t *data;
+    size_t scans_nbytes; /* of the data, to the end of the last whole scan */
+    uint32_t height; /* as header.c has it; libjpeg takes over that of any further frame header */
+    int16_t scratch[FI_MAX_MCU_BLOCKS][DCTSIZE2];
     fi_rows_kind rows_kind; /* what the route delivers */
     fi_reduced reduced[3];
     void (*start_input_pass)(j_decompress_ptr cinfo); /* libjpeg's own */
+    void (*finish_input_pass)(j_decompress_ptr cinfo);
     void (*start_entropy_pass)(j_decompress_ptr cinfo);
+    boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
     int warning_codes[MAX_WARNINGS];
     size_t warning_count, warnings_nbytes;
     char warnings[MAX_WARNINGS * FI_TEXT_NBYTES];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "jpeg/warnings.h"
 
+#include <string.h>
+
 static fi_decompressor *decompressor_of(j_common_ptr cinfo) {
     return cinfo->client_data;
 }
@@ -9,9 +11,10 @@ static void report_row(fi_decompressor *jpeg) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;
     if (!jpeg->scanning) return;
     const uint64_t row = (uint64_t)cinfo->input_iMCU_row * (uint64_t)cinfo->max_v_samp_factor * DCTSIZE;
-    jpeg->failure->detail[0] = (int64_t)(row < cinfo->image_height ? row : cinfo->image_height);
-    jpeg->failure->detail[1] = cinfo->image_height;
+    jpeg->failure->detail[0] = (int64_t)(row < jpeg->height ? row : jpeg->height);
+    jpeg->failure->detail[1] = jpeg->height;
     jpeg->failure->detail[2] = jpeg->multiple_scans ? cinfo->input_scan_number : 0;
+    jpeg->failure->detail[3] = -1;
 }
 
 _Noreturn void fi_fail(fi_decompressor *jpeg, fi_status status) {
@@ -22,6 +25,42 @@ _Noreturn void fi_fail(fi_decompressor *jpeg, fi_status status) {
 _Noreturn void fi_fail_at_row(fi_decompressor *jpeg, fi_status status) {
     report_row(jpeg);
     fi_fail(jpeg, status);
+}
+
+static void describe_fault(const fi_fault *fault, char text[FI_TEXT_NBYTES]) {
+    switch (fault->kind) {
+        case FI_FAULT_CODE:
+            snprintf(text, FI_TEXT_NBYTES, "bits that are no Huffman code");
+            break;
+        case FI_FAULT_BLOCK_END:
+            snprintf(text, FI_TEXT_NBYTES, "coefficients past the end of a block");
+            break;
+        case FI_FAULT_RANGE:
+            snprintf(text, FI_TEXT_NBYTES, "coefficients that no 8-bit image has");
+            break;
+        case FI_FAULT_EMPTY_RUN:
+            snprintf(text, FI_TEXT_NBYTES, "a run of empty blocks past the end of the scan or restart interval");
+            break;
+        case FI_FAULT_MARKER:
+            snprintf(text, FI_TEXT_NBYTES, "marker ff %02x comes too early", fault->marker);
+            break;
+        case FI_FAULT_LEFT_OVER:
+            snprintf(text, FI_TEXT_NBYTES, "%zu bytes are left over in front of marker ff %02x", fault->nbytes,
+                     fault->marker);
+            break;
+        case FI_FAULT_RESTART:
+            snprintf(text, FI_TEXT_NBYTES, "restart marker ff %02x is not the one that is due", fault->marker);
+            break;
+        default: /* FI_FAULT_END says all */
+            text[0] = '\0';
+    }
+}
+
+_Noreturn void fi_fail_at_fault(fi_decompressor *jpeg, const fi_fault *fault) {
+    report_row(jpeg);
+    jpeg->failure->detail[3] = (int64_t)fault->mcu;
+    describe_fault(fault, jpeg->failure->text);
+    fi_fail(jpeg, fault->kind == FI_FAULT_END ? FI_E_TRUNCATED : FI_E_CORRUPT);
 }
 
 _Noreturn void fi_fall_back(fi_decompressor *jpeg) {
@@ -52,11 +91,21 @@ static fi_status status_of(int code) {
     }
 }
 
+/*
+ * What stands behind the last row cannot make an image fail that is complete. If not strict, rows that are out are kept;
+ * the others are zero.
+ */
 static void on_error(j_common_ptr cinfo) {
     fi_decompressor *jpeg = decompressor_of(cinfo);
-    fi_status status = status_of(cinfo->err->msg_code);
+    const int code = cinfo->err->msg_code;
+    const bool has_rows = jpeg->is_reading && jpeg->cinfo.output_scanline > 0;
+    fi_status status = status_of(code);
+    char text[JMSG_LENGTH_MAX];
 
-    cinfo->err->format_message(cinfo, jpeg->failure->text);
+    cinfo->err->format_message(cinfo, text);
+    if (jpeg->is_complete) fi_warnings_add(jpeg, code, text);
+    if (jpeg->is_complete || (has_rows && !jpeg->strict && status != FI_E_NOMEM)) fi_fail(jpeg, FI_OK);
+    memcpy(jpeg->failure->text, text, sizeof text);
     if (status == FI_E_CORRUPT && jpeg->eof) status = FI_E_TRUNCATED;
     fi_fail_at_row(jpeg, status);
 }
@@ -67,15 +116,11 @@ static bool is_loss(int code) {
            code == JWRN_ARITH_BAD_CODE;
 }
 
-static void add_warning(fi_decompressor *jpeg) {
-    const int code = jpeg->errors.msg_code;
-    char text[JMSG_LENGTH_MAX];
-
+void fi_warnings_add(fi_decompressor *jpeg, int code, const char *text) {
     if (jpeg->warning_count == MAX_WARNINGS) return;
     for (size_t i = 0; i < jpeg->warning_count; i++) {
         if (jpeg->warning_codes[i] == code) return;
     }
-    jpeg->errors.format_message((j_common_ptr)&jpeg->cinfo, text);
     jpeg->warning_codes[jpeg->warning_count++] = code;
     const int nbytes = snprintf(jpeg->warnings + jpeg->warnings_nbytes, sizeof jpeg->warnings - jpeg->warnings_nbytes,
                                 "%s%s", jpeg->warnings_nbytes ? "\n" : "", text);
@@ -84,15 +129,18 @@ static void add_warning(fi_decompressor *jpeg) {
 
 static void on_message(j_common_ptr cinfo, int level) {
     fi_decompressor *jpeg = decompressor_of(cinfo);
+    const int code = cinfo->err->msg_code;
+    char text[JMSG_LENGTH_MAX];
 
     if (level >= 0) return; /* a trace message */
     cinfo->err->num_warnings++;
-    if (!is_loss(cinfo->err->msg_code)) {
-        add_warning(jpeg);
-    } else if (jpeg->strict) {
+    if (is_loss(code) && !jpeg->is_complete) {
+        if (!jpeg->strict) return;
         cinfo->err->format_message(cinfo, jpeg->failure->text);
         fi_fail_at_row(jpeg, jpeg->eof ? FI_E_TRUNCATED : FI_E_CORRUPT);
     }
+    cinfo->err->format_message(cinfo, text);
+    fi_warnings_add(jpeg, code, text);
 }
 
 static void on_output(j_common_ptr cinfo) {

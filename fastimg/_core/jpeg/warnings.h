@@ -14,6 +14,12 @@ _Noreturn void fi_fail(fi_decompressor *jpeg, fi_status status);
 /* The same, and reports how far the data got: the row, and the scan if the file has several (else 0). */
 _Noreturn void fi_fail_at_row(fi_decompressor *jpeg, fi_status status);
 
+/* The same for a fault of a scan, with its MCU and in words. */
+_Noreturn void fi_fail_at_fault(fi_decompressor *jpeg, const fi_fault *fault);
+
+/* Adds to the warnings, unless there is one of this libjpeg code already. */
+void fi_warnings_add(fi_decompressor *jpeg, int code, const char *text);
+
 /* Ends it because the core's own stages cannot go on: the image is decoded again by libjpeg's. */
 _Noreturn void fi_fall_back(fi_decompressor *jpeg);
 
