@@ -4,6 +4,7 @@
 Arrays are uint8 (height, width, channels) unless a function says otherwise.
 """
 
+import contextlib
 import io
 import os
 import struct
@@ -255,6 +256,18 @@ def _turbo_decode(data, pixel_format, channels):
 
 def rgb_turbo(data):
     return _turbo_decode(data, turbojpeg.TJPF_RGB, 3)
+
+
+def rgb_turbo_rows(data, fill=0):
+    """Like rgb_turbo, but a fatal error ends the image: rows that were not delivered hold `fill`.
+
+    Of files with several scans none are delivered unless all scans can be read.
+    """
+    out = np.full((*size(data), 3), fill, np.uint8)
+    with warnings.catch_warnings(), contextlib.suppress(OSError):
+        warnings.simplefilter("ignore")
+        _turbo.decode(data, turbojpeg.TJPF_RGB, dst=out)
+    return out
 
 
 def grey_turbo(data):
