@@ -73,7 +73,7 @@ static const uint8_t *finish_scan(fi_decompressor *jpeg) {
 
     if (!position) end_at_fault(jpeg);
     const size_t nbytes = fi_entropy_stray_nbytes(jpeg->entropy, &marker);
-    if (nbytes && marker) WARNMS2(&jpeg->cinfo, JWRN_EXTRANEOUS_DATA, (int)nbytes, (int)marker);
+    if (nbytes && marker && jpeg->strict) WARNMS2(&jpeg->cinfo, JWRN_EXTRANEOUS_DATA, (int)nbytes, (int)marker);
     return position;
 }
 
@@ -161,7 +161,8 @@ static bool has_end_marker(const uint8_t *data, size_t nbytes) {
 /* Fills in *scan, for both kinds. Returns false if a component has no table. */
 static bool describe_scan(const fi_decompressor *jpeg, fi_scan *scan) {
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
-    const bool needs_dc = cinfo->Ss == 0 && cinfo->Ah == 0, needs_ac = !cinfo->progressive_mode || cinfo->Ss > 0;
+    const bool is_sequential = !cinfo->progressive_mode;
+    const bool needs_dc = is_sequential || (cinfo->Ss == 0 && cinfo->Ah == 0), needs_ac = is_sequential || cinfo->Ss > 0;
 
     *scan = (fi_scan){
         .data = jpeg->source.next_input_byte,
