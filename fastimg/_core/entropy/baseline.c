@@ -91,7 +91,7 @@ FI_INLINE size_t skip_ac(reader *r, const table *t, size_t k) {
         }
         const uint64_t entry = look_up(r, t);
         if (entry & SLOW) {
-            k = decode_slow(r, t, entry, k, unwanted, false);
+            k = decode_slow(r, t, entry, k, unwanted, true);
         } else {
             consume(r, entry);
             k += (uint8_t)(entry >> 8);
@@ -100,7 +100,14 @@ FI_INLINE size_t skip_ac(reader *r, const table *t, size_t k) {
     return k;
 }
 
-/* Decodes the block from index k on, as far as `last`, and skips the rest unless there is a large value. */
+/* Whether these four coefficients are equal, and not 0. */
+FI_INLINE bool are_equal(const int16_t *four) {
+    uint64_t all;
+    memcpy(&all, four, sizeof all);
+    return all != 0 && all == (all & 0xFFFF) * 0x0001000100010001;
+}
+
+/* Decodes the block from index k on. */
 FI_INLINE size_t decode_ac(reader *r, const table *t, size_t k, int16_t *block, size_t last, bool report_large) {
     while (k <= last) {
         refill(r);
@@ -116,12 +123,22 @@ FI_INLINE size_t decode_ac(reader *r, const table *t, size_t k, int16_t *block, 
             if (k > last) break;
         }
     }
-    return k < 64 ? skip_ac(r, t, k) : k;
+    return k;
+}
+
+/* Skips the rest of a block. If it turns out to be suspect, it has not been skipped, and k is returned. */
+FI_INLINE size_t skip_rest(reader *r, const table *t, size_t k, const int16_t *block) {
+    if (are_equal(block + 8)) return k;
+    const reader start = *r;
+    const size_t end = skip_ac(r, t, k);
+    if (end < LARGE || end == BAD_CODE) return end;
+    *r = start;
+    return k;
 }
 
 /*
- * Goes on where decode_ac() has not come to an ordinary end. A block with a large value is looked at whole. Returns the
- * end of the block, or 0 at a fault.
+ * Goes on where a block has not come to an ordinary end: it is suspect, and looked at whole, or bad. Returns where it
+ * ends, or 0 at a fault.
  */
 static __attribute__((noinline)) size_t end_block(fi_entropy *entropy, const block_kind *kind, size_t k,
                                                   int16_t *block) {
@@ -132,12 +149,12 @@ static __attribute__((noinline)) size_t end_block(fi_entropy *entropy, const blo
         const unsigned size = (unsigned)(k >> LARGE_SHIFT);
         k %= LARGE;
         block[natural_order[k]] = (int16_t)read_value(&r, size);
-        k = decode_ac(&r, kind->ac_table, k, block, 63, false);
-        put_back(entropy, &r);
-        if (!fi_limits_allow(&entropy->limits[kind->component], block)) fault = FI_FAULT_RANGE;
     }
+    k = decode_ac(&r, kind->ac_table, k, block, 63, false);
+    put_back(entropy, &r);
     if (k == BAD_CODE) fault = FI_FAULT_CODE;
     else if (k > 64 && k < END) fault = FI_FAULT_BLOCK_END;
+    else if (!fi_limits_allow(&entropy->limits[kind->component], block)) fault = FI_FAULT_RANGE;
     entropy->fault.kind = fault;
     return fault != FI_FAULT_NONE ? 0 : k > END ? k - END : 64;
 }
@@ -151,13 +168,18 @@ FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, unsigned last
         if (!decode_dc(r, kind->dc_table, &diff)) return FI_FAULT_CODE;
         if (!add_dc(kind->dc, diff)) return FI_FAULT_RANGE;
         (*blocks)[0] = (int16_t)kind->dc->last;
-        const size_t k = decode_ac(r, kind->ac_table, 1, *blocks, kind->last_needed | last, true);
+        size_t k = decode_ac(r, kind->ac_table, 1, *blocks, kind->last_needed | last, true);
         size_t end = k - END;
-        if (end - 1 > 62) {
-            put_back(entropy, r);
-            end = end_block(entropy, kind, k, *blocks);
-            if (!end) return entropy->fault.kind;
-            *r = (reader){entropy->next, entropy->bits, entropy->count};
+        if (__builtin_expect(end - 1 > 62, 0)) {
+            if (k < 64) k = skip_rest(r, kind->ac_table, k, *blocks);
+            const bool is_ordinary = k == 64 ? !are_equal(*blocks + 60) : k - END - 1 <= 62;
+            end = k == 64 ? 64 : k - END;
+            if (!is_ordinary) {
+                put_back(entropy, r);
+                end = end_block(entropy, kind, k, *blocks);
+                if (!end) return entropy->fault.kind;
+                *r = (reader){entropy->next, entropy->bits, entropy->count};
+            }
         }
         *eob = (uint8_t)end;
     }

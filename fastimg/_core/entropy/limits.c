@@ -15,8 +15,8 @@
 /* Samples of 8 bits give up to 928. Some encoders ring on purpose, and some transforms are fast rather than exact. */
 #define MAX_AC 1152
 
-/* Beyond what quantisation explains. The former go 31 levels too far, those that reduce the chroma in the transform 50. */
-#define MAX_OVERSHOOT 64
+/* Beyond what quantisation explains. The former go 76 levels too far, at most, in black and white noise. */
+#define MAX_OVERSHOOT 80
 
 /*
  * Dequantised, coefficients of this size call for a look at the block, by index in zigzag order. Where samples are too
@@ -80,12 +80,18 @@ bool fi_limits_allow_ac(const limits *l, unsigned place, int32_t coefficient) {
 /* The most that rounding to multiples of a step changes samples, by u or v; the product of two is a little too much. */
 static const float peak[8] = {0.3536f, 0.4904f, 0.4619f, 0.4904f, 0.3536f, 0.4904f, 0.4619f, 0.4904f};
 
+/* Zero bits, as of a part of a file that was lost, may decode to 63 times the same value. No samples give that. */
+static bool are_all_equal(const int16_t *block) {
+    return block[63] != 0 && memcmp(block + 1, block + 2, 62 * sizeof *block) == 0;
+}
+
 /* Sums the basis functions, first along the rows, and sees whether samples are too far from -128 to 127. */
 bool fi_limits_allow(const limits *l, const int16_t *block) {
     vector rows[8] = {{0}};
     mask is_far = {0};
     float rounding = 0;
 
+    if (l->steps[63] && are_all_equal(block)) return false;
     for (unsigned i = 0; i < 64; i++) {
         if (block[i] == 0) continue;
         rows[i / 8] += (float)(block[i] * l->steps[i]) * basis[i % 8];

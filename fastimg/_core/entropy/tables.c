@@ -74,8 +74,9 @@ void fi_entropy_build_run_table(table *t) {
                 const uint16_t *rest = windows + (1 << left);
                 for (unsigned k = 0; k < 1u << (n - length); k++) {
                     const unsigned more = rest[k & ((1u << left) - 1)], far = more >> RUN_ADVANCE & (RUN_END - 1);
-                    const unsigned first = nbits | advance << RUN_ADVANCE;
-                    *window++ = (uint16_t)(far + advance > 64 ? first : first + more);
+                    const unsigned first = nbits | advance << RUN_ADVANCE,
+                                   both = far + advance > 64 ? first : first + more;
+                    *window++ = (uint16_t)(size < RUN_SIZES ? both : 0);
                 }
             }
         }

@@ -7,14 +7,11 @@ static fi_decompressor *decompressor_of(j_common_ptr cinfo) {
     return cinfo->client_data;
 }
 
-static void report_row(fi_decompressor *jpeg) {
-    const j_decompress_ptr cinfo = &jpeg->cinfo;
-    if (!jpeg->scanning) return;
-    const uint64_t row = (uint64_t)cinfo->input_iMCU_row * (uint64_t)cinfo->max_v_samp_factor * DCTSIZE;
+static void report(fi_decompressor *jpeg, uint64_t row, int64_t mcu) {
     jpeg->failure->detail[0] = (int64_t)(row < jpeg->height ? row : jpeg->height);
     jpeg->failure->detail[1] = jpeg->height;
-    jpeg->failure->detail[2] = jpeg->multiple_scans ? cinfo->input_scan_number : 0;
-    jpeg->failure->detail[3] = -1;
+    jpeg->failure->detail[2] = jpeg->multiple_scans ? jpeg->cinfo.input_scan_number : 0;
+    jpeg->failure->detail[3] = mcu;
 }
 
 _Noreturn void fi_fail(fi_decompressor *jpeg, fi_status status) {
@@ -23,7 +20,9 @@ _Noreturn void fi_fail(fi_decompressor *jpeg, fi_status status) {
 }
 
 _Noreturn void fi_fail_at_row(fi_decompressor *jpeg, fi_status status) {
-    report_row(jpeg);
+    const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
+    if (jpeg->scanning)
+        report(jpeg, (uint64_t)cinfo->input_iMCU_row * (unsigned)cinfo->max_v_samp_factor * DCTSIZE, -1);
     fi_fail(jpeg, status);
 }
 
@@ -56,9 +55,13 @@ static void describe_fault(const fi_fault *fault, char text[FI_TEXT_NBYTES]) {
     }
 }
 
+/* The row is that of the MCU. If a component is alone in its scan, each of its blocks is one. */
 _Noreturn void fi_fail_at_fault(fi_decompressor *jpeg, const fi_fault *fault) {
-    report_row(jpeg);
-    jpeg->failure->detail[3] = (int64_t)fault->mcu;
+    const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
+    const uint64_t mcu_row = fault->mcu / cinfo->MCUs_per_row;
+    const unsigned v_samp = cinfo->comps_in_scan > 1 ? 1 : (unsigned)cinfo->cur_comp_info[0]->v_samp_factor;
+
+    report(jpeg, mcu_row * DCTSIZE * (unsigned)cinfo->max_v_samp_factor / v_samp, (int64_t)fault->mcu);
     describe_fault(fault, jpeg->failure->text);
     fi_fail(jpeg, fault->kind == FI_FAULT_END ? FI_E_TRUNCATED : FI_E_CORRUPT);
 }
