@@ -24,6 +24,7 @@ static void set_large_sizes(fi_entropy *entropy) {
 
 bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {
     entropy->scan++;
+    entropy->may_skip = scan->nbytes >= SHORT_SCAN_NBYTES;
     fi_entropy_begin(entropy, scan);
     for (unsigned b = 0; b < scan->blocks; b++) {
         block_kind *kind = &entropy->block[b];
@@ -42,9 +43,9 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last) {
     for (unsigned b = 0; b < entropy->blocks; b++) {
         if (entropy->block[b].component != component) continue;
         table *t = ac_table(entropy, b);
-        if (last < 63 && !t->has_run_table && entropy->in_end - entropy->in >= SHORT_SCAN_NBYTES)
-            fi_entropy_build_run_table(t);
-        entropy->block[b].last_needed = (uint8_t)(last < 63 && t->has_run_table ? last : 63);
+        const bool skips = last < 63 && entropy->may_skip;
+        if (skips && !t->has_run_table) fi_entropy_build_run_table(t);
+        entropy->block[b].last_needed = (uint8_t)(skips ? last : 63);
     }
 }
 

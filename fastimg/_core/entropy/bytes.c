@@ -19,13 +19,10 @@ void fi_entropy_fill_chunk(fi_entropy *entropy) {
             entropy->at_end = entropy->in == entropy->in_end;
             continue;
         }
-        /* Several 0xFF fill up to a marker, and libjpeg reads them as one in front of a 0, too. */
-        const uint8_t *code = ff + 1;
-        while (code < entropy->in_end && *code == 0xFF) code++;
-        entropy->at_end = code == entropy->in_end || *code != 0;
+        entropy->at_end = entropy->in_end - ff < 2 || ff[1] != 0;
         if (entropy->at_end) continue;
         *end++ = 0xFF;
-        entropy->in = code + 1;
+        entropy->in += 2;
     }
     if (entropy->at_end) memset(end, 0, MAX_MCU_NBYTES);
     entropy->next = entropy->chunk;
@@ -51,14 +48,16 @@ static const uint8_t *marker_code(const fi_entropy *entropy) {
     return code;
 }
 
+/* 0 at the end of the data. 0xFF that fill up to a 0 are no marker, and no data either. */
 static unsigned marker_at_end(const fi_entropy *entropy) {
     const uint8_t *code = marker_code(entropy);
     return code < entropy->in_end ? *code : 0;
 }
 
 bool fi_entropy_fail_short(fi_entropy *entropy, size_t ahead) {
+    const bool is_end = marker_code(entropy) == entropy->in_end;
     entropy->fault.marker = marker_at_end(entropy);
-    return fi_entropy_fail(entropy, entropy->fault.marker ? FI_FAULT_MARKER : FI_FAULT_END, ahead);
+    return fi_entropy_fail(entropy, is_end ? FI_FAULT_END : FI_FAULT_MARKER, ahead);
 }
 
 /* ---- markers --------------------------------------------------------------------------------------------------- */
@@ -85,7 +84,7 @@ static bool may_be_stray(const fi_entropy *entropy, size_t nbytes) {
 
     if (nbytes > FI_MAX_STRAY_NBYTES) return false;
     if (bits == ((uint64_t)1 << padding) - 1) return true;
-    for (const uint8_t *p = entropy->next - entropy->count / 8; p < entropy->end; p++) {
+    for (const uint8_t *p = entropy->end - nbytes; p < entropy->end; p++) {
         if (*p != 0) return false;
     }
     return bits == 0;
@@ -97,8 +96,8 @@ static bool pass_over(fi_entropy *entropy, size_t nbytes, unsigned marker, bool 
     entropy->fault.marker = marker;
     entropy->fault.nbytes = nbytes;
     if (is_of_scan && !may_be_stray(entropy, nbytes)) return fi_entropy_fail(entropy, FI_FAULT_LEFT_OVER, ahead);
+    if (entropy->stray_nbytes == 0) entropy->stray_marker = marker;
     entropy->stray_nbytes += nbytes;
-    entropy->stray_marker = marker;
     return true;
 }
 

@@ -112,7 +112,7 @@ const uint8_t *fi_entropy_finish(fi_entropy *entropy);
 /* The fault at which a function has returned false, or fi_entropy_finish() NULL. */
 const fi_fault *fi_entropy_fault(const fi_entropy *entropy);
 
-/* Bytes in front of markers of this scan that were passed over. *marker becomes the last of these markers. */
+/* Bytes in front of markers of this scan that were passed over. *marker becomes the first of these markers. */
 size_t fi_entropy_stray_nbytes(const fi_entropy *entropy, unsigned *marker);
 
 #endif

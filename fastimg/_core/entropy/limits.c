@@ -18,6 +18,9 @@
 /* Beyond what quantisation explains. The former go 76 levels too far, at most, in black and white noise. */
 #define MAX_OVERSHOOT 80
 
+/* What coefficients lose that are rounded to 0 matters only of steps that not even 8 bits have. */
+#define COARSE_STEP 255
+
 /*
  * Dequantised, coefficients of this size call for a look at the block, by index in zigzag order. Where samples are too
  * far off, one of them nearly always is larger; elsewhere, in one block of 2000.
@@ -93,7 +96,7 @@ bool fi_limits_allow(const limits *l, const int16_t *block) {
 
     if (l->steps[63] && are_all_equal(block)) return false;
     for (unsigned i = 0; i < 64; i++) {
-        if (block[i] == 0) continue;
+        if (block[i] == 0 && l->steps[i] <= COARSE_STEP) continue;
         rows[i / 8] += (float)(block[i] * l->steps[i]) * basis[i % 8];
         rounding += (float)l->steps[i] * peak[i / 8] * peak[i % 8];
     }

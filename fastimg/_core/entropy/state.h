@@ -67,10 +67,10 @@ enum { SLOW = 1 << 7, END = 128 };
  *   bits 0 to 5    how many bits they and their values take: at most RUN_BITS - 1, and 15 for the last one's value
  *   bits 6 to 14   how far the coefficient's index advances: at most 64, and RUN_END more if the last symbol is an end
  *                  of block
- * If even the first code is longer, or its value may be large, the entry takes the index, which is 1 or more, past 64.
- * Whatever goes past 64 without an end of block is decoded symbol by symbol.
+ * If even the first code is longer, or SLOW in `look`, as large values are, the entry takes the index, which is 1 or
+ * more, past 64. Whatever goes past 64 without an end of block is decoded symbol by symbol.
  */
-enum { RUN_ADVANCE = 6, RUN_END = 128, RUN_SIZES = 5 /* values of more bits than 4 may be large */ };
+enum { RUN_ADVANCE = 6, RUN_END = 128 };
 
 /* What an encoder can make of 8-bit samples with these quantisation steps. */
 typedef struct {
@@ -108,6 +108,7 @@ struct fi_entropy {
     unsigned count; /* how many of bits are valid */
     bool at_end; /* `in` is at a marker, or at the end of the data */
     unsigned restart_interval, restarts_to_go, next_restart;
+    bool may_skip; /* coefficients that are not needed */
     unsigned blocks;
     block_kind block[FI_MAX_MCU_BLOCKS]; /* of an MCU */
     dc_state dc[4]; /* per component of the scan */

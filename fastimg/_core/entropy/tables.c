@@ -76,7 +76,7 @@ void fi_entropy_build_run_table(table *t) {
                     const unsigned more = rest[k & ((1u << left) - 1)], far = more >> RUN_ADVANCE & (RUN_END - 1);
                     const unsigned first = nbits | advance << RUN_ADVANCE,
                                    both = far + advance > 64 ? first : first + more;
-                    *window++ = (uint16_t)(size < RUN_SIZES ? both : 0);
+                    *window++ = (uint16_t)(nbits <= LOOK_BITS ? both : 0);
                 }
             }
         }

@@ -179,28 +179,33 @@ static void decode_image(fi_decompressor *jpeg, const fi_route *route, const fi_
 }
 
 static void try_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request, size_t nbytes) {
-    jpeg->eof = jpeg->scanning = jpeg->is_reading = jpeg->is_complete = jpeg->is_checking = false;
-    jpeg->multiple_scans = jpeg->leave_scan_to_libjpeg = false;
+    jpeg->eof = jpeg->scanning = jpeg->is_reading = jpeg->is_complete = false;
+    jpeg->multiple_scans = false;
+    jpeg->stage = FI_STAGE_LIBJPEG;
+    jpeg->scan_end = NULL;
+    jpeg->mcus_left = 0;
     jpeg->warning_count = jpeg->warnings_nbytes = 0;
     jpeg->warnings[0] = '\0';
     jpeg->is_cut = nbytes < request->nbytes;
     jpeg->scans_nbytes = 0;
     jpeg->source.next_input_byte = request->data;
     jpeg->source.bytes_in_buffer = nbytes;
+    jpeg->data = request->data;
+    jpeg->data_end = request->data + nbytes;
     if (!setjmp(jpeg->on_failure)) decode_image(jpeg, route, request);
     jpeg_abort_decompress(&jpeg->cinfo);
 }
 
 /*
- * libjpeg reads all scans of a file that has several before it gives any row. If it fails behind some of them, these
- * alone are decoded: all of the image, or in lenient mode what there is.
+ * libjpeg reads all scans of a file that has several before it gives any row. If it fails after some of them, these
+ * alone are decoded: all of the image, or if not strict, what there is.
  */
 static void try_whole_scans(fi_decompressor *jpeg, const fi_route *route, const fi_request *request) {
     const fi_failure first = *jpeg->failure;
+    const bool may_be_complete = first.status == FI_E_CORRUPT || first.status == FI_E_UNSUPPORTED ||
+                                 (first.status == FI_E_TRUNCATED && !jpeg->strict);
 
-    const bool is_about_data =
-        first.status == FI_E_CORRUPT || first.status == FI_E_TRUNCATED || first.status == FI_E_UNSUPPORTED;
-    if (!is_about_data || jpeg->is_reading || jpeg->scans_nbytes == 0) return;
+    if (!may_be_complete || jpeg->is_reading || jpeg->scans_nbytes == 0) return;
     memset(jpeg->failure, 0, sizeof *jpeg->failure);
     try_decode(jpeg, route, request, jpeg->scans_nbytes);
     if (jpeg->failure->status != FI_OK) *jpeg->failure = first;
@@ -215,7 +220,6 @@ fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, c
     jpeg->any_coefficients = request->options->any_coefficients;
     jpeg->max_scans = request->options->max_scans;
     jpeg->use_libjpeg_entropy = request->options->use_libjpeg_entropy;
-    jpeg->data = request->data;
     jpeg->height = request->header->height;
     jpeg->fell_back = false;
     try_decode(jpeg, route, request, request->nbytes);

@@ -68,18 +68,20 @@ static _Noreturn void end_at_fault(fi_decompressor *jpeg) {
 
 /* After the last MCU. Returns where the next marker is to be looked for. */
 static const uint8_t *finish_scan(fi_decompressor *jpeg) {
+    char text[FI_TEXT_NBYTES];
     unsigned marker;
     const uint8_t *position = fi_entropy_finish(jpeg->entropy);
 
     if (!position) end_at_fault(jpeg);
     const size_t nbytes = fi_entropy_stray_nbytes(jpeg->entropy, &marker);
-    if (nbytes && marker && jpeg->strict) WARNMS2(&jpeg->cinfo, JWRN_EXTRANEOUS_DATA, (int)nbytes, (int)marker);
+    if (nbytes && marker && jpeg->strict) {
+        snprintf(text, sizeof text, "%zu stray bytes in front of marker ff %02x", nbytes, marker);
+        fi_warnings_add(jpeg, JWRN_EXTRANEOUS_DATA, text);
+    }
     return position;
 }
 
-/* The same, and libjpeg goes on from there. */
-static void finish_own_scan(fi_decompressor *jpeg) {
-    const uint8_t *position = finish_scan(jpeg);
+static void go_on_from(fi_decompressor *jpeg, const uint8_t *position) {
     jpeg->source.bytes_in_buffer -= (size_t)(position - jpeg->source.next_input_byte);
     jpeg->source.next_input_byte = position;
 }
@@ -93,7 +95,7 @@ static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     }
     cinfo->output_iMCU_row++;
     if (++cinfo->input_iMCU_row < cinfo->total_iMCU_rows) return JPEG_ROW_COMPLETED;
-    finish_own_scan(jpeg);
+    go_on_from(jpeg, finish_scan(jpeg));
     cinfo->inputctl->finish_input_pass(cinfo);
     return JPEG_SCAN_COMPLETED;
 }
@@ -104,7 +106,7 @@ static boolean decode_progressive(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
 
     for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
     if (!fi_entropy_decode_progressive(jpeg->entropy, coefficients)) end_at_fault(jpeg);
-    if (--jpeg->mcus_left == 0) finish_own_scan(jpeg);
+    if (--jpeg->mcus_left == 0) go_on_from(jpeg, finish_scan(jpeg));
     return TRUE;
 }
 
@@ -123,7 +125,7 @@ static boolean decode_sequential(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
 
     decode_into_scratch(jpeg);
     for (int b = 0; b < cinfo->blocks_in_MCU; b++) memcpy(blocks[b][0], jpeg->scratch[b], sizeof jpeg->scratch[b]);
-    if (--jpeg->mcus_left == 0) finish_own_scan(jpeg);
+    if (--jpeg->mcus_left == 0) go_on_from(jpeg, finish_scan(jpeg));
     return TRUE;
 }
 
@@ -139,7 +141,7 @@ static boolean check_and_decode(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
             for (int b = 0; b < FI_MAX_MCU_BLOCKS; b++) coefficients[b] = jpeg->scratch[b];
             if (!fi_entropy_decode_progressive(jpeg->entropy, coefficients)) end_at_fault(jpeg);
         }
-        if (--jpeg->mcus_left == 0) finish_scan(jpeg);
+        if (--jpeg->mcus_left == 0) jpeg->scan_end = finish_scan(jpeg);
     }
     return jpeg->decode_mcu(cinfo, blocks);
 }
@@ -162,7 +164,8 @@ static bool has_end_marker(const uint8_t *data, size_t nbytes) {
 static bool describe_scan(const fi_decompressor *jpeg, fi_scan *scan) {
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
     const bool is_sequential = !cinfo->progressive_mode;
-    const bool needs_dc = is_sequential || (cinfo->Ss == 0 && cinfo->Ah == 0), needs_ac = is_sequential || cinfo->Ss > 0;
+    const bool needs_dc = is_sequential || (cinfo->Ss == 0 && cinfo->Ah == 0),
+               needs_ac = is_sequential || cinfo->Ss > 0;
 
     *scan = (fi_scan){
         .data = jpeg->source.next_input_byte,
@@ -211,22 +214,30 @@ static bool is_sequential_scan(const struct jpeg_decompress_struct *cinfo) {
     return cinfo->Ss == 0 && cinfo->Se == DCTSIZE2 - 1 && cinfo->Ah == 0 && cinfo->Al == 0;
 }
 
+static fi_stage other_stage(const fi_decompressor *jpeg) {
+    return jpeg->strict ? FI_STAGE_CHECKED : FI_STAGE_LIBJPEG;
+}
+
+static fi_stage first_stage(const fi_decompressor *jpeg) {
+    const bool is_decoded_twice =
+        !jpeg->strict && !has_end_marker(jpeg->source.next_input_byte, jpeg->source.bytes_in_buffer);
+    return jpeg->use_libjpeg_entropy || is_decoded_twice ? other_stage(jpeg) : FI_STAGE_OWN;
+}
+
 /*
  * libjpeg's start_pass builds its Huffman tables, which takes as long as all the blocks of a small image: it is left out
- * where the core decodes the only scan. Else it comes first. It checks a progressive scan, and warns if it does not
- * continue the others: then libjpeg decodes it and all that follow. (All AC scans of a component are one stage's.)
+ * where the core decodes the only scan. Else it comes first, since it checks a scan, and where it warns, libjpeg decodes
+ * this one and all that follow. (All AC scans of a component are one stage's.)
  */
 static void start_entropy_pass(j_decompress_ptr cinfo) {
     fi_decompressor *jpeg = cinfo->client_data;
 
     if (cinfo->input_scan_number == 1) {
         fi_entropy_begin_progressive(jpeg->entropy);
-        jpeg->leave_scan_to_libjpeg =
-            jpeg->use_libjpeg_entropy ||
-            (!jpeg->strict && !has_end_marker(jpeg->source.next_input_byte, jpeg->source.bytes_in_buffer));
+        jpeg->stage = first_stage(jpeg);
     }
-    if (!cinfo->progressive_mode && !is_sequential_scan(cinfo)) jpeg->leave_scan_to_libjpeg = true;
-    if (!jpeg->leave_scan_to_libjpeg && !cinfo->progressive_mode && !jpeg->multiple_scans && start_scan(jpeg)) {
+    const bool is_only_scan = !cinfo->progressive_mode && !jpeg->multiple_scans && is_sequential_scan(cinfo);
+    if (jpeg->stage == FI_STAGE_OWN && is_only_scan && start_scan(jpeg)) {
         cinfo->coef->decompress_data = decompress_data;
         return;
     }
@@ -234,23 +245,28 @@ static void start_entropy_pass(j_decompress_ptr cinfo) {
     cinfo->entropy->decode_mcu = jpeg->decode_mcu;
     jpeg->start_entropy_pass(cinfo);
     jpeg->decode_mcu = cinfo->entropy->decode_mcu;
-    if (jpeg->errors.num_warnings > 0) jpeg->leave_scan_to_libjpeg = true;
-    jpeg->is_checking = jpeg->leave_scan_to_libjpeg && jpeg->strict;
-    if ((jpeg->leave_scan_to_libjpeg && !jpeg->strict) || !start_scan(jpeg)) {
-        jpeg->leave_scan_to_libjpeg = true;
-        jpeg->is_checking = false;
-        return;
+    if (jpeg->stage == FI_STAGE_OWN && jpeg->errors.num_warnings > 0) jpeg->stage = other_stage(jpeg);
+    if (jpeg->stage != FI_STAGE_LIBJPEG && !start_scan(jpeg)) jpeg->stage = FI_STAGE_LIBJPEG;
+    if (jpeg->stage == FI_STAGE_CHECKED) cinfo->entropy->decode_mcu = check_and_decode;
+    if (jpeg->stage == FI_STAGE_OWN) {
+        cinfo->entropy->decode_mcu = cinfo->progressive_mode ? decode_progressive : decode_sequential;
     }
-    cinfo->entropy->decode_mcu = jpeg->is_checking         ? check_and_decode
-                                 : cinfo->progressive_mode ? decode_progressive
-                                                           : decode_sequential;
 }
 
-/* Records where the data of the scans so far ends. */
+/*
+ * Records where the data of the scans so far ends. libjpeg, which has read ahead, goes on from where the core's own
+ * stage would.
+ */
 static void finish_input_pass(j_decompress_ptr cinfo) {
     fi_decompressor *jpeg = cinfo->client_data;
-    const size_t marker_nbytes = cinfo->unread_marker ? 2 : 0;
 
+    if (jpeg->scan_end && !jpeg->eof) {
+        jpeg->source.bytes_in_buffer = (size_t)(jpeg->data_end - jpeg->scan_end);
+        jpeg->source.next_input_byte = jpeg->scan_end;
+        cinfo->unread_marker = 0;
+    }
+    jpeg->scan_end = NULL;
+    const size_t marker_nbytes = cinfo->unread_marker ? 2 : 0;
     if (!jpeg->eof) jpeg->scans_nbytes = (size_t)(jpeg->source.next_input_byte - jpeg->data) - marker_nbytes;
     jpeg->finish_input_pass(cinfo);
 }
@@ -338,7 +354,8 @@ void fi_hooks_need(fi_decompressor *jpeg, int component, bool needed, bool at_bo
                                                                : fi_idct_last((unsigned)FI_DCT_SIZE(info));
 
     info->component_needed = needed;
-    if (cinfo->coef->decompress_data != decompress_data && !jpeg->is_checking) return;
+    const bool is_checked = jpeg->stage == FI_STAGE_CHECKED && !jpeg->multiple_scans && !cinfo->progressive_mode;
+    if (cinfo->coef->decompress_data != decompress_data && !is_checked) return;
     for (int i = 0; i < cinfo->comps_in_scan; i++) {
         if (cinfo->cur_comp_info[i] == info) fi_entropy_need(jpeg->entropy, (uint8_t)i, last);
     }

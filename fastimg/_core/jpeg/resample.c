@@ -73,6 +73,18 @@ static void begin(fi_decompressor *jpeg, const fi_request *request, const fi_for
     }
 }
 
+/*
+ * Whether there is more to read: also, in strict mode, rows at the bottom of the image that do not matter for the result,
+ * or the verdict on the scan would depend on the size.
+ */
+static bool has_more(const fi_decompressor *jpeg, const fi_request *request) {
+    const fi_plan *plan = request->plan;
+    const bool is_at_bottom = plan->top + plan->box_top + plan->box_height > request->header->height - 0.5;
+
+    if (!jpeg->sink->done(jpeg->sink)) return true;
+    return jpeg->strict && is_at_bottom && jpeg->cinfo.output_scanline < jpeg->cinfo.output_height;
+}
+
 static void read_planes(fi_decompressor *jpeg, const fi_request *request) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;
     const fi_format format = describe(jpeg, request);
@@ -111,9 +123,9 @@ static void read_planes(fi_decompressor *jpeg, const fi_request *request) {
             }
         }
         jpeg_read_raw_data(cinfo, arrays, (JDIMENSION)MAX_ROWS);
-        sink->rows(sink, planes, 1);
+        if (!sink->done(sink)) sink->rows(sink, planes, 1);
         for (unsigned c = 0; c < used; c++) jpeg->reduced[c].first += format.planes[c].rows_per_group;
-    } while (!sink->done(sink));
+    } while (has_more(jpeg, request));
 }
 
 static void read_pixels(fi_decompressor *jpeg, const fi_request *request) {
@@ -138,8 +150,8 @@ static void read_pixels(fi_decompressor *jpeg, const fi_request *request) {
             JSAMPROW row[1] = {request->rows->data + n * stride};
             jpeg_read_scanlines(cinfo, row, 1);
         }
-        jpeg->sink->rows(jpeg->sink, planes, n);
-    } while (!jpeg->sink->done(jpeg->sink));
+        if (!jpeg->sink->done(jpeg->sink)) jpeg->sink->rows(jpeg->sink, planes, n);
+    } while (has_more(jpeg, request));
 }
 
 static void read_rows(fi_decompressor *jpeg, const fi_request *request) {

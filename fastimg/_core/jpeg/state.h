@@ -26,6 +26,13 @@ typedef struct fi_reduced {
     fi_inverse_dct *full_size; /* libjpeg's own */
 } fi_reduced;
 
+/* Which entropy stage decodes a scan. */
+typedef enum fi_stage {
+    FI_STAGE_OWN,
+    FI_STAGE_CHECKED, /* libjpeg's, with the core's own beside it for the verdict */
+    FI_STAGE_LIBJPEG,
+} fi_stage;
+
 /*
  * setjmp is called in decompressor.c alone, by functions that hold nothing to clean up and change no local afterwards:
  * whatever changes on the way is in here, on the heap.
@@ -52,10 +59,10 @@ struct fi_decompressor {
     bool use_libjpeg_entropy; /* leave scans and colours to libjpeg */
     bool fell_back; /* the core's own stages gave up on this image */
     bool multiple_scans;
-    bool leave_scan_to_libjpeg; /* and all further ones of this file */
-    bool is_checking; /* the core's own stage beside libjpeg's */
+    fi_stage stage; /* of this scan, and all further ones of the file unless it changes */
     size_t mcus_left; /* of the scan in the core's own stage */
-    const uint8_t *data;
+    const uint8_t *scan_end; /* where the core's own stage has found it, beside libjpeg's; or NULL */
+    const uint8_t *data, *data_end;
     size_t scans_nbytes; /* of the data, to the end of the last whole scan */
     uint32_t height; /* as header.c has it; libjpeg takes over that of any further frame header */
     int16_t scratch[FI_MAX_MCU_BLOCKS][DCTSIZE2];

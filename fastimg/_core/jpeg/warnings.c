@@ -95,7 +95,7 @@ static fi_status status_of(int code) {
 }
 
 /*
- * What stands behind the last row cannot make an image fail that is complete. If not strict, rows that are out are kept;
+ * What follows the last row cannot make an image fail. If not strict, rows that are out are kept;
  * the others are zero.
  */
 static void on_error(j_common_ptr cinfo) {
@@ -116,7 +116,7 @@ static void on_error(j_common_ptr cinfo) {
 /* Warnings of lost pixels. All others come with files whose every pixel is right. */
 static bool is_loss(int code) {
     return code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_MUST_RESYNC ||
-           code == JWRN_ARITH_BAD_CODE;
+           code == JWRN_ARITH_BAD_CODE || code == JWRN_BOGUS_PROGRESSION;
 }
 
 void fi_warnings_add(fi_decompressor *jpeg, int code, const char *text) {
@@ -136,6 +136,8 @@ static void on_message(j_common_ptr cinfo, int level) {
     char text[JMSG_LENGTH_MAX];
 
     if (level >= 0) return; /* a trace message */
+    const bool is_checked = jpeg->stage == FI_STAGE_CHECKED && (jpeg->mcus_left > 0 || jpeg->scan_end);
+    if (code == JWRN_EXTRANEOUS_DATA && is_checked) return; /* the core's own stage tells */
     cinfo->err->num_warnings++;
     if (is_loss(code) && !jpeg->is_complete) {
         if (!jpeg->strict) return;
