@@ -129,10 +129,10 @@ FI_INLINE size_t decode_ac(reader *r, const table *t, size_t k, int16_t *block, 
 
 /* Skips the rest of a block. If it turns out to be suspect, it has not been skipped, and k is returned. */
 FI_INLINE size_t skip_rest(reader *r, const table *t, size_t k, const int16_t *block) {
-    if (are_equal(block + 8)) return k;
     const reader start = *r;
     const size_t end = skip_ac(r, t, k);
-    if (end < LARGE || end == BAD_CODE) return end;
+    if (__builtin_expect(end - END - 1 <= 62, 1)) return end;
+    if (end == 64 ? !are_equal(block + 8) : end < LARGE || end == BAD_CODE) return end;
     *r = start;
     return k;
 }
@@ -170,9 +170,9 @@ FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, unsigned last
         if (!add_dc(kind->dc, diff)) return FI_FAULT_RANGE;
         (*blocks)[0] = (int16_t)kind->dc->last;
         size_t k = decode_ac(r, kind->ac_table, 1, *blocks, kind->last_needed | last, true);
+        if (k < 64) k = skip_rest(r, kind->ac_table, k, *blocks);
         size_t end = k - END;
         if (__builtin_expect(end - 1 > 62, 0)) {
-            if (k < 64) k = skip_rest(r, kind->ac_table, k, *blocks);
             const bool is_ordinary = k == 64 ? !are_equal(*blocks + 60) : k - END - 1 <= 62;
             end = k == 64 ? 64 : k - END;
             if (!is_ordinary) {
