@@ -90,25 +90,25 @@ static bool may_be_stray(const fi_entropy *entropy, size_t nbytes) {
     return bits == 0;
 }
 
-/* Returns false if the bytes in front of a marker that belongs to the scan are a fault. */
-static bool pass_over(fi_entropy *entropy, size_t nbytes, unsigned marker, bool is_of_scan, size_t ahead) {
+static bool is_restart(unsigned marker) {
+    return marker >= 0xD0 && marker <= 0xD7;
+}
+
+/* DHT, DAC, RSTn, EOI, SOS, DQT, DNL, DRI: what follows the data of a scan. Others begin what is not the image's. */
+static bool is_of_scan(unsigned marker) {
+    return marker == 0xC4 || marker == 0xCC || is_restart(marker) || (marker >= 0xD9 && marker <= 0xDD);
+}
+
+/* Returns false if the bytes in front of a marker are a fault. */
+static bool pass_over(fi_entropy *entropy, size_t nbytes, unsigned marker, size_t ahead) {
     if (nbytes == 0) return true;
     entropy->fault.marker = marker;
     entropy->fault.nbytes = nbytes;
-    if (is_of_scan && !may_be_stray(entropy, nbytes)) return fi_entropy_fail(entropy, FI_FAULT_LEFT_OVER, ahead);
+    if (is_of_scan(marker) && !may_be_stray(entropy, nbytes))
+        return fi_entropy_fail(entropy, FI_FAULT_LEFT_OVER, ahead);
     if (entropy->stray_nbytes == 0) entropy->stray_marker = marker;
     entropy->stray_nbytes += nbytes;
     return true;
-}
-
-/* Markers that come after a scan's data in an undamaged file. Others begin what is not the image's. */
-static bool is_of_scan(unsigned marker) {
-    return marker == 0xC4 || marker == 0xCC || (marker >= 0xD0 && marker <= 0xD7) ||
-           (marker >= 0xD9 && marker <= 0xDD); /* DHT, DAC, RSTn, EOI, SOS, DQT, DNL, DRI */
-}
-
-static bool is_restart(unsigned marker) {
-    return marker >= 0xD0 && marker <= 0xD7;
 }
 
 const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
@@ -118,7 +118,7 @@ const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
     }
     const size_t nbytes = go_to_marker(entropy);
     const unsigned marker = marker_at_end(entropy);
-    if (!pass_over(entropy, nbytes, marker, is_of_scan(marker), 0)) return NULL;
+    if (!pass_over(entropy, nbytes, marker, 0)) return NULL;
     /* More rows than the image has, as some scanners write them, go on in order. */
     if (entropy->restart_interval && is_restart(marker) && marker != 0xD0 + entropy->next_restart) {
         entropy->fault.marker = marker;
@@ -151,7 +151,7 @@ bool fi_entropy_restart(fi_entropy *entropy, size_t ahead) {
     const size_t nbytes = go_to_marker(entropy);
     const unsigned marker = marker_at_end(entropy);
     if (marker == 0) return fi_entropy_fail_short(entropy, ahead);
-    if (!pass_over(entropy, nbytes, marker, true, ahead)) return false;
+    if (!pass_over(entropy, nbytes, marker, ahead)) return false;
     if (marker != 0xD0 + entropy->next_restart) {
         entropy->fault.marker = marker;
         return fi_entropy_fail(entropy, is_restart(marker) ? FI_FAULT_RESTART : FI_FAULT_MARKER, ahead);

@@ -4,7 +4,7 @@
  * samples from -128 to 127, and quantisation moves each by half a step. Where damaged data still has Huffman codes,
  * what they give seldom keeps to that.
  */
-#include "entropy/bits.h"
+#include "entropy/zigzag.h"
 
 /*
  * 8 times -128, or 128: pure blue has 127.5 as its Cb, which not all encoders clamp to 127. A step more is allowed for
