@@ -178,8 +178,8 @@ FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, unsigned last
             if (!is_ordinary) {
                 put_back(entropy, r);
                 end = end_block(entropy, kind, k, *blocks);
-                if (!end) return entropy->fault.kind;
                 *r = (reader){entropy->next, entropy->bits, entropy->count};
+                if (!end) return entropy->fault.kind;
             }
         }
         *eob = (uint8_t)end;
