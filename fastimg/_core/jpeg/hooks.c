@@ -260,7 +260,8 @@ static void start_entropy_pass(j_decompress_ptr cinfo) {
 static void finish_input_pass(j_decompress_ptr cinfo) {
     fi_decompressor *jpeg = cinfo->client_data;
 
-    if (jpeg->scan_end && !jpeg->eof) {
+    if (jpeg->scan_end) {
+        jpeg->eof = false;
         jpeg->source.bytes_in_buffer = (size_t)(jpeg->data_end - jpeg->scan_end);
         jpeg->source.next_input_byte = jpeg->scan_end;
         cinfo->unread_marker = 0;
