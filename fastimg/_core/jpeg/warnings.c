@@ -74,6 +74,7 @@ _Noreturn void fi_fall_back(fi_decompressor *jpeg) {
 static fi_status status_of(int code) {
     switch (code) {
         case JERR_OUT_OF_MEMORY:
+        case JERR_NO_BACKING_STORE: /* more than libjpeg may take */
             return FI_E_NOMEM;
 #if JPEG_LIB_VERSION < 70 /* the later interfaces do not have it */
         case JERR_ARITH_NOTIMPL:
