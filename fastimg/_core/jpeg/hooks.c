@@ -119,7 +119,7 @@ static void decode_into_scratch(fi_decompressor *jpeg) {
     if (!fi_entropy_decode(jpeg->entropy, 1, is_last_of_row, jpeg->scratch, eob)) end_at_fault(jpeg);
 }
 
-/* Of sequential files with several scans, whose blocks libjpeg keeps. */
+/* For sequential files with several scans, whose blocks libjpeg keeps. */
 static boolean decode_sequential(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
     fi_decompressor *jpeg = cinfo->client_data;
 
@@ -146,7 +146,7 @@ static boolean check_and_decode(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
     return jpeg->decode_mcu(cinfo, blocks);
 }
 
-/* Not in strict mode, a truncated file ends in the fallback: detect it first rather than decode it twice. */
+/* If not strict, a truncated file ends in the fallback: detect it first rather than decode it twice. */
 static bool has_end_marker(const uint8_t *data, size_t nbytes) {
     static const uint8_t marker[2] = {0xFF, JPEG_EOI};
     const uint8_t *end = data + nbytes;
