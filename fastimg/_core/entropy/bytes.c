@@ -163,7 +163,7 @@ bool fi_entropy_restart(fi_entropy *entropy, size_t ahead) {
 }
 
 void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan) {
-    entropy->fault = (fi_fault){FI_FAULT_NONE};
+    entropy->fault = (fi_fault){0};
     entropy->mcu = entropy->stray_nbytes = 0;
     entropy->blocks = scan->blocks;
     for (unsigned b = 0; b < scan->blocks; b++) {
