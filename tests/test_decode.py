@@ -241,14 +241,26 @@ def test_lenient_keeps_what_was_recovered():
 
 
 @pytest.mark.parametrize("subsampling", jpegs.SUBSAMPLINGS)
-def test_damage_after_the_last_row_counts_with_the_last_row(subsampling):
+def test_what_comes_after_the_last_row_is_no_damage(subsampling):
     data = jpegs.jpeg(24, 31, subsampling)
     unsound = segment(0xC4, b"\x10" + bytes([255] * 16))
     data, whole = jpegs.without_eoi(data) + unsound + b"\xff\xd9", fastimg.decode(data)
-    for rows in range(1, 24):
+    for top in range(24):
+        for rows in range(1, 25 - top):
+            assert_same(fastimg.decode(data, crop=(top, 0, rows, 31)), whole[:, top : top + rows])
+
+
+@pytest.mark.parametrize("subsampling", jpegs.SUBSAMPLINGS)
+def test_bytes_left_over_count_with_the_last_rows(subsampling):
+    data = jpegs.jpeg(24, 31, subsampling)
+    whole, last = fastimg.decode(data), 16  # the first row of the last MCUs
+    data = jpegs.without_eoi(data) + bytes(20) + b"\xff\xd9"
+    # Chroma is interpolated: the two rows above those MCUs may take some of theirs.
+    for rows in range(1, last - 1):
         assert_same(fastimg.decode(data, crop=(0, 0, rows, 31)), whole[:, :rows])
-    with pytest.raises(fastimg.CorruptJpegError):
-        fastimg.decode(data, crop=(1, 0, 23, 31))
+    for crop in ((0, 0, 24, 31), (1, 0, 23, 31), (last, 0, 1, 31)):
+        with pytest.raises(fastimg.CorruptJpegError, match="20 bytes are left over in front of marker ff d9"):
+            fastimg.decode(data, crop=crop)
 
 
 def test_build_info():
