@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Both entropy stages end alike: the same pixels, or the same error in the same words.
+"""Both entropy stages end alike: the same pixels, or the same error in the same words, with the same row and MCU.
 
 FASTIMG_FUZZ: how many files are made by damaging those of FASTIMG_TEST_DATA, if that is set.
 """
@@ -7,12 +7,15 @@ FASTIMG_FUZZ: how many files are made by damaging those of FASTIMG_TEST_DATA, if
 import json
 import os
 import pickle
+import re
 import subprocess
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from support import jpegs
-from support.entropy_files import SOUND, UNSOUND, bases, mutate, turbo_setting
+from support.damage_cases import LARGE, SMALL, preview
+from support.entropy_files import DAMAGED, SOUND, UNSOUND, bases, mutate, turbo_setting
 from support.jpegs import noise
 from support.processes import probe_command
 from support.progressive_scans import random_file
@@ -23,11 +26,37 @@ FUZZ = int(os.environ.get("FASTIMG_FUZZ", "3000"))
 MOST_NBYTES = 64 * 1024  # larger photos say nothing that a part of them does not, and take long
 
 
+class Outcome(NamedTuple):
+    end: str  # the pixels' shape and hash, or the error
+    notes: list
+    warnings: int  # of libjpeg
+    fell_back: bool
+
+    @property
+    def decoded(self):
+        return self.end.startswith("(")
+
+
+def assert_alike(own, libjpeg, strict):
+    """Bytes that are skipped are told of by the core if strict, else by libjpeg alone."""
+    assert own.end == libjpeg.end
+    if strict:
+        assert own.notes == libjpeg.notes
+    elif not any("extraneous bytes" in note for note in own.notes + libjpeg.notes):
+        assert own == libjpeg._replace(fell_back=own.fell_back)
+
+
+def assert_consistent(strict, lenient):
+    """Of the outcomes of our stage."""
+    assert not strict.fell_back  # its verdict is final
+    assert not strict.decoded or strict.end == lenient.end
+
+
 @pytest.fixture
 def compare(tmp_path, child_env):
-    """A function that decodes files, named or not, with both stages; returns their common outcomes.
+    """A function that decodes files, named or not, with both stages; returns our stage's outcomes, strict and lenient.
 
-    `whole`: our stage must not give any of them up.
+    `whole`: our stage must decode all of them on its own, lenient or not.
     """
 
     def run(files, whole=False):
@@ -41,26 +70,32 @@ def compare(tmp_path, child_env):
             children[stage] = subprocess.Popen(
                 command, env={**child_env, **extra}, stderr=subprocess.PIPE, text=True
             )
-        outcomes, rows = {}, {}
+        outcomes, routes = {}, {}
         for stage, child in children.items():
             errors = child.communicate(timeout=1800)[1]
             assert (child.returncode, errors) == (0, ""), stage
-            found, outcomes[stage], gave_up, rows[stage] = json.loads((tmp_path / stage).read_text())
+            found, fours, routes[stage] = json.loads((tmp_path / stage).read_text())
             assert found == stage  # or there is nothing to compare
-            assert not whole or not any(gave_up), names[gave_up.index(True)]
-        for name, one, own, libjpeg in zip(
-            names, data, outcomes["fastimg"], outcomes["libjpeg"], strict=True
-        ):
-            assert own == libjpeg, f"file {name}, {len(one)} bytes: {one[:4000].hex()}"
-        for name, one, own, libjpeg in zip(names, data, rows["fastimg"], rows["libjpeg"], strict=True):
-            assert own == libjpeg, f"upper half of file {name}, {len(one)} bytes: {one[:4000].hex()}"
-        return outcomes["libjpeg"]
+            outcomes[stage] = [[Outcome(*one) for one in four] for four in fours]
+        for i, (name, one) in enumerate(zip(names, data, strict=True)):
+            own, libjpeg = outcomes["fastimg"][i], outcomes["libjpeg"][i]
+            try:
+                for n in range(4):
+                    assert_alike(own[n], libjpeg[n], strict=n % 2 == 0)
+                    assert_consistent(own[n // 2 * 2], own[n // 2 * 2 + 1])
+                    assert not whole or (own[n].decoded and not own[n].fell_back and own[n] == own[0])
+                assert own[:2] == own[2:]
+                assert routes["fastimg"][i] == routes["libjpeg"][i]
+            except AssertionError as error:
+                raise AssertionError(f"file {name}, {len(one)} bytes: {one[:4000].hex()}") from error
+        return [four[:2] for four in outcomes["fastimg"]]
 
     return run
 
 
-def all_decoded(outcomes):
-    return all(one.startswith("(") and len(set(four)) == 1 for four in outcomes for one in four)
+def from_core(outcome):
+    """Whether it is an error of the core's verdict on a scan, not of libjpeg's."""
+    return not outcome.decoded and re.search(r" row \d+ of \d+( in scan \d+)?, MCU \d+", outcome.end)
 
 
 # ---- whole files -----------------------------------------------------------------------------------
@@ -88,7 +123,7 @@ def every_interval(subsampling):
 
 @pytest.mark.parametrize("subsampling", jpegs.SUBSAMPLINGS)
 def test_every_size(subsampling, compare):
-    assert all_decoded(compare(dict(every_size(subsampling)) | dict(every_interval(subsampling)), whole=True))
+    compare(dict(every_size(subsampling)) | dict(every_interval(subsampling)), whole=True)
 
 
 def every_kind():
@@ -112,7 +147,7 @@ def every_kind():
 
 
 def test_every_kind(compare):
-    assert all_decoded(compare(dict(every_kind()), whole=True))
+    compare(dict(every_kind()), whole=True)
 
 
 def every_progressive():
@@ -126,12 +161,39 @@ def every_progressive():
 
 
 def test_every_progressive(compare):
-    assert all_decoded(compare(dict(every_progressive()), whole=True))
+    compare(dict(every_progressive()), whole=True)
+
+
+def test_previews(compare):
+    # The first scans alone, so that any kind of scan is the last one.
+    files = {(count, size): preview(count, size) for count in range(1, 10) for size in (SMALL, LARGE)}
+    assert all(strict.decoded for strict, _ in compare(files))
 
 
 def test_random_progressive(compare):
-    files = {seed: random_file(seed, 72, 150) for seed in range(60)}
-    assert all_decoded(compare(files, whole=True))
+    compare({seed: random_file(seed, 72, 150) for seed in range(60)}, whole=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reasons"),
+    [
+        ({"is_bounded": False}, {"coefficients that no 8-bit image has"}),
+        (
+            {"is_sound": False},
+            {
+                "coefficients past the end of a block",
+                "a run of empty blocks past the end of the scan or restart interval",
+            },
+        ),
+    ],
+    ids=["values", "places"],
+)
+def test_random_progressive_damage(kind, reasons, compare):
+    outcomes = compare({seed: random_file(seed, 72, 150, **kind) for seed in range(60)})
+    assert all(from_core(strict) for strict, _ in outcomes)
+    assert {strict.end.rpartition(": ")[2] for strict, _ in outcomes} == reasons
+    # What libjpeg says nothing of is decoded all the same.
+    assert all(lenient.decoded for _, lenient in outcomes)
 
 
 def with_own_tables(data, count, seed):
@@ -171,7 +233,7 @@ def test_many_tables(compare):
     four = [jpegs.pillow(jpegs.pixels(90, 70, 4, seed=seed), quality=60, optimize=True) for seed in range(6)]
     images += [with_own_tables(data, 4, seed) for seed, data in enumerate(four)]
     order = np.random.default_rng(0).permutation(np.tile(np.arange(len(images)), 4))
-    assert all_decoded(compare([images[i] for i in order], whole=True))
+    compare([images[i] for i in order], whole=True)
 
 
 # ---- damaged files -----------------------------------------------------------------------------------
@@ -180,34 +242,58 @@ def test_many_tables(compare):
 def test_every_truncation(compare):
     with turbo_setting("TJ_RESTART", "1B"):
         data = jpegs.turbo(jpegs.pixels(30, 40), quality=40)
-    whole, cut, closed = compare([data])[0], [], []
-    for n in range(len(data)):
-        cut.append(data[:n])
-        closed.append(data[:n] + bytes([0xFF, EOI]))
-    found = [strict for strict, *_ in compare(cut + closed)]
+    cut = [data[:n] for n in range(len(data))]
+    closed = [one + bytes([0xFF, EOI]) for one in cut]
+    whole, *found = [strict for strict, _ in compare([data, *cut, *closed])]
     # All but one lose data: what lacks its end marker alone is whole, and so is that with a new one.
-    assert found.count(whole[0]) >= 2
-    assert sum(not one.startswith("(") for one in found) > len(data)
+    assert found.count(whole) >= 2
+    assert sum(not one.decoded for one in found) > len(data)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}])
+def test_what_is_cut_off_is_missing_not_damaged(options, compare):
+    # Zeros stand for it, which as bits mean something, and in a block with large values nothing that there can be.
+    data = jpegs.pillow(noise(40, 40, 1), quality=98, **options)
+    start = jpegs.scan_offset(data)
+    outcomes = compare([data[:n] for n in range(start, len(data) - 2)])
+    assert {strict.end.partition(":")[0] for strict, _ in outcomes} == {"TruncatedJpegError"}
 
 
 @pytest.mark.parametrize("tables", UNSOUND.values(), ids=UNSOUND)
 def test_unsound_tables(tables, compare):
     # What libjpeg refuses is refused also where the scan does without the offending code.
     (outcomes,) = compare([one_block(**tables)])
-    assert all("Bogus Huffman table" in one for one in outcomes)
+    assert all("Bogus Huffman table" in one.end for one in outcomes)
 
 
 @pytest.mark.parametrize("tables", SOUND.values(), ids=SOUND)
 def test_sound_tables(tables, compare):
-    assert all_decoded(compare([one_block(**tables)]))
+    compare([one_block(**tables)], whole=True)
+
+
+@pytest.mark.parametrize("tables", DAMAGED.values(), ids=DAMAGED)
+def test_damage_that_takes_odd_tables(tables, compare):
+    ((strict, lenient),) = compare([one_block(**tables)])
+    assert from_core(strict)
+    assert lenient.decoded
+
+
+def test_bytes_that_are_left_over(compare):
+    # After the last MCU of an interval or the scan; the row is that of the MCU which should come next.
+    data = jpegs.restarts(40, 40, blocks=4)
+    cases = {b"\xff\xd1": (32, 8), b"\xff\xd9": (40, 9)}
+    files = [data.replace(marker, bytes(range(20)) + marker) for marker in cases]
+    for (strict, _), (row, mcu) in zip(compare(files), cases.values(), strict=True):
+        assert f"row {row} of 40, MCU {mcu}: 20 bytes are left over" in strict.end
 
 
 def test_mutations(compare):
     rng = np.random.default_rng(1)
     files = list(bases())
     outcomes = compare([mutate(rng, files[i % len(files)]) for i in range(MUTATIONS)])
-    decoded = sum(four[0].startswith("(") for four in outcomes)
+    decoded = sum(strict.decoded for strict, _ in outcomes)
     assert MUTATIONS / 20 < decoded < MUTATIONS / 2  # some harmless, most not
+    assert sum(bool(from_core(strict)) for strict, _ in outcomes) > MUTATIONS / 4
 
 
 # ---- the collections --------------------------------------------------------------------------------

@@ -42,11 +42,10 @@ SOUND = {
     },
     "DC symbol of 15": {**GOOD, "dc": ([1, 1], [4, 15])},
     "AC symbol of 15 more bits": {**GOOD, "ac": ([1, 1], [0, 15])},
-    "runs behind the last coefficient": {
-        **GOOD,
-        "ac": ([1, 1], [0, 0xF1]),
-        "scan": b"\x55\xb6\xbf",
-    },
+}
+
+DAMAGED = {
+    "run past the last coefficient": {**GOOD, "ac": ([1, 1], [0, 0xF1]), "scan": b"\x55\xb6\xbf"},
 }
 
 
