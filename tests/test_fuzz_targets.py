@@ -4,13 +4,14 @@
 scripts/fuzz.sh lets libFuzzer make the files.
 """
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import jpegs
+from support import faulty_scans, jpegs
 from support.c_programs import (
     CORE,
     PLAIN_ENV,
@@ -20,10 +21,12 @@ from support.c_programs import (
     skip_without,
     skip_without_compiler,
 )
-from support.entropy_files import SOUND, UNSOUND, bases, mutate, turbo_setting
+from support.damage import JUNK, after_scan
+from support.entropy_files import DAMAGED, SOUND, UNSOUND, bases, mutate, turbo_setting
+from support.faulty_scans import of_every_length
 from support.jpegs import noise
 from support.progressive_scans import random_file
-from support.segments import one_block
+from support.segments import DQT, one_block
 
 FOLDER = Path(__file__).parent / "fuzz"
 CORE_SOURCES = [*sorted((CORE / "entropy").glob("*.c")), CORE / "cpu.c"]
@@ -34,9 +37,27 @@ MUTATIONS = 600
 # A stage that is wrong: stands between the target and ours, whose functions are called inner_...
 WRONG = """
 #include "entropy/entropy.h"
+#include <stdlib.h>
+bool inner_start(fi_entropy *entropy, const fi_scan *scan);
+bool inner_start_progressive(fi_entropy *entropy, const fi_scan *scan);
 bool inner_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
 bool inner_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]);
 const uint8_t *inner_finish(fi_entropy *entropy);
+const fi_fault *inner_fault(const fi_entropy *entropy);
+size_t inner_stray_nbytes(const fi_entropy *entropy, unsigned *marker);
+static const uint8_t *data;
+
+bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {
+    const bool is_good = inner_start(entropy, scan);
+    data = scan->data;
+    START
+}
+
+bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
+    const bool is_good = inner_start_progressive(entropy, scan);
+    data = scan->data;
+    START
+}
 
 bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob) {
     const bool is_good = inner_decode(entropy, mcus, whole, blocks, eob);
@@ -52,7 +73,27 @@ const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
     const uint8_t *marker = inner_finish(entropy);
     FINISH
 }
+
+const fi_fault *fi_entropy_fault(const fi_entropy *entropy) {
+    static fi_fault fault;
+    fault = *inner_fault(entropy);
+    FAULT
+    return &fault;
+}
+
+size_t fi_entropy_stray_nbytes(const fi_entropy *entropy, unsigned *marker) {
+    const size_t nbytes = inner_stray_nbytes(entropy, marker);
+    STRAY
+}
 """
+AS_OURS = {
+    "START": "return is_good || !data;",
+    "DECODE": "return is_good;",
+    "PROGRESSIVE": "return is_good;",
+    "FINISH": "return marker;",
+    "FAULT": "",
+    "STRAY": "return nbytes;",
+}
 
 
 def compile_target(sources, target, *flags):
@@ -80,8 +121,8 @@ def progressive(flags, tmp_path_factory):
     return compile_target(PROGRESSIVE_SOURCES, folder / "fuzz_progressive", *flags)
 
 
-def run(target, paths):
-    return subprocess.run([target, *paths], capture_output=True, text=True, timeout=300, env=PLAIN_ENV)
+def run(target, paths, **env):
+    return subprocess.run([target, *paths], capture_output=True, text=True, timeout=300, env=PLAIN_ENV | env)
 
 
 def replay(target, paths):
@@ -101,11 +142,6 @@ def write(folder, files):
     for path, data in zip(paths, files, strict=True):
         path.write_bytes(data)
     return paths
-
-
-def of_every_length(data, count=64):
-    """The target does something else for each; what stands behind the end of a file is nothing to it."""
-    return [data + bytes(i) for i in range(count)]
 
 
 def good_files():
@@ -140,7 +176,7 @@ def test_more_than_there_is(tmp_path, target):
 
 
 def test_tables(tmp_path, target):
-    files = {name: one_block(**tables) for name, tables in (SOUND | UNSOUND).items()}
+    files = {name: one_block(**tables) for name, tables in (SOUND | UNSOUND | DAMAGED).items()}
     for name, result in zip(files, replay(target, write(tmp_path, list(files.values()))), strict=True):
         assert result == ((1, 1, 1) if name in SOUND else (1, 0, 0)), name
 
@@ -183,8 +219,11 @@ def test_good_progressive_files(tmp_path, progressive):
         assert 6 <= scans <= 18
 
 
-def test_random_progressive_files(tmp_path, progressive):
-    files = [random_file(seed) for seed in range(100)]
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_random_progressive_files(tmp_path, progressive, is_bounded):
+    files = [random_file(seed, is_bounded=is_bounded) for seed in range(100)]
+    if not is_bounded:  # without steps, values may be any
+        files = [jpegs.without(data, DQT) for data in files]
     results = replay(progressive, write(tmp_path, files))
     for data, (mcus, *decoded, scans) in zip(files, results, strict=True):
         assert decoded == [mcus, mcus]
@@ -236,62 +275,120 @@ def test_seeds(tmp_path, target, progressive):
     assert len(baseline) + len(scans) >= len(paths) - 3
 
 
+# ---- faults -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def deaf(flags, tmp_path_factory):
+    """The targets with a stage that passes over faults of one kind: its number is in the environment."""
+    hidden = '(inner_fault(entropy)->kind == (fi_fault_kind)atoi(getenv("HIDDEN")))'
+    parts = {
+        "START": f"return is_good || {hidden};",
+        "DECODE": f"return is_good || {hidden};",
+        "PROGRESSIVE": f"return is_good || {hidden};",
+        "FINISH": f"return marker ? marker : {hidden} ? data : NULL;",
+    }
+    return [
+        wrong_target(tmp_path_factory.mktemp("deaf"), source, parts)
+        for source in (SOURCES[0], PROGRESSIVE_SOURCES[0])
+    ]
+
+
+@pytest.mark.parametrize("kind", faulty_scans.BASELINE)
+def test_faults(tmp_path, target, deaf, kind):
+    check_fault(tmp_path, target, deaf[0], kind.partition(",")[0], faulty_scans.BASELINE[kind]())
+
+
+@pytest.mark.parametrize("kind", faulty_scans.PROGRESSIVE)
+def test_progressive_faults(tmp_path, progressive, deaf, kind):
+    check_fault(tmp_path, progressive, deaf[1], kind.partition(",")[0], faulty_scans.PROGRESSIVE[kind]())
+
+
+def check_fault(folder, target, deaf, kind, files):
+    paths = write(folder, files)
+    replay(target, paths)
+    assert run(deaf, paths, HIDDEN="-1").returncode == 0  # as ours
+    kinds = re.findall(r"^ +FI_FAULT_(\w+),", (CORE / "entropy" / "entropy.h").read_text(), re.MULTILINE)
+    done = run(deaf, paths, HIDDEN=str(kinds.index(kind)))
+    assert done.returncode != 0
+    assert (
+        "tables are unsound; taken" if kind == "TABLES" else f"finds none; the judge finds {kind}"
+    ) in done.stderr
+
+
 # ---- stages that are wrong --------------------------------------------------------------------------
 
 
-def check_wrong(folder, source, files, message, *, decode="", progressive="", finish=""):
-    """The target aborts with the message; what is not given does as our stage does."""
-    wrong = WRONG.replace("DECODE", decode or "return is_good;")
-    wrong = wrong.replace("PROGRESSIVE", progressive or "return is_good;")
-    (folder / "wrong.c").write_text(wrong.replace("FINISH", finish or "return marker;"))
-    renamed = "".join(
-        f"#define fi_entropy_{name} inner_{name}\n" for name in ("decode", "decode_progressive", "finish")
-    )
-    replaced = ("dispatch.c", "bytes.c")  # where these are defined
+def wrong_target(folder, source, parts):
+    wrong = WRONG
+    for part, code in (AS_OURS | parts).items():
+        wrong = wrong.replace(part, code)
+    (folder / "wrong.c").write_text(wrong)
+    names = ("start", "start_progressive", "decode", "decode_progressive", "finish", "fault", "stray_nbytes")
+    renamed = "".join(f"#define fi_entropy_{name} inner_{name}\n" for name in names)
+    replaced = ("baseline.c", "progressive.c", "dispatch.c", "bytes.c")  # where these are defined
     for name in replaced:
         (folder / name).write_text(renamed + (CORE / "entropy" / name).read_text())
     kept = [path for path in CORE_SOURCES if path.name not in replaced]
-    sources = [source, *kept, *sorted(folder.glob("*.c"))]
-    done = run(compile_target(sources, folder / "wrong"), write(folder, files))
+    return compile_target([source, *kept, *sorted(folder.glob("*.c"))], folder / "wrong")
+
+
+def check_wrong(folder, source, files, message, **parts):
+    """The target aborts with the message; what is not given does as our stage does."""
+    target = wrong_target(folder, source, {name.upper(): code for name, code in parts.items()})
+    done = run(target, write(folder, files))
     assert done.returncode != 0
     assert message in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("decode", "finish", "message"),
+    ("parts", "message"),
     [
-        ("blocks[0][63] ^= 1; return is_good;", "return marker;", "coefficient 63"),
-        ("blocks[0][0] ^= 1; return is_good;", "return marker;", "coefficient 0"),
-        ("return is_good || blocks;", "return marker;", "there is no MCU"),
-        ("eob[0] -= eob[0] > 1; return is_good;", "return marker;", "ended at"),
-        ("return is_good;", "return marker + 1;", "the scan ends at"),
-        ("return is_good;", "return marker ? NULL : marker;", "the scan ends at -1"),
+        ({"decode": "blocks[0][63] ^= 1; return is_good;"}, "coefficient 63"),
+        ({"decode": "blocks[0][0] ^= 1; return is_good;"}, "coefficient 0"),
+        ({"decode": "eob[0] -= eob[0] > 1; return is_good;"}, "ended at"),
+        ({"decode": "return is_good && blocks[0][0] == 0;"}, "the judge finds none"),
+        ({"start": "return is_good && !data;"}, "tables are sound; refused"),
+        ({"finish": "return marker ? marker + 1 : NULL;"}, "the scan ends at"),
+        ({"finish": "return marker ? NULL : marker;"}, "which is no MCU of these"),
+        ({"fault": "fault.mcu++;"}, "the judge finds END in MCU"),
+        ({"fault": "fault.mcu += 1000;"}, "finds none; the judge finds END"),
+        ({"fault": "fault.mcu -= fault.mcu > 0;"}, "the judge finds none"),
+        ({"fault": "fault.marker ^= 1;"}, "the judge finds LEFT_OVER"),
+        ({"fault": "fault.nbytes++;"}, "the judge finds LEFT_OVER"),
+        ({"stray": "return nbytes - (nbytes > 0);"}, "3 stray bytes before marker d9, not 4"),
+        ({"stray": "*marker ^= 1; return nbytes;"}, "4 stray bytes before marker d8, not 4"),
     ],
 )
 @pytest.mark.usefixtures("flags")
-def test_wrong_stage(tmp_path, decode, finish, message):
-    files = [jpegs.truncated(jpegs.jpeg()), jpegs.jpeg()]
-    check_wrong(tmp_path, SOURCES[0], files, message, decode=decode, finish=finish)
+def test_wrong_stage(tmp_path, parts, message):
+    files = [
+        jpegs.truncated(jpegs.jpeg()),
+        jpegs.jpeg(),
+        after_scan(jpegs.jpeg(), JUNK),
+        after_scan(jpegs.jpeg(), JUNK[:4]),
+    ]
+    check_wrong(tmp_path, SOURCES[0], files, message, **parts)
 
 
 @pytest.mark.parametrize(
-    ("progressive", "finish", "message"),
+    ("parts", "message"),
     [
-        ("blocks[0][63] ^= 1; return is_good;", "", "coefficient 63"),
-        ("blocks[0][0] ^= 1; return is_good;", "", "coefficient 0"),
+        ({"progressive": "blocks[0][63] ^= 1; return is_good;"}, "coefficient 63"),
+        ({"progressive": "blocks[0][0] ^= 1; return is_good;"}, "coefficient 0"),
         # In the third call the plain version is at the second MCU.
         (
-            "static int calls; if (++calls == 3) blocks[0][-1] ^= 1; return is_good;",
-            "",
+            {"progressive": "static int calls; if (++calls == 3) blocks[0][-1] ^= 1; return is_good;"},
             "blocks that are not its own",
         ),
-        ("return is_good || blocks;", "", "has no MCU"),
-        ("", "return marker + 1;", "the scan ends at"),
-        ("", "return marker ? NULL : marker;", "the scan ends at -1"),
+        ({"progressive": "return is_good && blocks[0][0] == 0;"}, "the judge finds none"),
+        ({"start": "return is_good && !data;"}, "tables are sound; refused"),
+        ({"finish": "return marker ? marker + 1 : NULL;"}, "the scan ends at"),
+        ({"finish": "return marker ? NULL : marker;"}, "which is no MCU of these"),
+        ({"fault": "fault.mcu++;"}, "the judge finds END in MCU"),
     ],
 )
 @pytest.mark.usefixtures("flags")
-def test_wrong_progressive_stage(tmp_path, progressive, finish, message):
+def test_wrong_progressive_stage(tmp_path, parts, message):
     good = jpegs.jpeg(progressive=True)
-    files = [jpegs.truncated(good), good]
-    check_wrong(tmp_path, PROGRESSIVE_SOURCES[0], files, message, progressive=progressive, finish=finish)
+    check_wrong(tmp_path, PROGRESSIVE_SOURCES[0], [jpegs.truncated(good), good], message, **parts)

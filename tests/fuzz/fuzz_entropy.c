@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A libFuzzer target: whatever the scan, the entropy stage gives up, or finds what a plain decoder of T.81 finds. Aborts
- * where it does not. An input is a JPEG file; what has no baseline scan is passed over.
+ * A libFuzzer target: whatever the scan, the entropy stage finds what a plain decoder of T.81 finds, coefficients and
+ * faults alike. Aborts where it does not. An input is a JPEG file; what has no baseline scan is passed over.
  * scripts/fuzz.sh builds and runs it.
  */
 #include "runners.h"
@@ -28,7 +28,7 @@ static uint64_t most_mcus = 24;
  */
 typedef struct {
     unsigned limited_runner, limited_components, last, period, together;
-    bool is_limited, is_long, is_new;
+    bool is_limited, is_long, is_new, is_bounded;
 } choice;
 
 static choice choose(size_t size) {
@@ -41,6 +41,7 @@ static choice choose(size_t size) {
         .is_limited = (bits >> 16 & 3) == 0,
         .is_long = (bits >> 7 & 511) == 0,
         .is_new = (bits >> 2 & 31) == 0,
+        .is_bounded = (bits + (1u << 29)) >> 30 == 0, /* with either limited_runner */
         .together = 1u << (bits & 3),
     };
 }
@@ -72,32 +73,28 @@ static bool is_same(const runner *r, uint64_t mcu, unsigned b, const int16_t *bl
     return true;
 }
 
-/* `count` MCUs from this one on into memory of their own, to the byte; `good` of them are there. */
+/* `count` MCUs from this one on into memory of their own, to the byte. */
 static bool try_mcus(runner *r, const choice *chosen, const plain_jpeg *jpeg, uint64_t mcu, unsigned count,
-                     int16_t (*wanted)[64], unsigned good) {
+                     int16_t (*wanted)[64], const plain_verdict *verdicts) {
     const fi_scan *scan = &jpeg->scan;
     const unsigned blocks = count * scan->blocks;
     const bool whole = is_whole(chosen, r, mcu);
-    bool is_right = true;
 
-    if (r->fell_back) return true;
+    if (r->has_ended) return true;
     for (unsigned b = 0; b < scan->blocks && mcu % PERIOD == 0; b++) {
         fi_entropy_need(stage_of(r), scan->component[b], last_of(chosen, r, scan->component[b], mcu));
     }
     int16_t (*found)[64] = allocate(blocks * sizeof *found);
     uint8_t *ends = allocate(blocks);
     memset(found, 0, blocks * sizeof *found);
-    r->fell_back = !fi_entropy_decode(stage_of(r), count, whole, found, ends);
-    if (!r->fell_back && good < count) {
-        fprintf(stderr, "%s: there is no MCU %llu in this scan\n", r->name, (unsigned long long)mcu + good);
-        is_right = false;
-    }
-    for (unsigned i = 0; i < blocks && is_right && !r->fell_back; i++) {
+    r->has_ended = !fi_entropy_decode(stage_of(r), count, whole, found, ends);
+    bool is_right = try_verdicts(r, !r->has_ended, mcu, count, verdicts);
+    for (unsigned i = 0; i < blocks && is_right && !r->has_ended; i++) {
         const unsigned b = i % scan->blocks, nth = i / scan->blocks;
         const unsigned last = whole && nth == count - 1 ? 63 : last_of(chosen, r, scan->component[b], mcu);
         is_right = is_same(r, mcu + nth, b, found[i], wanted[i], last, ends[i]);
     }
-    if (!r->fell_back) r->decoded += count;
+    if (!r->has_ended) r->decoded += count;
     free(found);
     free(ends);
     return is_right;
@@ -105,8 +102,8 @@ static bool try_mcus(runner *r, const choice *chosen, const plain_jpeg *jpeg, ui
 
 /* ---- a scan ------------------------------------------------------------------------------------------------------ */
 
-/* Small scans have to come twice for their tables to be built, and long ones alone have tables to skip by. */
-static void start(runner *r, const plain_jpeg *jpeg) {
+/* Long scans alone have tables to skip by. */
+static bool start(runner *r, const plain_jpeg *jpeg, bool is_sound) {
     static const uint8_t zeros[LONG_SCAN_NBYTES];
     fi_scan longer = jpeg->scan;
 
@@ -115,31 +112,35 @@ static void start(runner *r, const plain_jpeg *jpeg) {
     if (r->is_limited && fi_entropy_start(stage_of(r), &longer)) {
         for (unsigned b = 0; b < longer.blocks; b++) fi_entropy_need(stage_of(r), longer.component[b], 0);
     }
-    r->fell_back = !fi_entropy_start(stage_of(r), &jpeg->scan) && !fi_entropy_start(stage_of(r), &jpeg->scan);
+    return try_start(r, fi_entropy_start(stage_of(r), &jpeg->scan), is_sound);
 }
 
-/* Both versions of the stage beside the plain decoder. */
+/* Both versions of the stage beside the plain decoder. After a fault there is nothing to compare. */
 static bool try_scan(runner runners[2], const choice *chosen, const plain_jpeg *jpeg, uint64_t mcus) {
     int16_t wanted[MAX_TOGETHER * FI_MAX_MCU_BLOCKS][64];
+    plain_verdict verdicts[MAX_TOGETHER];
     plain_reader plain;
-    bool is_good = plain_start(&plain, jpeg);
+    const bool is_sound = plain_start(&plain, jpeg);
     uint64_t mcu = 0;
 
-    for (int i = 0; i < 2; i++) start(&runners[i], jpeg);
-    while (mcu < mcus && !(runners[0].fell_back && runners[1].fell_back)) {
+    for (int i = 0; i < 2; i++) {
+        if (!start(&runners[i], jpeg, is_sound)) return false;
+    }
+    while (mcu < mcus && !(runners[0].has_ended && runners[1].has_ended)) {
         const unsigned count = mcus - mcu < chosen->together ? (unsigned)(mcus - mcu) : chosen->together;
-        unsigned good = 0;
-        while (good < count && is_good) {
-            is_good = plain_decode_mcu(&plain, jpeg, wanted + good * jpeg->scan.blocks);
-            good += is_good;
+        bool is_good = true;
+        for (unsigned i = 0; i < count; i++) {
+            is_good = is_good && plain_decode_mcu(&plain, jpeg, wanted + i * jpeg->scan.blocks);
+            verdicts[i] = plain.verdict;
         }
         for (int i = 0; i < 2; i++) {
-            if (!try_mcus(&runners[i], chosen, jpeg, mcu, count, wanted, good)) return false;
+            if (!try_mcus(&runners[i], chosen, jpeg, mcu, count, wanted, verdicts)) return false;
         }
         mcu += count;
     }
-    if (mcu < jpeg->mcus) return true;
-    return try_finish(&runners[0], &plain) && try_finish(&runners[1], &plain);
+    if (mcu < jpeg->mcus || (runners[0].has_ended && runners[1].has_ended)) return true;
+    plain_finish(&plain, &jpeg->scan);
+    return try_finish(&runners[0], &plain, mcu) && try_finish(&runners[1], &plain, mcu);
 }
 
 static bool try_with(bool is_new, const choice *chosen, const plain_jpeg *jpeg, uint64_t mcus) {
@@ -159,7 +160,7 @@ static bool try_with(bool is_new, const choice *chosen, const plain_jpeg *jpeg, 
 static uint8_t *copy_scan(plain_jpeg *jpeg, bool is_long) {
     const uint8_t *from = jpeg->scan.data, *end = from + jpeg->scan.nbytes, *coded_end = from;
 
-    while (coded_end != end && !plain_is_marker(coded_end, end)) coded_end += *coded_end == 0xFF ? 2 : 1;
+    while (coded_end != end && !plain_is_marker(coded_end, end)) coded_end = plain_after_byte(coded_end);
     const size_t coded = (size_t)(coded_end - from), each = coded + (jpeg->scan.restart_interval ? 2 : 0);
     const size_t repeats = is_long && coded ? (LONG_SCAN_NBYTES / each + 8) / 8 * 8 : 0;
     const size_t nbytes = repeats * each + jpeg->scan.nbytes;
@@ -180,6 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const choice chosen = choose(size);
 
     kept[0].decoded = kept[1].decoded = input.mcus = 0;
+    input.is_bounded = chosen.is_bounded;
     if (!plain_parse(&input, data, size)) return 0;
     uint8_t *scan = copy_scan(&input, chosen.is_long);
     const uint64_t mcus = chosen.is_long || input.mcus < most_mcus ? input.mcus : most_mcus;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A libFuzzer target: whatever the scans of a progressive file, the entropy stage gives up, or its coefficients are those
- * of a plain decoder of T.81, scan by scan. Aborts where they are not. An input is a JPEG file; it is left behind at the
- * first scan that libjpeg would warn of.
+ * A libFuzzer target: whatever the scans of a progressive file, the entropy stage finds what a plain decoder of T.81 finds,
+ * coefficients and faults alike, scan by scan. Aborts where it does not. An input is a JPEG file; it is left behind at the
+ * first scan that libjpeg would warn of, or that has a fault.
  * scripts/fuzz.sh builds and runs it.
  */
 #include "runners.h"
@@ -19,7 +19,7 @@ typedef struct {
 
 /* What else there is to pick, by the file's length. */
 typedef struct {
-    bool is_new, is_trimmed, is_after_baseline;
+    bool is_new, is_trimmed, is_after_baseline, is_bounded;
 } choice;
 
 static struct {
@@ -32,6 +32,7 @@ static choice choose(size_t size) {
         .is_new = (bits >> 27 & 31) == 0,
         .is_trimmed = (bits >> 24 & 1) == 0,
         .is_after_baseline = (bits >> 20 & 7) == 0,
+        .is_bounded = (bits >> 18 & 3) == 0,
     };
 }
 
@@ -80,16 +81,15 @@ static bool is_same(const runner *r, const fi_scan *scan, uint64_t mcu, unsigned
 }
 
 static bool try_mcu(runner *r, const plain_jpeg *jpeg, uint64_t mcu, int16_t *const *found, int16_t *const *wanted,
-                    bool is_good) {
-    if (r->fell_back) return true;
-    r->fell_back = !fi_entropy_decode_progressive(stage_of(r), found);
-    if (r->fell_back) return true;
-    r->decoded++;
-    if (!is_good) {
-        fprintf(stderr, "%s: scan %llu has no MCU %llu\n", r->name, (unsigned long long)done.scans,
-                (unsigned long long)mcu);
+                    const plain_verdict *verdict) {
+    if (r->has_ended) return true;
+    r->has_ended = !fi_entropy_decode_progressive(stage_of(r), found);
+    if (!try_verdicts(r, !r->has_ended, mcu, 1, verdict)) {
+        fprintf(stderr, "in scan %llu\n", (unsigned long long)done.scans);
         return false;
     }
+    if (r->has_ended) return true;
+    r->decoded++;
     for (unsigned b = 0; b < jpeg->scan.blocks; b++) {
         if (!is_same(r, &jpeg->scan, mcu, b, found[b], wanted[b])) return false;
     }
@@ -98,7 +98,7 @@ static bool try_mcu(runner *r, const plain_jpeg *jpeg, uint64_t mcu, int16_t *co
 
 /* Blocks that were none of an MCU's must be as they were. */
 static bool try_image(const runner *r, const plain_jpeg *jpeg, const image *found, const image *wanted) {
-    for (unsigned c = 0; c < jpeg->count && !r->fell_back; c++) {
+    for (unsigned c = 0; c < jpeg->count && !r->has_ended; c++) {
         const size_t nbytes = plain_count_blocks(jpeg, c) * sizeof *found->blocks[c];
         if (memcmp(found->blocks[c], wanted->blocks[c], nbytes) == 0) continue;
         fprintf(stderr, "%s: scan %llu has changed blocks that are not its own\n", r->name,
@@ -118,35 +118,38 @@ static void start_baseline(fi_entropy *entropy, const fi_scan *scan) {
     for (unsigned b = 0; b < scan->blocks; b++) {
         baseline.dc[b] = baseline.ac[b] = scan->ss ? scan->ac[b] : scan->dc[b];
     }
-    /* Small scans have to come twice for their tables to be built. */
-    if (!fi_entropy_start(entropy, &baseline)) fi_entropy_start(entropy, &baseline);
+    fi_entropy_start(entropy, &baseline);
 }
 
 /* Both versions of the stage beside the plain decoder: images[2] is its. */
 static bool try_scan(runner runners[2], const choice *chosen, plain_jpeg *jpeg, const image images[3]) {
     plain_reader plain;
-    bool is_good = plain_start_progressive(&plain, jpeg);
+    const bool is_sound = plain_start_progressive(&plain, jpeg);
 
     for (int i = 0; i < 2; i++) {
-        if (chosen->is_after_baseline) start_baseline(stage_of(&runners[i]), &jpeg->scan);
-        if (!runners[i].fell_back)
-            runners[i].fell_back = !fi_entropy_start_progressive(stage_of(&runners[i]), &jpeg->scan);
+        fi_entropy *entropy = stage_of(&runners[i]);
+        if (runners[i].has_ended) continue;
+        if (chosen->is_after_baseline) start_baseline(entropy, &jpeg->scan);
+        if (!try_start(&runners[i], fi_entropy_start_progressive(entropy, &jpeg->scan), is_sound)) return false;
     }
-    for (uint64_t mcu = 0; mcu < jpeg->mcus && !(runners[0].fell_back && runners[1].fell_back); mcu++) {
+    for (uint64_t mcu = 0; mcu < jpeg->mcus && !(runners[0].has_ended && runners[1].has_ended); mcu++) {
         uint64_t places[FI_MAX_MCU_BLOCKS];
         int16_t *found[FI_MAX_MCU_BLOCKS], *wanted[FI_MAX_MCU_BLOCKS];
         plain_place(jpeg, mcu, places);
         find_blocks(jpeg, &images[2], places, wanted);
-        is_good = is_good && plain_decode_progressive(&plain, jpeg, wanted);
+        plain_decode_progressive(&plain, jpeg, wanted);
         for (int i = 0; i < 2; i++) {
             find_blocks(jpeg, &images[i], places, found);
-            if (!try_mcu(&runners[i], jpeg, mcu, found, wanted, is_good)) return false;
+            if (!try_mcu(&runners[i], jpeg, mcu, found, wanted, &plain.verdict)) return false;
         }
     }
+    if (is_sound) plain_finish(&plain, &jpeg->scan);
     for (int i = 0; i < 2; i++) {
-        if (!try_image(&runners[i], jpeg, &images[i], &images[2]) || !try_finish(&runners[i], &plain)) return false;
+        if (!try_image(&runners[i], jpeg, &images[i], &images[2]) || !try_finish(&runners[i], &plain, jpeg->mcus)) {
+            return false;
+        }
     }
-    jpeg->next = runners[0].fell_back && runners[1].fell_back ? NULL : plain_marker(&plain);
+    jpeg->next = runners[0].has_ended && runners[1].has_ended ? NULL : plain.next;
     return true;
 }
 
@@ -157,9 +160,10 @@ static bool try_file(runner runners[2], const choice *chosen, const uint8_t *dat
     bool is_right = plain_open(&input, data, size), goes_on = is_right;
 
     if (!is_right) return true;
+    input.is_bounded = chosen->is_bounded;
     memset(&progress, -1, sizeof progress);
     for (int i = 0; i < 2; i++) {
-        runners[i].fell_back = false;
+        runners[i].has_ended = false;
         if (chosen->is_trimmed) fi_entropy_trim(runners[i].entropy);
         fi_entropy_begin_progressive(runners[i].entropy);
     }

@@ -14,33 +14,105 @@ static bool plain_parse(plain_jpeg *jpeg, const uint8_t *data, size_t nbytes) {
            plain_has_tables(jpeg, 1) && plain_lay_out(jpeg);
 }
 
-/* What is said to lie behind the last coefficient becomes it, as in libjpeg. */
-static bool plain_decode_block(plain_reader *r, const plain_huffman *dc, const plain_huffman *ac, int64_t *last_dc,
-                               int16_t block[64]) {
+/* Half of C(u) cos((2 x + 1) u pi / 16), as T.81, A.3.3, has it. */
+static double plain_basis(unsigned u, unsigned x) {
+    static const double cosines[] = {/* of i pi / 16 */
+                                     1.0,
+                                     0.98078528040323,
+                                     0.92387953251129,
+                                     0.83146961230255,
+                                     0.70710678118655,
+                                     0.55557023301960,
+                                     0.38268343236509,
+                                     0.19509032201613,
+                                     0.0};
+    const unsigned turn = (2 * x + 1) * u % 32, half = turn < 16 ? turn : 32 - turn;
+    const double cosine = half <= 8 ? cosines[half] : -cosines[16 - half];
+    return (u == 0 ? cosines[4] : cosine) / 2;
+}
+
+static double plain_peak(unsigned u) {
+    double most = 0;
+    for (unsigned x = 0; x < 8; x++) most = plain_basis(u, x) > most ? plain_basis(u, x) : most;
+    return most;
+}
+
+/* Of the samples of a block: how far one is from -128 to 127, at most. */
+static double plain_excess(const uint16_t *steps, const int16_t block[64]) {
+    double excess = 0;
+
+    for (unsigned y = 0; y < 8; y++) {
+        for (unsigned x = 0; x < 8; x++) {
+            double sample = 0;
+            for (unsigned i = 0; i < 64; i++) {
+                if (block[i]) sample += block[i] * steps[i] * plain_basis(i / 8, y) * plain_basis(i % 8, x);
+            }
+            const double over = sample > -0.5 ? sample - 127 : -128 - sample;
+            if (over > excess) excess = over;
+        }
+    }
+    return excess;
+}
+
+/*
+ * Samples may overshoot by 80 levels, and by half a step of each coefficient: of those that are 0, too, if the step is one
+ * that 8 bits do not have. The stage computes in floats: near the limit, its word is taken.
+ */
+static void plain_judge_samples(plain_verdict *verdict, const uint16_t *steps, const int16_t block[64]) {
+    double rounding = 0, total = 0;
+    bool has_giant = false;
+
+    for (unsigned i = 0; i < 64; i++) {
+        if (block[i] || steps[i] > 255) rounding += steps[i] * plain_peak(i / 8) * plain_peak(i % 8);
+        total += (double)plain_abs(block[i]) * steps[i];
+        has_giant |= i > 0 && plain_abs(block[i]) >= PLAIN_GIANT;
+    }
+    if (total < 4 * 127) return; /* no sample is more than a quarter of it */
+    const double excess = plain_excess(steps, block);
+    const double most = 80 + rounding / 2, doubt = 0.05 + rounding / 1000 + total / 100000;
+    if (excess > most - doubt) plain_doubt(verdict, PLAIN_DOUBTFUL);
+    if (excess > most + doubt && has_giant) plain_doubt(verdict, PLAIN_OUT);
+}
+
+/* No samples give 63 times the same. */
+static void plain_judge_block(plain_verdict *verdict, const uint16_t *steps, const int16_t block[64]) {
+    bool are_same = block[1] != 0;
+
+    if (!steps) return;
+    plain_judge_samples(verdict, steps, block);
+    for (unsigned i = 2; i < 64; i++) are_same &= block[i] == block[1];
+    if (are_same && steps[63]) plain_doubt(verdict, PLAIN_OUT_IF_WHOLE);
+}
+
+/* T.81, F.2.2 */
+static bool plain_decode_block(plain_reader *r, const plain_huffman *dc, const plain_huffman *ac, const uint16_t *steps,
+                               int64_t *last_dc, int16_t block[64]) {
     int symbol = plain_symbol(r, dc), value;
 
     memset(block, 0, 64 * sizeof *block);
     if (symbol < 0 || !plain_value(r, symbol, &value)) return false;
-    block[0] = (int16_t)(*last_dc += value);
+    *last_dc += value;
+    if (!plain_is_dc(steps, 0, *last_dc)) return plain_fail(r, FI_FAULT_RANGE);
+    block[0] = (int16_t)*last_dc;
     for (int k = 1; k < 64; k++) {
         symbol = plain_symbol(r, ac);
-        if (symbol == 0xF0) {
-            k += 15;
-            continue;
-        }
         if (symbol < 0 || !plain_value(r, symbol & 15, &value)) return false;
-        if ((symbol & 15) == 0) break;
+        if ((symbol & 15) == 0 && symbol != 0xF0) break;
         k += symbol >> 4;
-        block[plain_natural[k < 63 ? k : 63]] = (int16_t)value;
+        if (k > 63) return plain_fail(r, FI_FAULT_BLOCK_END);
+        block[plain_natural[k]] = (int16_t)value;
     }
+    plain_judge_block(&r->verdict, steps, block);
     return true;
 }
 
+/* false: the tables are unsound */
 static bool plain_start(plain_reader *r, const plain_jpeg *jpeg) {
     plain_begin(r, &jpeg->scan);
     return plain_are_sound(jpeg, 0) && plain_are_sound(jpeg, 1);
 }
 
+/* false: at a fault, which r->verdict names */
 static bool plain_decode_mcu(plain_reader *r, const plain_jpeg *jpeg, int16_t (*blocks)[64]) {
     const fi_scan *scan = &jpeg->scan;
 
@@ -48,7 +120,8 @@ static bool plain_decode_mcu(plain_reader *r, const plain_jpeg *jpeg, int16_t (*
     for (unsigned b = 0; b < scan->blocks; b++) {
         const plain_component *c = jpeg->in_scan[scan->component[b]];
         int64_t *last_dc = &r->dc[scan->component[b]];
-        if (!plain_decode_block(r, &jpeg->tables[0][c->dc], &jpeg->tables[1][c->ac], last_dc, blocks[b])) return false;
+        const plain_huffman *dc = &jpeg->tables[0][c->dc], *ac = &jpeg->tables[1][c->ac];
+        if (!plain_decode_block(r, dc, ac, scan->quantisation[b], last_dc, blocks[b])) return false;
     }
     return true;
 }

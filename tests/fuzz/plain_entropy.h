@@ -1,236 +1,72 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The judge of the entropy stage: the segments of a file, and its scans a bit at a time, by the words of T.81 alone. Nothing
- * here is meant to be fast, or is shared with what it judges. plain_baseline.h and plain_progressive.h decode blocks.
+ * The judge of the entropy stage: scans a bit at a time, by the words of T.81 and entropy.h alone, and whether they are
+ * damaged. Nothing here is meant to be fast, or is shared with what it judges. plain_file.h reads the segments before
+ * them; plain_baseline.h and plain_progressive.h decode blocks.
  */
-#include "entropy/entropy.h"
+#include "plain_file.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-/* What judges is not on trial, and is what takes the time. (Other compilers do check it.) */
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((no_sanitize("address", "undefined", "coverage"))), apply_to = function)
 #endif
 
-/* ---- a file ------------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    uint8_t id, across, down; /* sampling factors */
-    unsigned dc, ac;          /* tables */
-} plain_component;
-
-/* Allocated as long as fi_huffman has it, for AddressSanitizer; the codes of each length begin with `first`. */
-typedef struct {
-    uint8_t *counts, *symbols;
-    int first[17], index[17];
-    bool is_defined;
-} plain_huffman;
-
-typedef struct {
-    plain_component components[4], *in_scan[4];
-    unsigned height, width, count, scan_count;
-    bool is_progressive;
-    plain_huffman tables[2][4]; /* DC, AC */
-    const uint8_t *next, *end;  /* what is still to be read */
-    fi_scan scan;
-    uint64_t mcus;
-} plain_jpeg;
-
-static uint8_t plain_natural[64]; /* T.81, figure A.6: up and down the diagonals */
-
-static void plain_init(void) {
-    unsigned k = 0;
-    for (unsigned diagonal = 0; diagonal < 15; diagonal++) {
-        for (unsigned i = 0; i <= diagonal; i++) {
-            const unsigned row = diagonal % 2 ? i : diagonal - i, column = diagonal - row;
-            if (row < 8 && column < 8) plain_natural[k++] = (uint8_t)(8 * row + column);
-        }
-    }
-}
-
-static unsigned plain_word(const uint8_t *p) {
-    return (unsigned)p[0] << 8 | p[1];
-}
-
-/* Of one byte or more. Inside of a scan every 0xFF that no 0 follows is a marker's, or the last of a file cut off. */
-static bool plain_is_marker(const uint8_t *p, const uint8_t *end) {
-    return p[0] == 0xFF && (end - p < 2 || p[1] != 0);
-}
-
-static bool plain_parse_frame(plain_jpeg *jpeg, const uint8_t *p, size_t nbytes) {
-    if (nbytes < 6 || jpeg->count || p[0] != 8) return false;
-    jpeg->height = plain_word(p + 1);
-    jpeg->width = plain_word(p + 3);
-    jpeg->count = p[5];
-    if (!jpeg->height || !jpeg->width || jpeg->count < 1 || jpeg->count > 4) return false;
-    if (nbytes != 6 + 3 * (size_t)jpeg->count) return false;
-    for (unsigned i = 0; i < jpeg->count; i++) {
-        const uint8_t *each = p + 6 + 3 * i;
-        jpeg->components[i] = (plain_component){.id = each[0], .across = each[1] >> 4, .down = each[1] & 15};
-        if (each[1] >> 4 < 1 || each[1] >> 4 > 4 || (each[1] & 15) < 1 || (each[1] & 15) > 4) return false;
-    }
-    return true;
-}
-
-/* The codes of T.81, annex C, in order. */
-static void plain_define(plain_huffman *h, const uint8_t *counts, const uint8_t *symbols, size_t nbytes) {
-    int code = 0, index = 0;
-
-    if (!h->counts) h->counts = calloc(1, 17);
-    if (!h->symbols) h->symbols = calloc(1, 256);
-    if (!h->counts || !h->symbols) abort();
-    memcpy(h->counts + 1, counts, 16);
-    memset(h->symbols, 0, 256);
-    memcpy(h->symbols, symbols, nbytes);
-    for (int length = 1; length <= 16; length++) {
-        h->first[length] = code;
-        h->index[length] = index;
-        index += h->counts[length];
-        code = 2 * (code + h->counts[length]);
-    }
-    h->is_defined = true;
-}
-
-static bool plain_parse_tables(plain_jpeg *jpeg, const uint8_t *p, size_t nbytes) {
-    while (nbytes) {
-        size_t symbols = 0;
-        if (nbytes < 17 || p[0] >> 4 > 1 || (p[0] & 15) > 3) return false;
-        for (int i = 1; i <= 16; i++) symbols += p[i];
-        if (symbols > 256 || symbols > nbytes - 17) return false;
-        plain_define(&jpeg->tables[p[0] >> 4][p[0] & 15], p + 1, p + 17, symbols);
-        nbytes -= 17 + symbols;
-        p += 17 + symbols;
-    }
-    return true;
-}
-
-static bool plain_parse_scan(plain_jpeg *jpeg, const uint8_t *p, size_t nbytes) {
-    const unsigned count = nbytes ? p[0] : 0;
-
-    if (count < 1 || count > jpeg->count || nbytes != 4 + 2 * (size_t)count) return false;
-    for (unsigned i = 0; i < count; i++) {
-        plain_component *found = NULL;
-        for (unsigned c = jpeg->count; c-- > 0;) {
-            if (jpeg->components[c].id == p[1 + 2 * i]) found = &jpeg->components[c];
-        }
-        if (!found) return false;
-        found->dc = p[2 + 2 * i] >> 4;
-        found->ac = p[2 + 2 * i] & 15;
-        if (found->dc > 3 || found->ac > 3) return false;
-        jpeg->in_scan[i] = found;
-    }
-    jpeg->scan_count = count;
-    p += 1 + 2 * count;
-    jpeg->scan.ss = p[0];
-    jpeg->scan.se = p[1];
-    jpeg->scan.ah = p[2] >> 4;
-    jpeg->scan.al = p[2] & 15;
-    return true;
-}
-
-/* T.81, A.2: what one MCU has, and how many there are. */
-static bool plain_lay_out(plain_jpeg *jpeg) {
-    unsigned across = 1, down = 1, height = 8, width = 8;
-    fi_scan *scan = &jpeg->scan;
-
-    for (unsigned c = 0; c < jpeg->count; c++) {
-        if (jpeg->components[c].across > across) across = jpeg->components[c].across;
-        if (jpeg->components[c].down > down) down = jpeg->components[c].down;
-    }
-    scan->blocks = 0;
-    for (unsigned i = 0; i < jpeg->scan_count; i++) {
-        const plain_component *c = jpeg->in_scan[i];
-        const plain_huffman *dc = &jpeg->tables[0][c->dc], *ac = &jpeg->tables[1][c->ac];
-        for (unsigned n = jpeg->scan_count == 1 ? 1 : c->across * c->down; n > 0; n--) {
-            if (scan->blocks == FI_MAX_MCU_BLOCKS) return false;
-            scan->component[scan->blocks] = (uint8_t)i;
-            scan->dc[scan->blocks] = (fi_huffman){dc->counts, dc->symbols};
-            scan->ac[scan->blocks++] = (fi_huffman){ac->counts, ac->symbols};
-        }
-    }
-    if (jpeg->scan_count == 1) { /* its own blocks, in its own size */
-        height = (jpeg->height * jpeg->in_scan[0]->down + down - 1) / down;
-        width = (jpeg->width * jpeg->in_scan[0]->across + across - 1) / across;
-        jpeg->mcus = (uint64_t)((height + 7) / 8) * ((width + 7) / 8);
-    } else {
-        height *= down;
-        width *= across;
-        jpeg->mcus = (uint64_t)((jpeg->height + height - 1) / height) * ((jpeg->width + width - 1) / width);
-    }
-    return true;
-}
-
-static bool plain_open(plain_jpeg *jpeg, const uint8_t *data, size_t nbytes) {
-    jpeg->count = 0;
-    jpeg->scan.restart_interval = 0;
-    for (int i = 0; i < 8; i++) jpeg->tables[i / 4][i % 4].is_defined = false;
-    if (nbytes < 2 || plain_word(data) != 0xFFD8) return false;
-    jpeg->next = data + 2;
-    jpeg->end = data + nbytes;
-    return true;
-}
-
-/* Up to the first byte of the next scan. false: there is none, or a segment is not as T.81 has it. */
-static bool plain_read_segments(plain_jpeg *jpeg) {
-    const uint8_t *p = jpeg->next, *const end = jpeg->end;
-
-    while (end - p >= 4 && p[0] == 0xFF) {
-        if (p[1] == 0xFF) {
-            p++;
-            continue;
-        }
-        const unsigned marker = p[1], length = plain_word(p + 2);
-        if (length < 2 || length > end - p - 2) return false;
-        const uint8_t *payload = p + 4;
-        const size_t left = length - 2;
-        p += 2 + length;
-        if (marker <= 0xC2 && marker >= 0xC0) {
-            if (!plain_parse_frame(jpeg, payload, left)) return false;
-            jpeg->is_progressive = marker == 0xC2;
-        } else if (marker == 0xC4) {
-            if (!plain_parse_tables(jpeg, payload, left)) return false;
-        } else if (marker == 0xDD) {
-            if (left != 2) return false;
-            jpeg->scan.restart_interval = plain_word(payload);
-        } else if (marker == 0xDA) {
-            jpeg->scan.data = p;
-            jpeg->scan.nbytes = (size_t)(end - p);
-            return plain_parse_scan(jpeg, payload, left);
-        } else if (marker < 0xDB) {
-            return false; /* another kind of frame, or a marker that is out of place */
-        }
-    }
-    return false;
-}
-
-static bool plain_has_tables(const plain_jpeg *jpeg, int kind) {
-    for (unsigned i = 0; i < jpeg->scan_count; i++) {
-        const plain_component *c = jpeg->in_scan[i];
-        if (!jpeg->tables[kind][kind ? c->ac : c->dc].is_defined) return false;
-    }
-    return true;
-}
-
 /* ---- a scan ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * Whether values are those of 8-bit samples: yes; perhaps not; not, which may go unseen where some are skipped; not, and
+ * so far that nobody can miss it.
+ */
+typedef enum { PLAIN_IN_RANGE, PLAIN_DOUBTFUL, PLAIN_OUT_IF_WHOLE, PLAIN_OUT } plain_range;
+
+/* Of an MCU, or of what comes after the last one. */
+typedef struct {
+    fi_fault_kind kind; /* FI_FAULT_NONE: sound */
+    unsigned marker;    /* found, if the kind has to do with one */
+    size_t nbytes;      /* left over */
+    bool in_code;       /* the data ends inside of a code. With the wrong bits after it, there is none */
+    plain_range range;
+} plain_verdict;
 
 typedef struct {
     const uint8_t *start, *next, *end;
     unsigned byte, left; /* bits of it */
     unsigned to_go, restarts, eobrun; /* blocks that are still to end, of a progressive scan */
     int64_t dc[4];
+    size_t stray_nbytes; /* passed over, in front of markers */
+    unsigned stray_marker; /* the first of these */
+    plain_verdict verdict;
 } plain_reader;
 
 static bool plain_at_marker(const plain_reader *r) {
     return r->next == r->end || plain_is_marker(r->next, r->end);
 }
 
+/* The code of the marker that the reader is at; 0: there is none */
+static unsigned plain_marker(const plain_reader *r) {
+    const uint8_t *code = plain_after_ff(r->next, r->end);
+    return code == r->end ? 0 : *code;
+}
+
+static bool plain_fail(plain_reader *r, fi_fault_kind kind) {
+    r->verdict.kind = kind;
+    return false;
+}
+
+static bool plain_fail_at_end(plain_reader *r) {
+    const bool is_end = plain_after_ff(r->next, r->end) == r->end;
+    r->verdict.marker = plain_marker(r);
+    return plain_fail(r, is_end ? FI_FAULT_END : FI_FAULT_MARKER);
+}
+
 /* -1: there is none left */
 static inline int plain_bit(plain_reader *r) {
     if (r->left == 0) {
-        if (plain_at_marker(r)) return -1;
+        if (plain_at_marker(r)) {
+            plain_fail_at_end(r);
+            return -1;
+        }
         r->byte = *r->next;
-        r->next += r->byte == 0xFF ? 2 : 1;
+        r->next = plain_after_byte(r->next);
         r->left = 8;
     }
     return r->byte >> --r->left & 1;
@@ -242,10 +78,12 @@ static int plain_symbol(plain_reader *r, const plain_huffman *h) {
 
     for (int length = 1; length <= 16; length++) {
         const int bit = plain_bit(r);
+        r->verdict.in_code = bit < 0;
         if (bit < 0) return -1;
         code = 2 * code + bit;
         if (code < h->first[length] + h->counts[length]) return h->symbols[h->index[length] + code - h->first[length]];
     }
+    plain_fail(r, FI_FAULT_CODE);
     return -1;
 }
 
@@ -289,19 +127,50 @@ static void plain_begin(plain_reader *r, const fi_scan *scan) {
     r->to_go = scan->restart_interval;
 }
 
-/* What is left of a byte is filled up; then the marker comes, with nothing in between. */
-static bool plain_restart(plain_reader *r) {
-    if (!plain_at_marker(r) || r->end - r->next < 2 || r->next[1] != 0xD0 + r->restarts % 8) return false;
-    r->next += 2;
+/* T.81, B.2: after a scan come tables, another scan, a number of lines, or the end. */
+static bool plain_belongs(unsigned marker) {
+    static const uint8_t markers[] = {0xC4, 0xCC, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD};
+    return (marker & ~7u) == 0xD0 || (marker && memchr(markers, (int)marker, sizeof markers));
+}
+
+/*
+ * To the next marker. What is left of a byte is filled up, mostly with ones. A few bytes may follow before a marker of
+ * the scan's own, after zeros only more of them; before any other marker, whatever comes.
+ */
+static bool plain_pass_over(plain_reader *r) {
+    const unsigned ones = (1u << r->left) - 1, padding = r->byte & ones;
+    bool is_zero = padding == 0;
+    size_t nbytes = 0;
+
+    for (; !plain_at_marker(r); r->next = plain_after_byte(r->next), nbytes++) is_zero &= *r->next == 0;
+    const unsigned marker = r->verdict.marker = plain_marker(r);
     r->left = 0;
+    if (nbytes == 0) return true;
+    r->verdict.nbytes = nbytes;
+    if (plain_belongs(marker) && (nbytes > FI_MAX_STRAY_NBYTES || (padding != ones && !is_zero))) {
+        return plain_fail(r, FI_FAULT_LEFT_OVER);
+    }
+    if (!r->stray_nbytes) r->stray_marker = marker;
+    r->stray_nbytes += nbytes;
+    return true;
+}
+
+static bool plain_restart(plain_reader *r) {
+    if (r->eobrun) return plain_fail(r, FI_FAULT_EMPTY_RUN);
+    if (!plain_pass_over(r)) return false;
+    if (r->verdict.marker == 0) return plain_fail_at_end(r);
+    if (r->verdict.marker != 0xD0 + r->restarts % 8) {
+        return plain_fail(r, (r->verdict.marker & ~7u) == 0xD0 ? FI_FAULT_RESTART : FI_FAULT_MARKER);
+    }
+    r->next = plain_after_ff(r->next, r->end) + 1;
     r->restarts++;
-    r->eobrun = 0;
     memset(r->dc, 0, sizeof r->dc);
     return true;
 }
 
-/* false: there should be a restart marker, and is none */
+/* false: at a fault, as all that follow */
 static bool plain_begin_mcu(plain_reader *r, const fi_scan *scan) {
+    memset(&r->verdict, 0, sizeof r->verdict);
     if (scan->restart_interval) {
         if (r->to_go == 0 && !plain_restart(r)) return false;
         if (r->to_go == 0) r->to_go = scan->restart_interval;
@@ -310,15 +179,43 @@ static bool plain_begin_mcu(plain_reader *r, const fi_scan *scan) {
     return true;
 }
 
+/* After the last MCU. Restart markers go on in order, if at all. */
+static bool plain_finish(plain_reader *r, const fi_scan *scan) {
+    memset(&r->verdict, 0, sizeof r->verdict);
+    if (r->eobrun) return plain_fail(r, FI_FAULT_EMPTY_RUN);
+    if (!plain_pass_over(r)) return false;
+    const unsigned marker = r->verdict.marker;
+    const bool is_wrong = (marker & ~7u) == 0xD0 && marker != 0xD0 + r->restarts % 8;
+    return !(scan->restart_interval && is_wrong) || plain_fail(r, FI_FAULT_RESTART);
+}
+
 static bool plain_is_same(const int16_t *a, const int16_t *b) {
     int different = 0;
     for (unsigned i = 0; i < 64; i++) different |= a[i] ^ b[i];
     return different == 0;
 }
 
-/* The marker behind the scan. NULL: there is none, or it is filled up with more bytes of 0xFF, or bytes lie before it. */
-static const uint8_t *plain_marker(const plain_reader *r) {
-    return plain_at_marker(r) && r->end - r->next >= 2 && r->next[1] != 0xFF ? r->next : NULL;
+/* ---- values of 8-bit samples -------------------------------------------------------------------------------------- */
+
+/* The stage need not look at AC values of fewer bits. (With short codes, it does not.) */
+#define PLAIN_GIANT 1024
+
+static void plain_doubt(plain_verdict *verdict, plain_range range) {
+    if (range > verdict->range) verdict->range = range;
+}
+
+static unsigned plain_abs(int value) {
+    return (unsigned)(value < 0 ? -value : value);
+}
+
+/*
+ * Eight times -128 to 128 and a step more, in multiples of the step. Of a first progressive scan's value the bits below
+ * `al` are to come.
+ */
+static bool plain_is_dc(const uint16_t *steps, unsigned al, int64_t value) {
+    const int64_t most = steps && steps[0] ? 1024 / steps[0] + 1 : 1 << 30;
+    const int64_t least = value * (1 << al), largest = least + (1 << al) - 1;
+    return least <= most && largest >= -most;
 }
 
 #if defined(__clang__)

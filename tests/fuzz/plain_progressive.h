@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The judge of progressive scans, a bit at a time as well: T.81, G.1.2, and what libjpeg makes of what that leaves open.
+ * The judge of progressive scans, a bit at a time as well: T.81, G.1.2.
  */
 
 #if defined(__clang__)
@@ -104,11 +104,11 @@ static void plain_place(const plain_jpeg *jpeg, uint64_t mcu, uint64_t places[FI
 /* ---- their coefficients ------------------------------------------------------------------------------------------ */
 
 static int16_t *plain_coefficient(int16_t *block, unsigned k) {
-    return &block[plain_natural[k < 63 ? k : 63]];
+    return &block[plain_natural[k]];
 }
 
-static bool plain_decode_dc(plain_reader *r, const plain_huffman *h, const fi_scan *scan, int64_t *last_dc,
-                            int16_t *block) {
+static bool plain_decode_dc(plain_reader *r, const plain_huffman *h, const fi_scan *scan, const uint16_t *steps,
+                            int64_t *last_dc, int16_t *block) {
     int value;
 
     if (scan->ah > 0) {
@@ -119,6 +119,7 @@ static bool plain_decode_dc(plain_reader *r, const plain_huffman *h, const fi_sc
     const int size = plain_symbol(r, h);
     if (size < 0 || !plain_value(r, size, &value)) return false;
     *last_dc += value;
+    if (!plain_is_dc(steps, scan->al, *last_dc)) return plain_fail(r, FI_FAULT_RANGE);
     block[0] = (int16_t)(*last_dc * (1 << scan->al));
     return true;
 }
@@ -134,6 +135,19 @@ static bool plain_read_end_run(plain_reader *r, int run) {
     return true;
 }
 
+/*
+ * A coefficient that comes alone: up to 1152, and a step more with the bits that are to come. Past the band, it is wrong
+ * whatever its value.
+ */
+static void plain_judge_ac(plain_verdict *verdict, const fi_scan *scan, unsigned k, int value) {
+    const uint16_t *steps = scan->quantisation[0];
+    if (!steps) return;
+    const int64_t step = steps[plain_natural[k < 63 ? k : 63]], size = (int64_t)plain_abs(value) << scan->al;
+    const bool cannot_be_missed = plain_abs(value) >= PLAIN_GIANT && k <= scan->se;
+    if (size * step <= 1152 + (step << scan->al)) return;
+    plain_doubt(verdict, cannot_be_missed ? PLAIN_OUT : PLAIN_DOUBTFUL);
+}
+
 static bool plain_first_ac(plain_reader *r, const plain_huffman *h, const fi_scan *scan, int16_t *block) {
     int value;
 
@@ -146,6 +160,8 @@ static bool plain_first_ac(plain_reader *r, const plain_huffman *h, const fi_sca
         }
         k += (unsigned)run;
         if (!plain_value(r, size, &value)) return false;
+        plain_judge_ac(&r->verdict, scan, k, value);
+        if (k > scan->se) return plain_fail(r, FI_FAULT_BLOCK_END);
         if (size) *plain_coefficient(block, k) = (int16_t)(value * (1 << scan->al));
     }
     if (r->eobrun) r->eobrun--;
@@ -158,25 +174,33 @@ static bool plain_correct(plain_reader *r, int16_t *coefficient, int one) {
     return bit >= 0;
 }
 
+/* Whether there are more zeros than those to pass over. */
+static bool plain_has_zeros(const int16_t *block, unsigned k, unsigned se, int zeros) {
+    for (; k <= se && zeros >= 0; k++) zeros -= block[plain_natural[k]] == 0;
+    return zeros < 0;
+}
+
 static bool plain_refine_ac(plain_reader *r, const plain_huffman *h, const fi_scan *scan, int16_t *block) {
     const int one = 1 << scan->al;
     unsigned k = scan->ss;
 
     for (; k <= scan->se && !r->eobrun; k++) {
         const int symbol = plain_symbol(r, h), size = symbol & 15;
-        int zeros = symbol >> 4, bit = 0;
-        if (symbol < 0 || size > 1) return false;
+        int zeros = symbol >> 4, value;
+        if (symbol < 0) return false;
         if (size == 0 && zeros < 15) {
             if (!plain_read_end_run(r, zeros)) return false;
             break;
         }
-        if (size == 1 && (bit = plain_bit(r)) < 0) return false;
-        for (; k <= scan->se; k++) {
+        if (!plain_value(r, size, &value)) return false;
+        if (size > 1) return plain_fail(r, FI_FAULT_CODE);
+        if (!plain_has_zeros(block, k, scan->se, zeros)) return plain_fail(r, FI_FAULT_BLOCK_END);
+        for (;; k++) {
             int16_t *coefficient = plain_coefficient(block, k);
             if (*coefficient == 0 && zeros-- == 0) break;
             if (*coefficient != 0 && !plain_correct(r, coefficient, one)) return false;
         }
-        if (size == 1) *plain_coefficient(block, k) = (int16_t)(bit ? one : -one);
+        if (size == 1) *plain_coefficient(block, k) = (int16_t)(value * one);
     }
     if (!r->eobrun) return true;
     r->eobrun--;
@@ -187,6 +211,7 @@ static bool plain_refine_ac(plain_reader *r, const plain_huffman *h, const fi_sc
     return true;
 }
 
+/* false: a table that the scan uses is unsound */
 static bool plain_start_progressive(plain_reader *r, const plain_jpeg *jpeg) {
     plain_begin(r, &jpeg->scan);
     return jpeg->scan.ss > 0 ? plain_are_sound(jpeg, 1) : jpeg->scan.ah > 0 || plain_are_sound(jpeg, 0);
@@ -202,7 +227,8 @@ static bool plain_decode_progressive(plain_reader *r, const plain_jpeg *jpeg, in
     }
     for (unsigned b = 0; b < scan->blocks; b++) {
         const unsigned i = scan->component[b];
-        if (!plain_decode_dc(r, &jpeg->tables[0][jpeg->in_scan[i]->dc], scan, &r->dc[i], blocks[b])) return false;
+        const plain_huffman *h = &jpeg->tables[0][jpeg->in_scan[i]->dc];
+        if (!plain_decode_dc(r, h, scan, scan->quantisation[b], &r->dc[i], blocks[b])) return false;
     }
     return true;
 }

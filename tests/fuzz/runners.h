@@ -12,7 +12,7 @@ typedef struct {
     fi_entropy *entropy;
     unsigned cpu_features;
     bool is_limited; /* of baseline scans: needs some coefficients only */
-    bool fell_back;
+    bool has_ended; /* at a fault */
     uint64_t decoded;
 } runner;
 
@@ -73,12 +73,90 @@ static void give_back_runners(const runner runners[2], bool is_new) {
     }
 }
 
-static bool try_finish(const runner *r, const plain_reader *plain) {
-    if (r->fell_back) return true;
-    const uint8_t *found = fi_entropy_finish(stage_of(r)), *expected = plain_marker(plain);
-    if (found == expected) return true;
-    fprintf(stderr, "%s: the scan ends at %td, not %td (-1: nowhere), of %td bytes\n", r->name,
-            found ? found - plain->start : -1, expected ? expected - plain->start : -1, plain->end - plain->start);
+/* ---- verdicts ---------------------------------------------------------------------------------------------------- */
+
+static void print_fault(const char *who, const fi_fault *fault) {
+    static const char *const names[] = {"none",      "MEMORY", "TABLES", "CODE",      "BLOCK_END", "RANGE",
+                                        "EMPTY_RUN", "END",    "MARKER", "LEFT_OVER", "RESTART"};
+    fprintf(stderr, "%s finds %s", who, names[fault->kind]);
+    if (fault->kind == FI_FAULT_NONE) return;
+    fprintf(stderr, " in MCU %zu (marker %02x, %zu bytes)", fault->mcu, fault->marker, fault->nbytes);
+}
+
+/* Marker and bytes are told only where they have to do with the fault. */
+static bool is_same_fault(const fi_fault *fault, const plain_verdict *v) {
+    const bool is_left_over = v->kind == FI_FAULT_LEFT_OVER;
+    const bool has_marker = is_left_over || v->kind == FI_FAULT_MARKER || v->kind == FI_FAULT_RESTART;
+    return fault->kind == v->kind && (!has_marker || fault->marker == v->marker) &&
+           (!is_left_over || fault->nbytes == v->nbytes);
+}
+
+static bool is_out(const runner *r, const plain_verdict *v) {
+    return v->range == PLAIN_OUT || (v->range == PLAIN_OUT_IF_WHOLE && !r->is_limited);
+}
+
+/* Whether the stage may go on after an MCU. */
+static bool may_accept(const runner *r, const plain_verdict *v) {
+    return v->kind == FI_FAULT_NONE && !is_out(r, v);
+}
+
+static bool may_refuse(const runner *r, const plain_verdict *v, const fi_fault *fault) {
+    if (fault->kind == FI_FAULT_RANGE && v->range != PLAIN_IN_RANGE) return true;
+    if (is_out(r, v)) return false;
+    return (v->in_code && fault->kind == FI_FAULT_CODE) || (fault->kind != FI_FAULT_NONE && is_same_fault(fault, v));
+}
+
+/* Whether the stage's verdict on some MCUs, from this one on, is right. They end with the first fault. */
+static bool try_verdicts(const runner *r, bool is_accepted, uint64_t mcu, unsigned count, const plain_verdict *v) {
+    static const fi_fault none;
+    const fi_fault *fault = is_accepted ? &none : fi_entropy_fault(r->entropy);
+
+    for (unsigned i = 0; i < count; i++, v++) {
+        const bool is_refused = !is_accepted && fault->mcu == mcu + i;
+        if (!(is_refused ? may_refuse(r, v, fault) : may_accept(r, v))) {
+            const fi_fault plain = {is_out(r, v) ? FI_FAULT_RANGE : v->kind, mcu + i, v->marker, v->nbytes};
+            print_fault(r->name, is_refused ? fault : &none);
+            print_fault("; the judge", &plain);
+            fprintf(stderr, "; MCU %llu\n", (unsigned long long)mcu + i);
+            return false;
+        }
+        if (is_refused) return true;
+    }
+    if (is_accepted) return true;
+    print_fault(r->name, fault);
+    fputs(", which is no MCU of these\n", stderr);
+    return false;
+}
+
+/* fi_entropy_start() or its like: only unsound tables are a fault. */
+static bool try_start(runner *r, bool is_started, bool is_sound) {
+    const fi_fault_kind kind = fi_entropy_fault(r->entropy)->kind;
+
+    r->has_ended = !is_started;
+    if (is_started == is_sound && kind == (is_sound ? FI_FAULT_NONE : FI_FAULT_TABLES)) return true;
+    fprintf(stderr, "%s: tables are %s; %s, fault %d\n", r->name, is_sound ? "sound" : "unsound",
+            is_started ? "taken" : "refused", kind);
+    return false;
+}
+
+/* After the last MCU of a scan. Its reader is at the next marker then. */
+static bool try_finish(runner *r, const plain_reader *plain, uint64_t mcus) {
+    unsigned marker;
+
+    if (r->has_ended) return true;
+    const uint8_t *found = fi_entropy_finish(stage_of(r));
+    r->has_ended = !found;
+    if (!try_verdicts(r, found, mcus, 1, &plain->verdict)) return false;
+    if (!found) return true;
+    if (found != plain->next) {
+        fprintf(stderr, "%s: the scan ends at %td, not %td, of %td bytes\n", r->name, found - plain->start,
+                plain->next - plain->start, plain->end - plain->start);
+        return false;
+    }
+    const size_t nbytes = fi_entropy_stray_nbytes(r->entropy, &marker);
+    if (nbytes == plain->stray_nbytes && (!nbytes || marker == plain->stray_marker)) return true;
+    fprintf(stderr, "%s: %zu stray bytes before marker %02x, not %zu before %02x\n", r->name, nbytes, marker,
+            plain->stray_nbytes, plain->stray_marker);
     return false;
 }
 
