@@ -175,23 +175,20 @@ def test_random_progressive(compare):
 
 
 @pytest.mark.parametrize(
-    ("kind", "reasons"),
+    ("kind", "reasons", "least"),
     [
-        ({"is_bounded": False}, {"coefficients that no 8-bit image has"}),
-        (
-            {"is_sound": False},
-            {
-                "coefficients past the end of a block",
-                "a run of empty blocks past the end of the scan or restart interval",
-            },
-        ),
+        ({"is_bounded": False}, {"coefficients that no 8-bit image has"}, 60),
+        ({"is_sound": False}, {"coefficients past the end of a block"}, 30),
     ],
     ids=["values", "places"],
 )
-def test_random_progressive_damage(kind, reasons, compare):
+def test_random_progressive_damage(kind, reasons, least, compare):
+    # A run of empty blocks may lead past the end of the scan: it costs no pixel.
     outcomes = compare({seed: random_file(seed, 72, 150, **kind) for seed in range(60)})
-    assert all(from_core(strict) for strict, _ in outcomes)
-    assert {strict.end.rpartition(": ")[2] for strict, _ in outcomes} == reasons
+    refused = [strict for strict, _ in outcomes if not strict.decoded]
+    assert len(refused) >= least
+    assert all(from_core(strict) for strict in refused)
+    assert {strict.end.rpartition(": ")[2] for strict in refused} == reasons
     # What libjpeg says nothing of is decoded all the same.
     assert all(lenient.decoded for _, lenient in outcomes)
 

@@ -147,7 +147,7 @@ static bool plain_pass_over(plain_reader *r) {
     r->left = 0;
     if (nbytes == 0) return true;
     r->verdict.nbytes = nbytes;
-    if (plain_belongs(marker) && (nbytes > FI_MAX_STRAY_NBYTES || (padding != ones && !is_zero))) {
+    if (plain_belongs(marker) && nbytes > 1 && (nbytes > FI_MAX_STRAY_NBYTES || (padding != ones && !is_zero))) {
         return plain_fail(r, FI_FAULT_LEFT_OVER);
     }
     if (!r->stray_nbytes) r->stray_marker = marker;
@@ -156,7 +156,6 @@ static bool plain_pass_over(plain_reader *r) {
 }
 
 static bool plain_restart(plain_reader *r) {
-    if (r->eobrun) return plain_fail(r, FI_FAULT_EMPTY_RUN);
     if (!plain_pass_over(r)) return false;
     if (r->verdict.marker == 0) return plain_fail_at_end(r);
     if (r->verdict.marker != 0xD0 + r->restarts % 8) {
@@ -164,6 +163,7 @@ static bool plain_restart(plain_reader *r) {
     }
     r->next = plain_after_ff(r->next, r->end) + 1;
     r->restarts++;
+    r->eobrun = 0;
     memset(r->dc, 0, sizeof r->dc);
     return true;
 }
@@ -182,7 +182,6 @@ static bool plain_begin_mcu(plain_reader *r, const fi_scan *scan) {
 /* After the last MCU. Restart markers go on in order, if at all. */
 static bool plain_finish(plain_reader *r, const fi_scan *scan) {
     memset(&r->verdict, 0, sizeof r->verdict);
-    if (r->eobrun) return plain_fail(r, FI_FAULT_EMPTY_RUN);
     if (!plain_pass_over(r)) return false;
     const unsigned marker = r->verdict.marker;
     const bool is_wrong = (marker & ~7u) == 0xD0 && marker != 0xD0 + r->restarts % 8;

@@ -76,8 +76,8 @@ static void give_back_runners(const runner runners[2], bool is_new) {
 /* ---- verdicts ---------------------------------------------------------------------------------------------------- */
 
 static void print_fault(const char *who, const fi_fault *fault) {
-    static const char *const names[] = {"none",      "MEMORY", "TABLES", "CODE",      "BLOCK_END", "RANGE",
-                                        "EMPTY_RUN", "END",    "MARKER", "LEFT_OVER", "RESTART"};
+    static const char *const names[] = {"none",  "MEMORY", "TABLES", "CODE",      "BLOCK_END",
+                                        "RANGE", "END",    "MARKER", "LEFT_OVER", "RESTART"};
     fprintf(stderr, "%s finds %s", who, names[fault->kind]);
     if (fault->kind == FI_FAULT_NONE) return;
     fprintf(stderr, " in MCU %zu (marker %02x, %zu bytes)", fault->mcu, fault->marker, fault->nbytes);

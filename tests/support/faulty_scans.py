@@ -5,7 +5,6 @@ from support import jpegs
 from support.damage import END, JUNK, Picture, after_scan, before_restart, coefficient
 from support.damage_cases import LARGE, band_overrun, renumbered
 from support.entropy_files import DAMAGED, UNSOUND
-from support.progressive_scans import random_file
 from support.segments import DHT, one_block, segment
 
 
@@ -48,7 +47,6 @@ PROGRESSIVE = {
     "BLOCK_END": lambda: [band_overrun()],
     "RANGE": lambda: of_every_length(LARGE_VALUE.progressive()),
     "RANGE, DC": lambda: of_every_length(LARGE_DC.progressive()),
-    "EMPTY_RUN": lambda: [random_file(seed, is_sound=False) for seed in range(20)],
     "END": lambda: [jpegs.truncated(good())],
     "MARKER": lambda: [jpegs.truncated(good()) + END],
     "LEFT_OVER": lambda: [after_scan(good(), JUNK), before_restart(restarts(), JUNK)],

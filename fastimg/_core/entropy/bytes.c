@@ -75,13 +75,14 @@ static size_t go_to_marker(fi_entropy *entropy) {
 }
 
 /*
- * Whether bytes in front of a marker may be an encoder's, of whole words for example: they are few, and come after the
- * padding of a byte, which is of ones. Some pad with zeros throughout.
+ * Whether bytes in front of a marker may be an encoder's, of whole words for example: there is one, or they are few and
+ * come after the padding of a byte, which is of ones. Some pad with zeros throughout.
  */
 static bool may_be_stray(const fi_entropy *entropy, size_t nbytes) {
     const unsigned padding = entropy->count & 7;
     const uint64_t bits = padding ? entropy->bits >> (64 - padding) : 0;
 
+    if (nbytes == 1) return true;
     if (nbytes > FI_MAX_STRAY_NBYTES) return false;
     if (bits == ((uint64_t)1 << padding) - 1) return true;
     for (const uint8_t *p = entropy->end - nbytes; p < entropy->end; p++) {
@@ -112,10 +113,6 @@ static bool pass_over(fi_entropy *entropy, size_t nbytes, unsigned marker, size_
 }
 
 const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
-    if (entropy->eobrun) {
-        fi_entropy_fail(entropy, FI_FAULT_EMPTY_RUN, 0);
-        return NULL;
-    }
     const size_t nbytes = go_to_marker(entropy);
     const unsigned marker = marker_at_end(entropy);
     if (!pass_over(entropy, nbytes, marker, 0)) return NULL;
@@ -147,7 +144,6 @@ static void begin_interval(fi_entropy *entropy) {
 }
 
 bool fi_entropy_restart(fi_entropy *entropy, size_t ahead) {
-    if (entropy->eobrun) return fi_entropy_fail(entropy, FI_FAULT_EMPTY_RUN, ahead);
     const size_t nbytes = go_to_marker(entropy);
     const unsigned marker = marker_at_end(entropy);
     if (marker == 0) return fi_entropy_fail_short(entropy, ahead);

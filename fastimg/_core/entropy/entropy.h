@@ -21,7 +21,6 @@ typedef enum fi_fault_kind {
     FI_FAULT_CODE,      /* no Huffman code, or one that means nothing here */
     FI_FAULT_BLOCK_END, /* coefficients past the last one of the block, or of the scan's band */
     FI_FAULT_RANGE,     /* coefficients that no encoder makes of 8-bit samples */
-    FI_FAULT_EMPTY_RUN, /* a run of empty blocks that leads past the end of the scan or restart interval */
     FI_FAULT_END,       /* the data ends */
     FI_FAULT_MARKER,    /* a marker comes too early */
     FI_FAULT_LEFT_OVER, /* bytes between the last MCU of the scan or restart interval and the marker after it */

@@ -170,7 +170,7 @@ static void decode_image(fi_decompressor *jpeg, const fi_route *route, const fi_
     route->choose(jpeg, request);
     cinfo->input_iMCU_row = 0; /* the previous image's until the scan begins, and an error may ask for it before */
     jpeg_start_decompress(cinfo);
-    if ((jpeg->strict || jpeg->is_cut) && jpeg->multiple_scans) check_scans(jpeg);
+    if (jpeg->strict && jpeg->multiple_scans) check_scans(jpeg);
     jpeg->is_reading = true;
     route->read(jpeg, request);
     jpeg->is_complete = true;
@@ -198,7 +198,7 @@ static void try_decode(fi_decompressor *jpeg, const fi_route *route, const fi_re
 
 /*
  * libjpeg reads all scans of a file that has several before it gives any row. If it fails after some of them, and these
- * are the whole image, they alone are decoded.
+ * are the whole image, undamaged, they alone are decoded.
  */
 static void try_whole_scans(fi_decompressor *jpeg, const fi_route *route, const fi_request *request) {
     const fi_failure first = *jpeg->failure;
@@ -206,6 +206,7 @@ static void try_whole_scans(fi_decompressor *jpeg, const fi_route *route, const 
 
     if (!may_be_whole || jpeg->is_reading || jpeg->scans_nbytes == 0) return;
     memset(jpeg->failure, 0, sizeof *jpeg->failure);
+    jpeg->strict = true;
     try_decode(jpeg, route, request, jpeg->scans_nbytes);
     if (jpeg->failure->status != FI_OK) *jpeg->failure = first;
     else fi_warnings_add(jpeg, -1, first.text);

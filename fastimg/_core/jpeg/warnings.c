@@ -37,9 +37,6 @@ static void describe_fault(const fi_fault *fault, char text[FI_TEXT_NBYTES]) {
         case FI_FAULT_RANGE:
             snprintf(text, FI_TEXT_NBYTES, "coefficients that no 8-bit image has");
             break;
-        case FI_FAULT_EMPTY_RUN:
-            snprintf(text, FI_TEXT_NBYTES, "a run of empty blocks past the end of the scan or restart interval");
-            break;
         case FI_FAULT_MARKER:
             snprintf(text, FI_TEXT_NBYTES, "marker ff %02x comes too early", fault->marker);
             break;
@@ -117,7 +114,7 @@ static void on_error(j_common_ptr cinfo) {
 /* Warnings of lost pixels. All others come with files whose every pixel is right. */
 static bool is_loss(int code) {
     return code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_MUST_RESYNC ||
-           code == JWRN_ARITH_BAD_CODE || code == JWRN_BOGUS_PROGRESSION;
+           code == JWRN_ARITH_BAD_CODE;
 }
 
 void fi_warnings_add(fi_decompressor *jpeg, int code, const char *text) {
