@@ -241,7 +241,7 @@ static void start_entropy_pass(j_decompress_ptr cinfo) {
         cinfo->coef->decompress_data = decompress_data;
         return;
     }
-    /* Of progressive scans libjpeg chooses the method here, of others before. */
+    /* libjpeg chooses the method here if the scan is progressive, and before if not. */
     cinfo->entropy->decode_mcu = jpeg->decode_mcu;
     jpeg->start_entropy_pass(cinfo);
     jpeg->decode_mcu = cinfo->entropy->decode_mcu;
