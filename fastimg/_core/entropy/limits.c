@@ -15,7 +15,7 @@
 /* Samples of 8 bits give up to 928. Some encoders ring on purpose, and some transforms are fast rather than exact. */
 #define MAX_AC 1152
 
-/* Beyond what quantisation explains. The former go 76 levels too far, at most, in black and white noise. */
+/* Beyond what quantisation explains. The former may go further in text. */
 #define MAX_OVERSHOOT 80
 
 /* What coefficients lose that are rounded to 0 matters only of steps that not even 8 bits have. */
