@@ -90,9 +90,7 @@ void fi_init(unsigned cpu_features) {
     fi_entropy_init(cpu_features);
     fi_hooks_set_verified(false, false);
     decoder = fi_decoder_new();
-    /* The stages twice: tables of so small an image are built only when they come again. */
-    const bool hooks =
-        decoder && stages_agree(decoder, false) && stages_agree(decoder, false) && reductions_agree(decoder);
+    const bool hooks = decoder && stages_agree(decoder, false) && reductions_agree(decoder);
     const bool has_idct = hooks && fi_idct_kernels_active()->idct_8;
     fi_hooks_set_verified(hooks, has_idct);
     fi_hooks_set_verified(hooks, has_idct && stages_agree(decoder, false) && stages_agree(decoder, true));

@@ -55,7 +55,7 @@ def routes(data):
 def main():
     with open(sys.argv[1], "rb") as file:
         files = pickle.load(file)
-    # Small files' tables are built only when they come again, so both kinds of call come twice.
+    # What is kept from the first time must change nothing, so both kinds of call come twice.
     outcomes = [[outcome(data, strict) for strict in (True, False, True, False)] for data in files]
     with open(sys.argv[2], "w") as file:
         json.dump([fastimg.build_info()["entropy"], outcomes, list(map(routes, files))], file)
