@@ -11,7 +11,7 @@ from support import jpegs
 from support.damage import COLOUR, EQUAL, Picture, scans
 from support.damage_cases import FINE, IMPOSSIBLE, LARGE, ODD, REFUSED, SMALL, preview
 from support.jpegs import assert_same
-from support.verdicts import digest, libjpeg_verdicts, verdict
+from support.verdicts import digest, verdict, verdict_finder
 
 import fastimg
 
@@ -32,15 +32,7 @@ def verdict_of(tmp_path_factory):
         for route in ROUTES
         for strict in (True, False)
     }
-    libjpeg = libjpeg_verdicts(tmp_path_factory.mktemp("damage"), jobs)
-
-    def find(stage, *key):
-        if stage == "libjpeg":
-            return libjpeg[key]
-        data, options = jobs[key]
-        return verdict(data, **options)
-
-    return find
+    return verdict_finder(tmp_path_factory.mktemp("damage"), jobs)
 
 
 # ---- refused ---------------------------------------------------------------------------------------

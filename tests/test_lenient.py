@@ -16,7 +16,7 @@ from support.damage import END, JUNK, scans
 from support.damage_cases import BASES, WITH_SCANS, base
 from support.jpegs import assert_same
 from support.segments import DHT, DQT, DRI, SOF0, SOF2, SOS, segment
-from support.verdicts import digest, libjpeg_verdicts, verdict
+from support.verdicts import digest, libjpeg_verdicts, verdict, verdict_finder
 
 import fastimg
 from fastimg.cli import main
@@ -88,15 +88,7 @@ def verdict_of(tmp_path_factory):
         for route in ROUTES
         for strict in (True, False)
     }
-    libjpeg = libjpeg_verdicts(tmp_path_factory.mktemp("lenient"), jobs)
-
-    def find(stage, *key):
-        if stage == "libjpeg":
-            return libjpeg[key]
-        data, options = jobs[key]
-        return verdict(data, **options)
-
-    return find
+    return verdict_finder(tmp_path_factory.mktemp("lenient"), jobs)
 
 
 REFUSALS = ("CorruptJpegError", "UnsupportedJpegError")  # the latter if a frame says so

@@ -42,7 +42,7 @@ def verdict(data, **options):
     else:
         notes = _decode.verify(data, make_options(**options))[0]
         found = Verdict(digest=digest(image), notes=notes)
-    # Small files' tables are built only when they come again, so the second time is another way.
+    # What is kept from the first time must change nothing.
     try:
         for fill in (0x00, 0xFF) if found.decoded else ():
             out = np.full(image.shape, fill, image.dtype)
@@ -63,3 +63,16 @@ def libjpeg_verdicts(folder, jobs):
     assert stage == "libjpeg"
     verdicts = [Verdict(*row[:3], notes=tuple(row[3])) for row in found]
     return dict(zip(jobs, verdicts, strict=True))
+
+
+def verdict_finder(folder, jobs):
+    """A function of the entropy stage and the key of a job: the verdict."""
+    libjpeg = libjpeg_verdicts(folder, jobs)
+
+    def find(stage, *key):
+        if stage == "libjpeg":
+            return libjpeg[key]
+        data, options = jobs[key]
+        return verdict(data, **options)
+
+    return find
