@@ -93,7 +93,7 @@ for kind in resizers.MAIN:
 
 @contestant(LOADERS, "SPDL", "spdl.io")
 def spdl(peer, io):
-    """Pipeline, a batch a thread: demux, decode, one FFmpeg filter, convert_frames, NumPy transpose"""
+    """Pipeline, one batch per thread: demux, decode, one FFmpeg filter, convert_frames, NumPy transpose"""
     from spdl.pipeline import PipelineBuilder
 
     io.decode_config()  # the first use looks for FFmpeg's libraries, and says which are missing

@@ -35,7 +35,7 @@ class Header:
     Attributes
     ----------
     width, height : int
-        Of the upright image: orientations 5 to 8 swap the file's. The file's height is 0 if it is left to
+        Size of the upright image: orientations 5 to 8 swap the file's. The file's height is 0 if it is left to
         a DNL marker, which `decode` does not support.
     components : int
         Channels in the file.

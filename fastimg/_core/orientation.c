@@ -110,7 +110,7 @@ static uint8_t tiff_orientation(const uint8_t *tiff, size_t nbytes) {
     const uint32_t ifd = get32(tiff + 4, little);
     if (ifd > nbytes - 2) return 0;
     const uint8_t *entry = tiff + ifd + 2, *const end = tiff + nbytes;
-    /* Of a damaged IFD, the entries that are there. */
+    /* A damaged IFD may end early: its first entries count. */
     for (uint32_t left = get16(tiff + ifd, little); left && end - entry >= ENTRY_NBYTES;
          left--, entry += ENTRY_NBYTES) {
         if (get16(entry, little) != TAG_ORIENTATION) continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A libFuzzer target: whatever the scans of a progressive file, the entropy stage finds what a plain decoder of T.81 finds,
- * coefficients and faults alike, scan by scan. Aborts where it does not. An input is a JPEG file; it is left behind at the
+ * coefficients and faults alike, scan by scan. Aborts where it does not. An input is a JPEG file; it is read up to the
  * first scan that libjpeg would warn of, or that has a fault.
  * scripts/fuzz.sh builds and runs it.
  */

@@ -37,7 +37,7 @@ static double plain_peak(unsigned u) {
     return most;
 }
 
-/* Of the samples of a block: how far one is from -128 to 127, at most. */
+/* Returns how far a sample of the block is from -128 to 127, at most. */
 static double plain_excess(const uint16_t *steps, const int16_t block[64]) {
     double excess = 0;
 

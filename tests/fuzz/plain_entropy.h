@@ -18,7 +18,7 @@
  */
 typedef enum { PLAIN_IN_RANGE, PLAIN_DOUBTFUL, PLAIN_OUT_IF_WHOLE, PLAIN_OUT } plain_range;
 
-/* Of an MCU, or of what comes after the last one. */
+/* The verdict on an MCU, or on what comes after the last one. */
 typedef struct {
     fi_fault_kind kind; /* FI_FAULT_NONE: sound */
     unsigned marker;    /* found, if the kind has to do with one */
@@ -208,8 +208,8 @@ static unsigned plain_abs(int value) {
 }
 
 /*
- * Eight times -128 to 128 and a step more, in multiples of the step. Of a first progressive scan's value the bits below
- * `al` are to come.
+ * Eight times -128 to 128 and a step more, in multiples of the step. In a first progressive scan the value's bits below
+ * `al` are still to come.
  */
 static bool plain_is_dc(const uint16_t *steps, unsigned al, int64_t value) {
     const int64_t most = steps && steps[0] ? 1024 / steps[0] + 1 : 1 << 30;

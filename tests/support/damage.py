@@ -118,7 +118,7 @@ class Picture:
 
     @property
     def components(self):
-        """Of each block of an MCU."""
+        """The component of each block of an MCU."""
         return tuple(i for i, (h, v) in enumerate(self.factors) for _ in range(h * v))
 
     def blocks(self, component=None):

@@ -15,7 +15,7 @@
 /* Samples of 8 bits give up to 928. Some encoders ring on purpose, and some transforms are fast rather than exact. */
 #define MAX_AC 1152
 
-/* Beyond what quantisation explains. The former may go further in text. */
+/* Levels beyond what quantisation explains. One encoder that rings on purpose goes further in black and white text. */
 #define MAX_OVERSHOOT 80
 
 /* What coefficients lose that are rounded to 0 matters only of steps that not even 8 bits have. */
