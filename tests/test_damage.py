@@ -110,6 +110,15 @@ def test_damage_below_the_crop_is_not_looked_for(name):
         fastimg.decode(damaged, crop=(80, 0, 64, 160))
 
 
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+@pytest.mark.parametrize("options", [{}, {"size": 8}, {"mode": "L"}], ids=str)
+def test_damage_in_the_crop_is_refused(name, options):
+    quantiser, fields = IMPOSSIBLE[name]
+    damaged = Picture(*LARGE, COLOUR, quantiser).changed(2, **fields).data()
+    with pytest.raises(fastimg.CorruptJpegError):
+        fastimg.decode(damaged, crop=(0, 0, 60, 160), **options)
+
+
 def test_a_batch_names_each_damaged_image():
     plain = Picture(*LARGE, COLOUR).data()
     damaged = [

@@ -37,9 +37,9 @@ static double plain_peak(unsigned u) {
     return most;
 }
 
-/* Returns how far a sample of the block is from -128 to 127, at most. */
+/* Returns how far a sample of the block is beyond -128 to 127, at most; less than 0 if none is. */
 static double plain_excess(const uint16_t *steps, const int16_t block[64]) {
-    double excess = 0;
+    double excess = -127;
 
     for (unsigned y = 0; y < 8; y++) {
         for (unsigned x = 0; x < 8; x++) {
@@ -55,10 +55,12 @@ static double plain_excess(const uint16_t *steps, const int16_t block[64]) {
 }
 
 /*
- * Samples may overshoot by 80 levels, and by half a step of each coefficient: of those that are 0, too, if the step is one
- * that 8 bits do not have. The stage computes in floats: near the limit, its word is taken.
+ * Samples may overshoot by a step of each coefficient: of those that are 0, too, if the step is one that 8 bits do not have.
+ * Beyond 340 levels more, a block cannot be one. Beyond 64 more, at most 40 blocks of a scan can be, if there are not as
+ * many others beyond 40 levels less. The stage computes in floats, and looks at blocks that have large values: near a
+ * limit, and else, its word is taken.
  */
-static void plain_judge_samples(plain_verdict *verdict, const uint16_t *steps, const int16_t block[64]) {
+static void plain_judge_samples(plain_reader *r, const uint16_t *steps, const int16_t block[64]) {
     double rounding = 0, total = 0;
     bool has_giant = false;
 
@@ -67,21 +69,25 @@ static void plain_judge_samples(plain_verdict *verdict, const uint16_t *steps, c
         total += (double)plain_abs(block[i]) * steps[i];
         has_giant |= i > 0 && plain_abs(block[i]) >= PLAIN_GIANT;
     }
-    if (total < 4 * 127) return; /* no sample is more than a quarter of it */
-    const double excess = plain_excess(steps, block);
-    const double most = 80 + rounding / 2, doubt = 0.05 + rounding / 1000 + total / 100000;
-    if (excess > most - doubt) plain_doubt(verdict, PLAIN_DOUBTFUL);
-    if (excess > most + doubt && has_giant) plain_doubt(verdict, PLAIN_OUT);
+    if (total < 4 * (127 - 40)) return; /* no sample is more than a quarter of it */
+    const double levels = plain_excess(steps, block) - rounding, doubt = 0.05 + rounding / 1000 + total / 100000;
+    if (levels > 340 - doubt) plain_doubt(&r->verdict, PLAIN_DOUBTFUL);
+    if (levels > 340 + doubt && has_giant) plain_doubt(&r->verdict, PLAIN_OUT);
+    if (levels > 64 + doubt && has_giant) r->are_far++;
+    else if (levels > -40 - doubt) r->near_or_far++;
+    if (levels <= 64 - doubt) return;
+    r->last_far = r->mcus - 1;
+    if (r->may_be_far++ == 0) r->first_far = r->last_far;
 }
 
 /* No samples give 63 times the same. */
-static void plain_judge_block(plain_verdict *verdict, const uint16_t *steps, const int16_t block[64]) {
+static void plain_judge_block(plain_reader *r, const uint16_t *steps, const int16_t block[64]) {
     bool are_same = block[1] != 0;
 
     if (!steps) return;
-    plain_judge_samples(verdict, steps, block);
+    plain_judge_samples(r, steps, block);
     for (unsigned i = 2; i < 64; i++) are_same &= block[i] == block[1];
-    if (are_same && steps[63]) plain_doubt(verdict, PLAIN_OUT_IF_WHOLE);
+    if (are_same && steps[63]) plain_doubt(&r->verdict, PLAIN_OUT);
 }
 
 /* T.81, F.2.2 */
@@ -102,7 +108,7 @@ static bool plain_decode_block(plain_reader *r, const plain_huffman *dc, const p
         if (k > 63) return plain_fail(r, FI_FAULT_BLOCK_END);
         block[plain_natural[k]] = (int16_t)value;
     }
-    plain_judge_block(&r->verdict, steps, block);
+    plain_judge_block(r, steps, block);
     return true;
 }
 

@@ -16,7 +16,7 @@
  * Whether values are those of 8-bit samples: yes; perhaps not; not, which may go unseen where some are skipped; not, and
  * so far that nobody can miss it.
  */
-typedef enum { PLAIN_IN_RANGE, PLAIN_DOUBTFUL, PLAIN_OUT_IF_WHOLE, PLAIN_OUT } plain_range;
+typedef enum { PLAIN_IN_RANGE, PLAIN_DOUBTFUL, PLAIN_OUT } plain_range;
 
 /* The verdict on an MCU, or on what comes after the last one. */
 typedef struct {
@@ -34,6 +34,9 @@ typedef struct {
     int64_t dc[4];
     size_t stray_nbytes; /* passed over, in front of markers */
     unsigned stray_marker; /* the first of these */
+    bool is_progressive;
+    /* Blocks that overshoot, for certain or perhaps: plain_judge_samples(). */
+    size_t mcus, near_or_far, are_far, may_be_far, first_far, last_far;
     plain_verdict verdict;
 } plain_reader;
 
@@ -135,7 +138,8 @@ static bool plain_belongs(unsigned marker) {
 
 /*
  * To the next marker. What is left of a byte is filled up, mostly with ones. A few bytes may follow before a marker of
- * the scan's own, after zeros only more of them; before any other marker, whatever comes.
+ * the scan's own, after zeros only more of them, and in progressive files one after anything; before any other marker,
+ * whatever comes.
  */
 static bool plain_pass_over(plain_reader *r) {
     const unsigned ones = (1u << r->left) - 1, padding = r->byte & ones;
@@ -147,7 +151,8 @@ static bool plain_pass_over(plain_reader *r) {
     r->left = 0;
     if (nbytes == 0) return true;
     r->verdict.nbytes = nbytes;
-    if (plain_belongs(marker) && nbytes > 1 && (nbytes > FI_MAX_STRAY_NBYTES || (padding != ones && !is_zero))) {
+    const bool is_padded = padding == ones || is_zero || (nbytes == 1 && r->is_progressive);
+    if (plain_belongs(marker) && (nbytes > FI_MAX_STRAY_NBYTES || !is_padded)) {
         return plain_fail(r, FI_FAULT_LEFT_OVER);
     }
     if (!r->stray_nbytes) r->stray_marker = marker;
@@ -171,6 +176,7 @@ static bool plain_restart(plain_reader *r) {
 /* false: at a fault, as all that follow */
 static bool plain_begin_mcu(plain_reader *r, const fi_scan *scan) {
     memset(&r->verdict, 0, sizeof r->verdict);
+    r->mcus++;
     if (scan->restart_interval) {
         if (r->to_go == 0 && !plain_restart(r)) return false;
         if (r->to_go == 0) r->to_go = scan->restart_interval;

@@ -214,6 +214,7 @@ static bool plain_refine_ac(plain_reader *r, const plain_huffman *h, const fi_sc
 /* false: a table that the scan uses is unsound */
 static bool plain_start_progressive(plain_reader *r, const plain_jpeg *jpeg) {
     plain_begin(r, &jpeg->scan);
+    r->is_progressive = true;
     return jpeg->scan.ss > 0 ? plain_are_sound(jpeg, 1) : jpeg->scan.ah > 0 || plain_are_sound(jpeg, 0);
 }
 

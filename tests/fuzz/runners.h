@@ -91,18 +91,18 @@ static bool is_same_fault(const fi_fault *fault, const plain_verdict *v) {
            (!is_left_over || fault->nbytes == v->nbytes);
 }
 
-static bool is_out(const runner *r, const plain_verdict *v) {
-    return v->range == PLAIN_OUT || (v->range == PLAIN_OUT_IF_WHOLE && !r->is_limited);
+static bool is_out(const plain_verdict *v) {
+    return v->range == PLAIN_OUT;
 }
 
 /* Whether the stage may go on after an MCU. */
-static bool may_accept(const runner *r, const plain_verdict *v) {
-    return v->kind == FI_FAULT_NONE && !is_out(r, v);
+static bool may_accept(const plain_verdict *v) {
+    return v->kind == FI_FAULT_NONE && !is_out(v);
 }
 
-static bool may_refuse(const runner *r, const plain_verdict *v, const fi_fault *fault) {
+static bool may_refuse(const plain_verdict *v, const fi_fault *fault) {
     if (fault->kind == FI_FAULT_RANGE && v->range != PLAIN_IN_RANGE) return true;
-    if (is_out(r, v)) return false;
+    if (is_out(v)) return false;
     return (v->in_code && fault->kind == FI_FAULT_CODE) || (fault->kind != FI_FAULT_NONE && is_same_fault(fault, v));
 }
 
@@ -113,8 +113,8 @@ static bool try_verdicts(const runner *r, bool is_accepted, uint64_t mcu, unsign
 
     for (unsigned i = 0; i < count; i++, v++) {
         const bool is_refused = !is_accepted && fault->mcu == mcu + i;
-        if (!(is_refused ? may_refuse(r, v, fault) : may_accept(r, v))) {
-            const fi_fault plain = {is_out(r, v) ? FI_FAULT_RANGE : v->kind, mcu + i, v->marker, v->nbytes};
+        if (!(is_refused ? may_refuse(v, fault) : may_accept(v))) {
+            const fi_fault plain = {is_out(v) ? FI_FAULT_RANGE : v->kind, mcu + i, v->marker, v->nbytes};
             print_fault(r->name, is_refused ? fault : &none);
             print_fault("; the judge", &plain);
             fprintf(stderr, "; MCU %llu\n", (unsigned long long)mcu + i);
@@ -139,6 +139,20 @@ static bool try_start(runner *r, bool is_started, bool is_sound) {
     return false;
 }
 
+/* What the blocks of a scan are together: fi_entropy_finish() asks first. */
+static bool try_judgement(runner *r, const plain_reader *plain, bool is_accepted) {
+    const size_t mcu = fi_entropy_fault(r->entropy)->mcu;
+    const bool must_refuse = plain->are_far > plain->near_or_far && plain->may_be_far <= 40,
+               may_refuse = plain->may_be_far > 0;
+
+    if (is_accepted ? !must_refuse : may_refuse && mcu >= plain->first_far && mcu <= plain->last_far) return true;
+    fprintf(stderr,
+            "%s: the scan is %s at MCU %zu; of %zu blocks that are far off and %zu that may be, in MCUs %zu to %zu\n",
+            r->name, is_accepted ? "taken" : "refused", mcu, plain->are_far, plain->may_be_far, plain->first_far,
+            plain->last_far);
+    return false;
+}
+
 /* After the last MCU of a scan. Its reader is at the next marker then. */
 static bool try_finish(runner *r, const plain_reader *plain, uint64_t mcus) {
     unsigned marker;
@@ -146,6 +160,9 @@ static bool try_finish(runner *r, const plain_reader *plain, uint64_t mcus) {
     if (r->has_ended) return true;
     const uint8_t *found = fi_entropy_finish(stage_of(r));
     r->has_ended = !found;
+    const bool is_judged = fi_entropy_fault(r->entropy)->kind == FI_FAULT_RANGE;
+    if (!try_judgement(r, plain, !is_judged)) return false;
+    if (is_judged) return true;
     if (!try_verdicts(r, found, mcus, 1, &plain->verdict)) return false;
     if (!found) return true;
     if (found != plain->next) {

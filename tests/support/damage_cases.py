@@ -66,12 +66,14 @@ IMPOSSIBLE = {
     "DC too small for a coarse table": (255, {"dc": -6}),
     "AC that exclude one another": (3, {"ac": (coefficient(0, 330), coefficient(0, -330))}),
     "AC and DC that exclude one another": (3, {"dc": 330, "ac": (coefficient(0, 300),)}),
+    "63 equal AC": (8, {"ac": (coefficient(0, -1),) * 63, "end": False}),
     "DC difference of 12 bits": (1, {"dc": 2500}),
     "DC difference of 15 bits": (1, {"dc": -20000}),
 }
 WHOLE_BLOCKS = (
     "AC that exclude one another",
     "AC and DC that exclude one another",
+    "63 equal AC",
 )  # not seen a scan at a time
 POSSIBLE = {
     "value at 63": (8, {"ac": (*((15, 1, 1),) * 3, (14, 1, 1)), "end": False}),
@@ -87,6 +89,34 @@ POSSIBLE = {
     "DC a step too small": (8, {"dc": -129}),
     "DC less than a coarse step too small": (255, {"dc": -5, "ac": ()}),
 }
+
+
+# Blocks that overshoot, in a table of threes: one beyond 64 levels more than rounding explains, one up to that.
+FAR = {"dc": 330, "ac": (coefficient(0, 257),)}
+NEAR = {"dc": 0, "ac": (coefficient(0, 257),)}
+# Blocks of an image together: refused if far ones are more than near ones, but not if they are very many.
+TOO_MANY = {"a far one": (FAR,), "2 far and 1 near": (FAR, NEAR, FAR), "40 far": (FAR,) * 40}
+NOT_TOO_MANY = {
+    "near, then far": (NEAR, FAR),
+    "far, then near": (FAR, NEAR),
+    "40 far, 40 near": (FAR, NEAR) * 40,
+    "41 far": (FAR,) * 41,
+}
+
+
+def overshoots(kinds):
+    """Each kind in the blocks from the sixth on."""
+    for name, blocks in kinds.items():
+        for factors, kind in ((GREY, "grey"), (COLOUR, "colour")):
+            for interval in (0, 7):
+                picture = Picture(*LARGE, factors, 3, interval)
+                for at, fields in enumerate(blocks, 5):
+                    picture = picture.changed(at, **fields)
+                yield f"{name}, {kind}, {interval}", picture.data
+        picture = Picture(*LARGE, EQUAL, 3)
+        for at, fields in enumerate(blocks, 5):
+            picture = picture.changed(3 * at + 1, **fields)
+        yield f"{name}, scans", picture.non_interleaved
 
 
 def coefficients(kinds):
@@ -282,7 +312,7 @@ def fine():
         )
     shifted = functools.partial(Picture(*LARGE, EQUAL).progressive, low=1)
     yield "shifted, never refined, progressive", shifted, shifted
-    for name, make in coefficients(POSSIBLE):
+    for name, make in (*coefficients(POSSIBLE), *overshoots(NOT_TOO_MANY)):
         yield name, make, make
     for factors, kind in ((GREY, "grey"), (COLOUR, "colour")):
         for size in (SMALL, LARGE):
@@ -297,6 +327,7 @@ def fine():
 
 def refused():
     yield from coefficients(IMPOSSIBLE)
+    yield from overshoots(TOO_MANY)
     yield "value past the band, progressive", band_overrun
     for name, fields in (("DC", {"dc": 70}), ("AC", {"ac": (coefficient(0, 500),)})):  # of 8 << 1
         picture = Picture(*LARGE).changed(200, **fields)

@@ -26,6 +26,7 @@ bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {
     entropy->scan++;
     entropy->may_skip = scan->nbytes >= SHORT_SCAN_NBYTES;
     fi_entropy_begin(entropy, scan);
+    entropy->is_progressive = false;
     for (unsigned b = 0; b < scan->blocks; b++) {
         block_kind *kind = &entropy->block[b];
         /* Most blocks use the same tables as the one before. */
@@ -58,14 +59,14 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last) {
 enum { LARGE_SHIFT = 8, LARGE = 1 << LARGE_SHIFT, BAD_CODE = 16 << LARGE_SHIFT };
 
 /* Decodes a SLOW entry at index k. Returns the next index. */
-FI_INLINE size_t decode_slow(reader *r, const table *t, uint64_t entry, size_t k, int16_t *block, bool report_large) {
+FI_INLINE size_t decode_slow(reader *r, const table *t, uint64_t entry, size_t k, int16_t *block) {
     refill(r);
     const int symbol = read_symbol(r, t, entry);
     if (symbol < 0) return BAD_CODE;
     const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
     if (size == 0) return run == 15 ? k + 16 : k + END;
     k += run + 1;
-    if (report_large && __builtin_expect(size >= t->large[k], 0)) return k + ((size_t)size << LARGE_SHIFT);
+    if (__builtin_expect(size >= t->large[k], 0)) return k + ((size_t)size << LARGE_SHIFT);
     block[natural_order[k]] = (int16_t)read_value(r, size);
     return k;
 }
@@ -92,7 +93,7 @@ FI_INLINE size_t skip_ac(reader *r, const table *t, size_t k) {
         }
         const uint64_t entry = look_up(r, t);
         if (entry & SLOW) {
-            k = decode_slow(r, t, entry, k, unwanted, true);
+            k = decode_slow(r, t, entry, k, unwanted);
         } else {
             consume(r, entry);
             k += (uint8_t)(entry >> 8);
@@ -109,13 +110,13 @@ FI_INLINE bool are_equal(const int16_t *four) {
 }
 
 /* Decodes the block from index k on. */
-FI_INLINE size_t decode_ac(reader *r, const table *t, size_t k, int16_t *block, size_t last, bool report_large) {
+FI_INLINE size_t decode_ac(reader *r, const table *t, size_t k, int16_t *block, size_t last) {
     while (k <= last) {
         refill(r);
         for (int i = 0; i < SYMBOLS_PER_REFILL; i++) {
             const uint64_t entry = look_up(r, t);
             if (entry & SLOW) {
-                k = decode_slow(r, t, entry, k, block, report_large);
+                k = decode_slow(r, t, entry, k, block);
                 break;
             }
             consume(r, entry);
@@ -141,27 +142,29 @@ FI_INLINE size_t skip_rest(reader *r, const table *t, size_t k, const int16_t *b
  * Goes on where a block has not come to an ordinary end: it is suspect, and looked at whole, or bad. Returns where it
  * ends, or 0 at a fault.
  */
-static __attribute__((noinline)) size_t end_block(fi_entropy *entropy, const block_kind *kind, size_t k,
-                                                  int16_t *block) {
+static __attribute__((noinline)) size_t end_block(fi_entropy *entropy, const block_kind *kind, size_t k, int16_t *block,
+                                                  size_t ahead) {
     reader r = {entropy->next, entropy->bits, entropy->count};
     fi_fault_kind fault = FI_FAULT_NONE;
+    bool is_large = false;
 
-    if (k >= LARGE && k < BAD_CODE) {
+    while ((k = decode_ac(&r, kind->ac_table, k, block, 63)) >= LARGE && k < BAD_CODE) {
         const unsigned size = (unsigned)(k >> LARGE_SHIFT);
         k %= LARGE;
         block[natural_order[k]] = (int16_t)read_value(&r, size);
+        is_large = true;
     }
-    k = decode_ac(&r, kind->ac_table, k, block, 63, false);
     put_back(entropy, &r);
     if (k == BAD_CODE) fault = FI_FAULT_CODE;
     else if (k > 64 && k < END) fault = FI_FAULT_BLOCK_END;
-    else if (!fi_limits_allow(&entropy->limits[kind->component], block)) fault = FI_FAULT_RANGE;
+    else if (!fi_limits_allow(entropy, kind->component, block, is_large, ahead)) fault = FI_FAULT_RANGE;
     entropy->fault.kind = fault;
     return fault != FI_FAULT_NONE ? 0 : k > END ? k - END : 64;
 }
 
 /* `last` is 63 if all coefficients are needed, else 0. */
-FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, unsigned last, int16_t (*blocks)[64], uint8_t *eob) {
+FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, size_t ahead, unsigned last, int16_t (*blocks)[64],
+                                   uint8_t *eob) {
     const block_kind *const past = entropy->block + entropy->blocks;
 
     for (const block_kind *kind = entropy->block; kind < past; kind++, blocks++, eob++) {
@@ -169,7 +172,7 @@ FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, unsigned last
         if (!decode_dc(r, kind->dc_table, &diff)) return FI_FAULT_CODE;
         if (!add_dc(kind->dc, diff)) return FI_FAULT_RANGE;
         (*blocks)[0] = (int16_t)kind->dc->last;
-        size_t k = decode_ac(r, kind->ac_table, 1, *blocks, kind->last_needed | last, true);
+        size_t k = decode_ac(r, kind->ac_table, 1, *blocks, kind->last_needed | last);
         if (k < 64) k = skip_rest(r, kind->ac_table, k, *blocks);
         size_t end = k - END;
         if (__builtin_expect(end - 1 > 62, 0)) {
@@ -177,7 +180,7 @@ FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, unsigned last
             end = k == 64 ? 64 : k - END;
             if (!is_ordinary) {
                 put_back(entropy, r);
-                end = end_block(entropy, kind, k, *blocks);
+                end = end_block(entropy, kind, k, *blocks, ahead);
                 *r = (reader){entropy->next, entropy->bits, entropy->count};
                 if (!end) return entropy->fault.kind;
             }
@@ -193,7 +196,7 @@ FI_INLINE bool decode_mcus(fi_entropy *entropy, unsigned mcus, bool whole, int16
 
     for (unsigned i = 0; i < mcus; i++, blocks += count, eob += count) {
         if (!prepare_mcu(entropy, &r, i)) return false;
-        const fi_fault_kind kind = decode_mcu(entropy, &r, whole && i == mcus - 1 ? 63 : 0, blocks, eob);
+        const fi_fault_kind kind = decode_mcu(entropy, &r, i, whole && i == mcus - 1 ? 63 : 0, blocks, eob);
         if (!in_bounds(entropy, &r)) return fi_entropy_fail_short(entropy, i);
         if (kind != FI_FAULT_NONE) return fi_entropy_fail(entropy, kind, i);
     }

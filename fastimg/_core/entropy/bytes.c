@@ -75,15 +75,16 @@ static size_t go_to_marker(fi_entropy *entropy) {
 }
 
 /*
- * Whether bytes in front of a marker may be an encoder's, of whole words for example: there is one, or they are few and
- * come after the padding of a byte, which is of ones. Some pad with zeros throughout.
+ * Whether bytes in front of a marker may be an encoder's, of whole words for example: they are few and come after the
+ * padding of a byte, which is of ones. Some pad with zeros throughout. Of progressive files, some have one byte more
+ * than they need.
  */
 static bool may_be_stray(const fi_entropy *entropy, size_t nbytes) {
     const unsigned padding = entropy->count & 7;
     const uint64_t bits = padding ? entropy->bits >> (64 - padding) : 0;
 
-    if (nbytes == 1) return true;
     if (nbytes > FI_MAX_STRAY_NBYTES) return false;
+    if (nbytes == 1 && entropy->is_progressive) return true;
     if (bits == ((uint64_t)1 << padding) - 1) return true;
     for (const uint8_t *p = entropy->end - nbytes; p < entropy->end; p++) {
         if (*p != 0) return false;
@@ -113,6 +114,7 @@ static bool pass_over(fi_entropy *entropy, size_t nbytes, unsigned marker, size_
 }
 
 const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
+    if (!fi_entropy_judge(entropy)) return NULL;
     const size_t nbytes = go_to_marker(entropy);
     const unsigned marker = marker_at_end(entropy);
     if (!pass_over(entropy, nbytes, marker, 0)) return NULL;
@@ -161,6 +163,7 @@ bool fi_entropy_restart(fi_entropy *entropy, size_t ahead) {
 void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan) {
     entropy->fault = (fi_fault){0};
     entropy->mcu = entropy->stray_nbytes = 0;
+    entropy->near_blocks = entropy->far_blocks = 0;
     entropy->blocks = scan->blocks;
     for (unsigned b = 0; b < scan->blocks; b++) {
         const uint8_t c = scan->component[b];

@@ -97,6 +97,12 @@ bool fi_entropy_decode_progressive(fi_entropy *entropy, int16_t *const blocks[])
 /* ---- both ------------------------------------------------------------------------------------------------------ */
 
 /*
+ * Whether the blocks decoded so far, taken together, can be an image's: the last word on a scan that is not read to its
+ * end. fi_entropy_finish() asks, too.
+ */
+bool fi_entropy_judge(fi_entropy *entropy);
+
+/*
  * After the last MCU: returns where to look for the next marker, or NULL at a fault. Bytes before it belong to the scan
  * if the marker does, and are a fault then, unless there are at most FI_MAX_STRAY_NBYTES.
  */

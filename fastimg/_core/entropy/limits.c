@@ -15,8 +15,16 @@
 /* Samples of 8 bits give up to 928. Some encoders ring on purpose, and some transforms are fast rather than exact. */
 #define MAX_AC 1152
 
-/* Levels beyond what quantisation explains. One encoder that rings on purpose goes further in black and white text. */
-#define MAX_OVERSHOOT 80
+/*
+ * How far samples leave 0 to 255, in levels beyond what rounding explains. Some encoders drop more of a block than
+ * rounding does. Of text and line art they make blocks that are far off, among many more that are off by what rounding
+ * can just explain; of checkerboards, very many that are far off. Damage mostly makes one, and the next wrong code ends
+ * it.
+ */
+#define NEAR_OVERSHOOT (-40)
+#define FAR_OVERSHOOT 64
+#define MAX_OVERSHOOT 340
+#define MAX_FAR_BLOCKS 40
 
 /* What coefficients lose that are rounded to 0 matters only of steps that not even 8 bits have. */
 #define COARSE_STEP 255
@@ -88,25 +96,51 @@ static bool are_all_equal(const int16_t *block) {
     return block[63] != 0 && memcmp(block + 1, block + 2, 62 * sizeof *block) == 0;
 }
 
-/* Sums the basis functions, first along the rows, and sees whether samples are too far from -128 to 127. */
-bool fi_limits_allow(const limits *l, const int16_t *block) {
-    vector rows[8] = {{0}};
-    mask is_far = {0};
-    float rounding = 0;
+static inline void raise_to(vector *most, const vector *samples) {
+    const mask is_more = *samples > *most;
+    *most = (vector)(((mask)*samples & is_more) | ((mask)*most & ~is_more));
+}
 
-    if (l->steps[63] && are_all_equal(block)) return false;
+/* Sums the basis functions, first along the rows, and sees how far samples are from -128 to 127. */
+static float overshoot(const limits *l, const int16_t *block) {
+    vector rows[8] = {{0}}, furthest = {0};
+    float rounding = 0, most = 0;
+
     for (unsigned i = 0; i < 64; i++) {
         if (block[i] == 0 && l->steps[i] <= COARSE_STEP) continue;
         rows[i / 8] += (float)(block[i] * l->steps[i]) * basis[i % 8];
         rounding += (float)l->steps[i] * peak[i / 8] * peak[i % 8];
     }
-    const float most = 127 + MAX_OVERSHOOT + rounding / 2;
     for (unsigned y = 0; y < 8; y++) {
         vector samples = {0};
         for (unsigned v = 0; v < 8; v++) samples += rows[v] * basis[v][y];
-        is_far |= (samples > most) | (samples < -1 - most);
+        raise_to(&furthest, &samples);
+        samples = -1 - samples;
+        raise_to(&furthest, &samples);
     }
-    int any = 0;
-    for (unsigned x = 0; x < 8; x++) any |= is_far[x];
-    return any == 0;
+    for (unsigned x = 0; x < 8; x++) most = furthest[x] > most ? furthest[x] : most;
+    return most - 127 - rounding;
+}
+
+bool fi_limits_allow(fi_entropy *entropy, unsigned component, const int16_t *block, bool is_large, size_t ahead) {
+    const limits *l = &entropy->limits[component];
+
+    if (l->steps[63] && are_all_equal(block)) return false;
+    if (!is_large) return true;
+    const float levels = overshoot(l, block);
+    if (levels > MAX_OVERSHOOT) return false;
+    if (levels > FAR_OVERSHOOT) {
+        if (entropy->far_blocks++ == 0) entropy->far_mcu = entropy->mcu + ahead;
+    } else if (levels > NEAR_OVERSHOOT) {
+        entropy->near_blocks++;
+    }
+    return true;
+}
+
+bool fi_entropy_judge(fi_entropy *entropy) {
+    const size_t far_blocks = entropy->far_blocks;
+
+    if (far_blocks <= entropy->near_blocks || far_blocks > MAX_FAR_BLOCKS) return true;
+    entropy->mcu = entropy->far_mcu;
+    return fi_entropy_fail(entropy, FI_FAULT_RANGE, 0);
 }

@@ -30,6 +30,7 @@ bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
 
     entropy->scan++;
     fi_entropy_begin(entropy, scan);
+    entropy->is_progressive = true;
     for (unsigned b = 0; b < scan->blocks && has_codes; b++) {
         const table **to = is_dc ? &entropy->block[b].dc_table : &entropy->block[b].ac_table;
         *to = fi_entropy_find_table(entropy, is_dc ? &scan->dc[b] : &scan->ac[b], is_dc ? DC_TABLE : PROGRESSIVE_TABLE);

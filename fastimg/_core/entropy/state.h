@@ -112,6 +112,7 @@ struct fi_entropy {
     unsigned blocks;
     block_kind block[FI_MAX_MCU_BLOCKS]; /* of an MCU */
     dc_state dc[4]; /* per component of the scan */
+    bool is_progressive;
     uint8_t ss, se, al; /* of a progressive scan */
     bool is_refinement;
     uint32_t eobrun; /* blocks left in the run of empty ones */
@@ -121,6 +122,8 @@ struct fi_entropy {
     size_t mcu; /* of the scan: how many have been decoded */
     size_t stray_nbytes; /* in front of markers, and passed over */
     unsigned stray_marker;
+    size_t near_blocks, far_blocks; /* of this scan: how many are suspect (limits.c) */
+    size_t far_mcu; /* of the first of far_blocks */
     fi_fault fault;
     limits limits[4]; /* per component of the scan */
     table tables[CACHED_TABLES];
@@ -139,8 +142,8 @@ static inline int32_t extend(uint32_t value, unsigned size) {
 /* For a component's values that are shifted by `al`. */
 void fi_limits_set(fi_entropy *entropy, unsigned component, const uint16_t *steps, unsigned al);
 
-/* Whether a block can be one of 8-bit samples, its DC value aside. */
-bool fi_limits_allow(const limits *l, const int16_t *block);
+/* Whether a block, of the MCU that is `ahead` of those decoded, can be one of 8-bit samples, its DC value aside. */
+bool fi_limits_allow(fi_entropy *entropy, unsigned component, const int16_t *block, bool is_large, size_t ahead);
 
 /* The same for one coefficient, of which the bits below `al` are not known yet; `place` is in natural order. */
 bool fi_limits_allow_ac(const limits *l, unsigned place, int32_t coefficient);

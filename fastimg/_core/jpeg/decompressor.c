@@ -173,9 +173,11 @@ static void decode_image(fi_decompressor *jpeg, const fi_route *route, const fi_
     if (jpeg->strict && jpeg->multiple_scans) check_scans(jpeg);
     jpeg->is_reading = true;
     route->read(jpeg, request);
+    const bool is_whole = cinfo->output_scanline >= cinfo->output_height;
+    if (jpeg->strict && !is_whole) fi_hooks_end_early(jpeg);
     jpeg->is_complete = true;
     /* To the end marker, for the warnings. */
-    if (jpeg->strict && cinfo->output_scanline >= cinfo->output_height) jpeg_finish_decompress(cinfo);
+    if (jpeg->strict && is_whole) jpeg_finish_decompress(cinfo);
 }
 
 static void try_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request, size_t nbytes) {

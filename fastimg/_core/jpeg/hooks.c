@@ -81,6 +81,10 @@ static const uint8_t *finish_scan(fi_decompressor *jpeg) {
     return position;
 }
 
+void fi_hooks_end_early(fi_decompressor *jpeg) {
+    if (jpeg->stage != FI_STAGE_LIBJPEG && !fi_entropy_judge(jpeg->entropy)) end_at_fault(jpeg);
+}
+
 static void go_on_from(fi_decompressor *jpeg, const uint8_t *position) {
     jpeg->source.bytes_in_buffer -= (size_t)(position - jpeg->source.next_input_byte);
     jpeg->source.next_input_byte = position;

@@ -30,6 +30,9 @@ void fi_hooks_reduce(fi_decompressor *jpeg, unsigned count);
  */
 void fi_hooks_need(fi_decompressor *jpeg, int component, bool needed, bool at_bottom);
 
+/* After the last row that is wanted, if the image has more: fails if those so far are damaged. */
+void fi_hooks_end_early(fi_decompressor *jpeg);
+
 /*
  * Sets what fi_hooks_verified() and fi_idct_verified() return: what fi_init() has found out about the loaded libjpeg.
  */
