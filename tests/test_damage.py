@@ -9,7 +9,7 @@ import re
 import pytest
 from support import jpegs
 from support.damage import COLOUR, EQUAL, Picture, scans
-from support.damage_cases import FINE, IMPOSSIBLE, LARGE, ODD, REFUSED, SMALL, preview
+from support.damage_cases import FINE, IMPOSSIBLE, LARGE, ODD, POSSIBLE, REFUSED, SMALL, preview
 from support.jpegs import assert_same
 from support.verdicts import digest, verdict, verdict_finder
 
@@ -117,6 +117,21 @@ def test_damage_in_the_crop_is_refused(name, options):
     damaged = Picture(*LARGE, COLOUR, quantiser).changed(2, **fields).data()
     with pytest.raises(fastimg.CorruptJpegError):
         fastimg.decode(damaged, crop=(0, 0, 60, 160), **options)
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE | POSSIBLE)
+def test_the_verdict_does_not_depend_on_the_size(name):
+    # Of a longer scan the coefficients that a size does not need are skipped.
+    quantiser, fields = (IMPOSSIBLE | POSSIBLE)[name]
+    picture = Picture(480, 480, COLOUR, quantiser)
+    for at in (100, 104):  # luma, chroma
+        data = picture.changed(at, **fields).data()
+        verdicts = {
+            (size, mode): verdict(data, size=size, mode=mode).error
+            for size in (8, 30, 60, 120, 240, 480)
+            for mode in ("RGB", "L")
+        }
+        assert set(verdicts.values()) == {"CorruptJpegError" if name in IMPOSSIBLE else ""}, verdicts
 
 
 def test_a_batch_names_each_damaged_image():

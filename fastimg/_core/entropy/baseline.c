@@ -128,12 +128,20 @@ FI_INLINE size_t decode_ac(reader *r, const table *t, size_t k, int16_t *block, 
     return k;
 }
 
+/*
+ * Whether what was skipped from index k to 63 may be one value, again and again: of codes with their values, all as long.
+ */
+static __attribute__((noinline)) bool may_be_equal(reader start, const uint8_t *next, unsigned count, size_t k) {
+    const uint32_t nbits = (uint32_t)((next - start.next) * 8) + (start.count & 63) - (count & 63);
+    return nbits % (uint32_t)(64 - k) == 0;
+}
+
 /* Skips the rest of a block. If it turns out to be suspect, it has not been skipped, and k is returned. */
-FI_INLINE size_t skip_rest(reader *r, const table *t, size_t k, const int16_t *block) {
+FI_INLINE size_t skip_rest(reader *r, const table *t, size_t k) {
     const reader start = *r;
     const size_t end = skip_ac(r, t, k);
     if (__builtin_expect(end - END - 1 <= 62, 1)) return end;
-    if (end == 64 ? !are_equal(block + 8) : end < LARGE || end == BAD_CODE) return end;
+    if (end == 64 ? !may_be_equal(start, r->next, r->count, k) : end < LARGE || end == BAD_CODE) return end;
     *r = start;
     return k;
 }
@@ -173,7 +181,7 @@ FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, size_t ahead,
         if (!add_dc(kind->dc, diff)) return FI_FAULT_RANGE;
         (*blocks)[0] = (int16_t)kind->dc->last;
         size_t k = decode_ac(r, kind->ac_table, 1, *blocks, kind->last_needed | last);
-        if (k < 64) k = skip_rest(r, kind->ac_table, k, *blocks);
+        if (k < 64) k = skip_rest(r, kind->ac_table, k);
         size_t end = k - END;
         if (__builtin_expect(end - 1 > 62, 0)) {
             const bool is_ordinary = k == 64 ? !are_equal(*blocks + 60) : k - END - 1 <= 62;
