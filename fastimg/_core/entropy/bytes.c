@@ -113,6 +113,12 @@ static bool pass_over(fi_entropy *entropy, size_t nbytes, unsigned marker, size_
     return true;
 }
 
+bool fi_entropy_judge(fi_entropy *entropy) {
+    if (fi_limits_allow_scan(entropy)) return true;
+    entropy->mcu = entropy->far_mcu;
+    return fi_entropy_fail(entropy, FI_FAULT_RANGE, 0);
+}
+
 const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
     if (!fi_entropy_judge(entropy)) return NULL;
     const size_t nbytes = go_to_marker(entropy);

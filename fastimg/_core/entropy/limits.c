@@ -137,10 +137,6 @@ bool fi_limits_allow(fi_entropy *entropy, unsigned component, const int16_t *blo
     return true;
 }
 
-bool fi_entropy_judge(fi_entropy *entropy) {
-    const size_t far_blocks = entropy->far_blocks;
-
-    if (far_blocks <= entropy->near_blocks || far_blocks > MAX_FAR_BLOCKS) return true;
-    entropy->mcu = entropy->far_mcu;
-    return fi_entropy_fail(entropy, FI_FAULT_RANGE, 0);
+bool fi_limits_allow_scan(const fi_entropy *entropy) {
+    return entropy->far_blocks <= entropy->near_blocks || entropy->far_blocks > MAX_FAR_BLOCKS;
 }

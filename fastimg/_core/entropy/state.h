@@ -145,6 +145,9 @@ void fi_limits_set(fi_entropy *entropy, unsigned component, const uint16_t *step
 /* Whether a block, of the MCU that is `ahead` of those decoded, can be one of 8-bit samples, its DC value aside. */
 bool fi_limits_allow(fi_entropy *entropy, unsigned component, const int16_t *block, bool is_large, size_t ahead);
 
+/* Whether all blocks so far can be, taken together. If not, far_mcu has the first that is suspect. */
+bool fi_limits_allow_scan(const fi_entropy *entropy);
+
 /* The same for one coefficient, of which the bits below `al` are not known yet; `place` is in natural order. */
 bool fi_limits_allow_ac(const limits *l, unsigned place, int32_t coefficient);
 
