@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from fastimg.batches import BatchBuilder, BatchIterator
 from fastimg.epochs import Epoch, check_state
-from fastimg.indexing import Index, Indices, resolve_many
+from fastimg.indexing import Index, resolve_many
 from fastimg.options import parse_integer
+from fastimg.sample_arrays import BatchReader, Buffers, common_length
 from fastimg.sampling import Samples, Shuffle
-from fastimg.threads import Cancellation, check_num_threads, default_num_threads
+from fastimg.threads import check_num_threads, default_num_threads
 
 __all__ = ["ArrayDataSource", "BatchIterator"]
 
@@ -76,7 +77,7 @@ class ArrayDataSource:
         if not isinstance(arrays, list | tuple):
             raise TypeError(f"arrays must be a list or tuple of array-likes, found {type(arrays).__name__}")
         self._arrays = tuple(arrays)
-        length = _common_length(self._arrays)
+        length = common_length(self._arrays)
         samples = np.arange(length, dtype=np.int64)
         if indices is not None:
             samples = resolve_many(np.asarray(indices), length)
@@ -251,8 +252,8 @@ class ArrayDataSource:
                 array.with_epoch(epoch.number) if hasattr(array, "with_epoch") else array
                 for array in self._arrays
             )
-            new_buffers = _Buffers(arrays, batch_size) if reuse_buffers else None
-            read = _BatchReader(arrays, self._include_indices, num_threads)
+            new_buffers = Buffers(arrays, batch_size) if reuse_buffers else None
+            read = BatchReader(arrays, self._include_indices, num_threads)
             return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
 
         return BatchIterator(epoch, make, prefetch)
@@ -294,68 +295,6 @@ class ArrayDataSource:
         """
         check_state(state, self._samples)
         self._loaded = copy.deepcopy(state)
-
-
-class _BatchReader:
-    """Reads one batch from all arrays."""
-
-    def __init__(self, arrays: tuple[Any, ...], include_indices: bool, num_threads: int | None) -> None:
-        self.arrays = arrays
-        self.include_indices = include_indices
-        self.num_threads = num_threads
-
-    def __call__(
-        self, indices: Indices, buffers: tuple[Any, ...] | None, cancellation: Cancellation
-    ) -> tuple[Any, ...]:
-        outs = buffers or (None,) * len(self.arrays)
-        batch = [
-            self._one(array, indices, _part(out, len(indices)), cancellation)
-            for array, out in zip(self.arrays, outs, strict=True)
-        ]
-        return (indices.copy(), *batch) if self.include_indices else tuple(batch)
-
-    def _one(self, array: Any, indices: Indices, out: Any, cancellation: Cancellation) -> Any:
-        if hasattr(array, "_read"):
-            return array._read(indices, out, self.num_threads, cancellation)
-        if out is None:
-            return array[indices]
-        return np.take(array, indices, axis=0, out=out, mode="clip")  # "raise" would need a buffer
-
-
-def _part(out: Any, count: int) -> Any:
-    """As much of a buffer as a batch needs; None if a sampler gave more indices than it was asked for."""
-    return None if out is None or len(out) < count else out[:count]
-
-
-class _Buffers:
-    """Makes one array per source array for a batch; None for those that give lists or are not known."""
-
-    def __init__(self, arrays: tuple[Any, ...], batch_size: int) -> None:
-        self.arrays = arrays
-        self.batch_size = batch_size
-
-    def __call__(self) -> tuple[Any, ...]:
-        return tuple(self._one(array) for array in self.arrays)
-
-    def _one(self, array: Any) -> Any:
-        is_accessor = hasattr(array, "_read") and array.ndim > 1
-        if not is_accessor and type(array) not in (np.ndarray, np.memmap):
-            return None
-        return np.empty((self.batch_size, *array.shape[1:]), array.dtype)
-
-
-def _common_length(arrays: tuple[Any, ...]) -> int:
-    for array in arrays:
-        if not hasattr(array, "__len__") or not hasattr(array, "__getitem__"):
-            raise TypeError(
-                f"arrays must hold array-likes, with a length and an index, found {type(array).__name__}"
-            )
-    lengths = [len(array) for array in arrays]
-    if not lengths:
-        raise ValueError("arrays must hold at least one array-like, found none")
-    if len(set(lengths)) > 1:
-        raise ValueError(f"arrays must have one length, found {', '.join(map(str, lengths))}")
-    return lengths[0]
 
 
 def _check_sampler(sampler: Any) -> Any:
