@@ -10,7 +10,7 @@ import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from fastimg.errors import file_kind
@@ -52,7 +52,8 @@ def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SU
     Parameters
     ----------
     path : str or os.PathLike
-        A tar archive (ustar, pax, GNU, or older) or a zip archive (also zip64, or after other data).
+        A tar archive (ustar, pax, GNU, or older; or several in one file, as ``cat a.tar b.tar`` makes it) or a zip
+        archive (also zip64, or after other data).
     extensions : iterable of str
         Ends of names. ``[""]`` lists every regular file.
 
@@ -65,8 +66,9 @@ def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SU
     Raises
     ------
     ValueError
-        The archive is compressed, damaged, truncated, or of neither kind; a member that counts is compressed, encrypted
-        or sparse, or its data is not in the file. The text names the file.
+        The archive is compressed, damaged, truncated, or of neither kind; the end of a tar archive is followed by
+        something other than zeros and another one; a member that counts is compressed, encrypted or sparse, or its data
+        is not in the file. The text names the file.
     OSError
         The file cannot be read, or is not a regular file.
     TypeError
@@ -85,7 +87,8 @@ def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SU
     >>> data = fastimg.load(members, size=256)
     """
     ends = _parse_extensions(extensions)
-    return find_members(path, lambda name: name.lower().endswith(ends) and not is_hidden(name))
+    found = find_members(path, lambda name: name.lower().endswith(ends) and not is_hidden(name))
+    return [member for _, member in found]
 
 
 def is_archive_name(path: str) -> bool:
@@ -114,8 +117,11 @@ def is_hidden(name: str) -> bool:
 # ---- listing
 
 
-def find_members(path: Any, wanted: Callable[[str], bool]) -> list[FileRange]:
-    """List the regular files of an archive whose names are wanted, with the order and errors of `archive_members`."""
+def find_members(path: Any, wanted: Callable[[str], bool]) -> list[tuple[int, FileRange]]:
+    """List the regular files of an archive whose names are wanted, with the order and errors of `archive_members`.
+
+    Each comes with the number of its archive, which is not 0 only in tar archives that follow another in one file.
+    """
     name = os.fspath(path)
     if not isinstance(name, str):
         raise TypeError(f"path: expected str or a path of str, found {type(path).__name__}")
@@ -125,7 +131,7 @@ def find_members(path: Any, wanted: Callable[[str], bool]) -> list[FileRange]:
             return list(_tar_members(file, name, wanted))
         found = _describe_head(head)
         if found is None and zipfile.is_zipfile(file):
-            return _zip_members(file, name, wanted)
+            return [(0, member) for member in _zip_members(file, name, wanted)]
     raise ValueError(f"{name}: expected a tar or zip archive, found {found or _first_bytes(head)}")
 
 
@@ -206,27 +212,40 @@ class _Headers:
         return self._file.read(size)
 
 
-def _tar_members(file: BinaryIO, path: str, wanted: Callable[[str], bool]) -> Iterator[FileRange]:
+def _tar_members(file: BinaryIO, path: str, wanted: Callable[[str], bool]) -> Iterator[tuple[int, FileRange]]:
     end = _file_size(file)
-    file.seek(0)
-    for member in _tar_headers(file, path):
+    for number, member in _tar_headers(file, path):
         if not member.isreg():
             continue
         counts = wanted(member.name)
         if not member.issparse():
             _check_place(path, member.offset_data, member.size, member.name, end)
             if counts:
-                yield _make_range(path, member.offset_data, member.size, member.name)
+                yield number, _make_range(path, member.offset_data, member.size, member.name)
         elif counts:
             raise ValueError(
                 f"{path}: member {member.name} is stored as a sparse file, in pieces; pack it without --sparse"
             )
 
 
-def _tar_headers(file: BinaryIO, path: str) -> Iterator[tarfile.TarInfo]:
+def _tar_headers(file: BinaryIO, path: str) -> Iterator[tuple[int, tarfile.TarInfo]]:
+    """The headers of all tar archives in a file, each with the number of its archive."""
+    start: int | None = 0
+    number = 0
+    while start is not None:
+        end = yield from _headers_of_one(file, path, start, number)
+        start = _find_next_tar(file, path, end)
+        number += 1
+
+
+def _headers_of_one(
+    file: BinaryIO, path: str, start: int, number: int
+) -> Generator[tuple[int, tarfile.TarInfo], None, int]:
+    """The headers of the tar archive at byte `start`; returns the byte at which its end is."""
     headers: Any = _Headers(file)
     tar: Any = None
-    last = 0
+    last = start
+    file.seek(start)
     while True:
         try:
             if tar is None:
@@ -239,18 +258,38 @@ def _tar_headers(file: BinaryIO, path: str) -> Iterator[tarfile.TarInfo]:
         except Exception as error:  # tarfile raises many kinds for damage
             raise ValueError(f"{path}: damaged tar archive, after byte {last}: {error}") from error
         if member is None:
-            break
+            return int(tar.offset)
         if tar.offset <= last:  # a negative size: tarfile would go in circles
             raise ValueError(f"{path}: damaged tar archive: member {member.name} ends before it begins")
         last = tar.offset
         tar.members.clear()  # a million of them would take a gigabyte
-        yield member
+        yield number, member
+
+
+def _find_next_tar(file: BinaryIO, path: str, end: int) -> int | None:
+    """Where the archive after the one that ends at byte `end` begins; None if there is none."""
     # tarfile takes damage for the end, which is two blocks of zeros. tar, too, accepts a file that just stops.
-    file.seek(tar.offset)
+    file.seek(end)
     if any(file.read(2 * _BLOCK)):
         raise ValueError(
-            f"{path}: damaged tar archive: expected the header of a member, or the end, at byte {tar.offset}"
+            f"{path}: damaged tar archive: expected the header of a member, or the end, at byte {end}"
         )
+    start = end + 2 * _BLOCK
+    while zeros := file.read(_EMPTY_TAR):
+        head = zeros.lstrip(b"\0")
+        start += (len(zeros) - len(head)) // _BLOCK * _BLOCK
+        if head:
+            break
+    else:
+        return None
+    file.seek(start)
+    head = file.read(_BLOCK)
+    if not _is_tar(head):
+        raise ValueError(
+            f"{path}: expected zeros or another tar archive after the one that ends at byte {end}, "
+            f"found other data in the block at byte {start}"
+        )
+    return start
 
 
 # ---- zip

@@ -77,8 +77,8 @@ def read_shard(path: str | os.PathLike[str]) -> Shard:
     >>> shard = fastimg.read_shard("train-0000.tar")
     >>> train_X, train_y = fastimg.ImageFileAccessor(shard.images, size=256), shard.labels
     """
-    members = find_members(path, lambda name: "." in os.path.basename(name) and not is_hidden(name))
-    samples = _group_by_key(members)
+    found = find_members(path, lambda name: "." in os.path.basename(name) and not is_hidden(name))
+    samples = _group_by_key([member for _, member in found])
     for key, sample in samples.items():
         if IMAGE not in sample:
             raise ValueError(
