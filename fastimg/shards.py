@@ -1,26 +1,39 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Shards: archives that hold each image with its label and metadata."""
+"""Shards: archives that hold each image with its label, caption and metadata, as WebDataset names them."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+import warnings
+from collections.abc import Callable
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from fastimg.archives import find_members, is_hidden, open_regular
-from fastimg.folders import SUFFIXES
+from fastimg.archives import find_members, open_regular
+from fastimg.samples import (
+    IMAGES,
+    FieldNames,
+    Fields,
+    Sample,
+    belongs_to_a_sample,
+    choose_fields,
+    group_by_key,
+    list_fields,
+    parse_fields,
+)
 from fastimg.sources import FileRange
 
-Sample: TypeAlias = dict[str, FileRange]  # keys are extensions, or IMAGE
+OnError: TypeAlias = Literal["raise", "drop"] | Callable[[ValueError], object]
+Labels: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.object_]
 
-IMAGE, LABEL, METADATA = "image", ".cls", ".json"
-
-_INTEGER = re.compile(rb"\s*[+-]?[0-9]+\s*")
-_LONGEST_INTEGER = 64  # bytes of a .cls file, white space included
+_METADATA = ("json",)
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_LONGEST_INTEGER = 64  # characters; int() takes the square of the length
+_MOST_SHOWN = 40  # characters of a label in an error
 
 
 class Shard(NamedTuple):
@@ -32,121 +45,276 @@ class Shard(NamedTuple):
         Names up to the first dot after the last slash.
     images : list of FileRange
         The image of each key.
-    labels : int64 ndarray, (n,), or None
-        What the ``.cls`` files say; None if there are none.
+    labels : int64 ndarray or object ndarray, (n,), or None
+        The labels, object if they are text (str); None if there are none.
     metadata : list or None
         What the ``.json`` files hold, None for a key without one; None if there are none.
+    captions : list or None
+        The captions (str), None for a key without one; None if there are none.
     """
 
     keys: list[str]
     images: list[FileRange]
-    labels: npt.NDArray[np.int64] | None
+    labels: Labels | None
     metadata: list[Any] | None
+    captions: list[str | None] | None
 
 
-def read_shard(path: str | os.PathLike[str]) -> Shard:
+def read_shard(
+    path: str | os.PathLike[str],
+    *,
+    image: FieldNames = None,
+    label: FieldNames = None,
+    caption: FieldNames = None,
+    on_error: OnError = "raise",
+) -> Shard:
     """List the samples of a shard: an archive where the files of a sample share a key, as in WebDataset.
 
-    The key is the name up to the first dot after the last slash: ``train/0017.jpg``, ``train/0017.cls`` and
-    ``train/0017.json`` are one sample, even with others in between. Files that are hidden or have no dot in their names
-    belong to no sample; those with other endings (``0017.txt``) do, but are not read.
+    The key is the name up to the first dot after the last slash, and what follows that dot is the field, in lower case:
+    ``train/0017.jpg``, ``train/0017.seg.jpg`` and ``train/0017.cls`` are the fields ``jpg``, ``seg.jpg`` and ``cls`` of
+    one sample, even with others in between. Files that are hidden, have no dot in their names, or are named or lie in a
+    top folder named ``__...__`` belong to no sample. Fields that are not asked for are not read.
+
+    `image`, `label` and `caption` name fields, as ``"jpg"``, or as alternatives of which the first that a sample has
+    counts: ``"jpg;jpeg"`` or ``["jpg", "jpeg"]``. ``label=()`` and ``caption=()`` read none.
 
     Parameters
     ----------
     path : str or os.PathLike
-        As for `archive_members`.
+        As for `archive_members`. A sample is never made of files of two tar archives, so keys may repeat if the file
+        holds several.
+    image : str or iterable of str, optional
+        The image. By default ``jpg``, ``jpeg``, ``jpe`` or ``jfif``; if no sample has any of them, the field that ends
+        in one of them (``input.jpg``), which must be the only one.
+    label : str or iterable of str, optional
+        The label, which every sample must have: an integer, or else text (a class name). By default ``cls``, if there
+        are any.
+    caption : str or iterable of str, optional
+        The caption, text that is not changed. By default ``txt``. Some sample must have it if it is named.
+    on_error : "raise", "drop" or callable
+        What to do about a sample that cannot be read: raise its error, or leave it out, with one warning for all
+        (``"drop"``) or a call with each error. A key without an image, such as one of ``0017.png`` or ``README.md``, is
+        left out with that warning under ``"raise"``, too, unless there are no others.
 
     Returns
     -------
     Shard
-        keys, images, labels, metadata; keys in the order in which they first appear.
+        keys, images, labels, metadata, captions; keys in the order in which they first appear.
 
     Raises
     ------
     ValueError
-        As for `archive_members`, for any member. A key has no image (``.jpg``, ``.jpeg``, ``.jpe``, ``.jfif``, in any
-        case), or two files of a kind; a ``.cls`` is not an integer of 64 bits, or exists for some keys only; a
-        ``.json`` cannot be parsed. The text names the file and the key.
+        As for `archive_members`, for any member. With ``on_error="raise"``: a key has two files of one field; a label
+        is missing, not UTF-8, empty, an integer of more than 64 bits, or text where most are integers (or the other way
+        round); a caption is not UTF-8; a ``.json`` cannot be parsed; no key has an image. In any case: several fields
+        may be the image, and `image` does not say which; no key has the field that `caption` names; an argument is
+        unknown. The text names the file and the key.
     OSError
         The file cannot be read, or is not a regular file.
     TypeError
-        `path` is not a str or a path of str.
+        `path` is not a str or a path of str, or another argument is of the wrong type.
+
+    Warns
+    -----
+    UserWarning
+        Samples were left out, and no callable was told.
 
     Examples
     --------
     >>> shard = fastimg.read_shard("train-0000.tar")
     >>> train_X, train_y = fastimg.ImageFileAccessor(shard.images, size=256), shard.labels
+    >>> left = fastimg.read_shard("stereo-0000.tar", image="left.jpg", label="depth.cls").images
     """
-    found = find_members(path, lambda name: "." in os.path.basename(name) and not is_hidden(name))
-    samples = _group_by_key([member for _, member in found])
-    for key, sample in samples.items():
-        if IMAGE not in sample:
-            raise ValueError(
-                f"{os.fspath(path)}: key {key!r} has no image: expected one of {', '.join(SUFFIXES)}, "
-                f"found {', '.join(sample)}"
+    faults = _Faults(os.fspath(path), on_error)
+    named = [parse_fields(*item) for item in (("image", image), ("label", label), ("caption", caption))]
+    if named[0] == ():
+        raise ValueError("image must name a field, found none")
+    samples = group_by_key(find_members(path, belongs_to_a_sample))
+    fields = choose_fields(faults.shard, samples, *named)
+    usable = [sample for sample in samples if _has_image(sample, fields.image, faults)]
+    if samples and not usable:
+        faults.stop()
+    with open_regular(faults.shard) as file:
+        rows = _read_rows(file, usable, fields, faults)
+    faults.warn(len(samples))
+    return _make_shard(rows)
+
+
+# ---- what is read
+
+
+class _Faults:
+    """Samples that cannot be used, and what becomes of them."""
+
+    def __init__(self, shard: str, on_error: Any) -> None:
+        if not callable(on_error):
+            if not isinstance(on_error, str):
+                raise TypeError(f"on_error must be 'raise', 'drop' or a callable, found {on_error!r}")
+            if on_error not in ("raise", "drop"):
+                raise ValueError(f"on_error must be 'raise', 'drop' or a callable, found {on_error!r}")
+        self.shard = shard
+        self._on_error = on_error
+        self._dropped = 0
+        self._first: ValueError | None = None
+
+    def add(self, sample: Sample, text: str, forgiven: bool = False) -> None:
+        """A sample is faulty: `text` follows its key. One that is forgiven is never raised."""
+        error = ValueError(f"{self.shard}: key {sample.key!r}{text}")
+        if callable(self._on_error):
+            self._on_error(error)
+            return
+        if self._on_error == "raise" and not forgiven:
+            raise error
+        self._dropped += 1
+        self._first = self._first or error
+
+    def stop(self) -> None:
+        """No sample is left: raise the first error, if errors are raised."""
+        if self._on_error == "raise" and self._first:
+            raise self._first
+
+    def warn(self, total: int) -> None:
+        if self._dropped:
+            warnings.warn(
+                f"{self._dropped} of {total} keys are left out; the first: {self._first}", stacklevel=3
             )
-    with open_regular(os.fspath(path)) as file:
-        labels = _read_labels(file, samples)
-        metadata = _read_metadata(file, samples)
-    return Shard(list(samples), [sample[IMAGE] for sample in samples.values()], labels, metadata)
 
 
-def _group_by_key(members: list[FileRange]) -> dict[str, Sample]:
-    samples: dict[str, Sample] = {}
-    for member in members:
-        key, extension = _split_key(member.name)
-        kind = IMAGE if extension in SUFFIXES else extension
-        other = samples.setdefault(key, {}).setdefault(kind, member)
-        if other is not member and kind in (IMAGE, LABEL, METADATA):
-            raise ValueError(
-                f"{member.path}: key {key!r} has two files of a kind, {other.name} and {member.name}"
+class _Row(NamedTuple):
+    sample: Sample
+    image: FileRange
+    label: Any  # int or str; None if labels are not read
+    caption: str | None
+    metadata: Any
+
+
+class _UnreadableError(Exception):
+    """Why a file of a sample cannot be read, with its name."""
+
+
+def _has_image(sample: Sample, fields: tuple[str, ...], faults: _Faults) -> bool:
+    if sample.find(fields):
+        return True
+    expected = list_fields(fields or IMAGES)
+    text = f" has no image: expected one of {expected}, found {sample.list_fields()}"
+    faults.add(sample, text, forgiven=True)
+    return False
+
+
+def _read_rows(file: BinaryIO, samples: list[Sample], fields: Fields, faults: _Faults) -> list[_Row]:
+    rows = []
+    labelled = sum(sample.find(fields.label) is not None for sample in samples)
+    for sample in samples:
+        if sample.repeated:
+            one, other = sample.repeated
+            faults.add(sample, f" has two files of a kind, {one.name} and {other.name}")
+        elif fields.label and not sample.find(fields.label):
+            faults.add(
+                sample,
+                f" has no {list_fields(fields.label)}: expected a label for every key, "
+                f"found {labelled} for {len(samples)} keys",
             )
-    return samples
+        else:
+            try:
+                rows.append(_read_row(file, sample, fields))
+            except _UnreadableError as error:
+                faults.add(sample, f": {error}")
+    return _of_one_kind(rows, fields, faults)
 
 
-def _split_key(name: str) -> tuple[str, str]:
-    """Split a name into its key and its extension, in lower case and with the dot."""
-    folder, slash, base = name.rpartition("/")
-    stem, _, extension = base.partition(".")
-    return folder + slash + stem, "." + extension.lower()
+def _read_row(file: BinaryIO, sample: Sample, fields: Fields) -> _Row:
+    image: Any = sample.find(fields.image)
+    label, caption, metadata = map(sample.find, (fields.label, fields.caption, _METADATA))
+    return _Row(
+        sample,
+        image,
+        _read_label(file, label) if label else None,
+        _read_text(file, caption) if caption else None,
+        _read_json(file, metadata) if metadata else None,
+    )
 
 
-def _read_labels(file: BinaryIO, samples: dict[str, Sample]) -> npt.NDArray[np.int64] | None:
-    missing = [key for key, sample in samples.items() if LABEL not in sample]
-    if len(missing) == len(samples):
-        return None
-    if missing:
-        raise ValueError(
-            f"{samples[missing[0]][IMAGE].path}: key {missing[0]!r} has no {LABEL}: "
-            f"expected one for every key or none, found {len(samples) - len(missing)} for {len(samples)} keys"
-        )
-    return np.array([_read_label(file, key, sample[LABEL]) for key, sample in samples.items()], np.int64)
+def _of_one_kind(rows: list[_Row], fields: Fields, faults: _Faults) -> list[_Row]:
+    """The rows whose labels are what most are: integers or text."""
+    numbers = sum(isinstance(row.label, int) for row in rows)
+    kind, words = (int, "an integer") if 2 * numbers >= len(rows) else (str, "text")
+    kept = []
+    for row in rows:
+        if row.label is None or isinstance(row.label, kind):
+            kept.append(row)
+        else:
+            file = row.sample.find(fields.label)
+            assert file
+            faults.add(
+                row.sample, f": {file.name} must be {words}, as most labels are, found {_shorten(row.label)}"
+            )
+    return kept
 
 
-def _read_label(file: BinaryIO, key: str, source: FileRange) -> int:
-    file.seek(source.offset)
-    text = file.read(min(source.size, _LONGEST_INTEGER))
-    label = int(text) if _INTEGER.fullmatch(text) and source.size <= _LONGEST_INTEGER else 2**63
-    if not -(2**63) <= label < 2**63:
-        raise ValueError(
-            f"{source.path}: key {key!r}: {source.name} must be an integer of 64 bits, "
-            f"found {text.decode('utf-8', 'replace')!r}"
+def _make_shard(rows: list[_Row]) -> Shard:
+    labels: Labels | None = None
+    if rows and rows[0].label is not None:
+        labels = np.empty(len(rows), np.int64 if isinstance(rows[0].label, int) else object)
+        labels[:] = [row.label for row in rows]
+    captions, metadata = [row.caption for row in rows], [row.metadata for row in rows]
+    return Shard(
+        [row.sample.key for row in rows],
+        [row.image for row in rows],
+        labels,
+        metadata if any(row.sample.find(_METADATA) for row in rows) else None,
+        captions if any(caption is not None for caption in captions) else None,
+    )
+
+
+# ---- one file
+
+
+def _read_label(file: BinaryIO, source: FileRange) -> int | str:
+    """An integer, or text without the white space around it."""
+    value = _read_value(file, source)
+    label = value.strip() if isinstance(value, str) else value
+    if isinstance(label, str) and label:
+        if not _INTEGER.fullmatch(label):
+            return label
+        if len(label) <= _LONGEST_INTEGER:
+            label = int(label)
+    if type(label) is not int or not -(2**63) <= label < 2**63:  # bool is an int, too
+        raise _UnreadableError(
+            f"{source.name} must be an integer of 64 bits or UTF-8 text, found {_shorten(value)}"
         )
     return label
 
 
-def _read_metadata(file: BinaryIO, samples: dict[str, Sample]) -> list[Any] | None:
-    if not any(METADATA in sample for sample in samples.values()):
-        return None
-    return [
-        _read_json(file, key, sample[METADATA]) if METADATA in sample else None
-        for key, sample in samples.items()
-    ]
+def _read_text(file: BinaryIO, source: FileRange) -> str:
+    value = _read_value(file, source)
+    if not isinstance(value, str):
+        raise _UnreadableError(f"{source.name} must be UTF-8 text, found {_shorten(value)}")
+    return value
 
 
-def _read_json(file: BinaryIO, key: str, source: FileRange) -> Any:
-    file.seek(source.offset)
+def _read_value(file: BinaryIO, source: FileRange) -> Any:
+    """What JSON stands for, text as it is, or else bytes."""
+    if source.name.lower().endswith(".json"):
+        return _read_json(file, source)
+    data = _read_data(file, source)
     try:
-        return json.loads(file.read(source.size))
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
+def _read_json(file: BinaryIO, source: FileRange) -> Any:
+    try:
+        return json.loads(_read_data(file, source))
     except (ValueError, RecursionError) as error:  # of its bytes, its syntax, its depth
-        raise ValueError(f"{source.path}: key {key!r}: {source.name} must be JSON: {error}") from None
+        raise _UnreadableError(f"{source.name} must be JSON: {error}") from None
+
+
+def _read_data(file: BinaryIO, source: FileRange) -> bytes:
+    file.seek(source.offset)
+    return file.read(source.size)
+
+
+def _shorten(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _MOST_SHOWN else shown[:_MOST_SHOWN] + "..."

@@ -42,23 +42,24 @@ def test_a_shard(make):
     for given in (path, os.path.relpath(path)):
         shard = read_shard(given)
         assert isinstance(shard, fastimg.Shard) and isinstance(shard, tuple)
-        keys, images, labels, metadata = shard
+        keys, images, labels, metadata, captions = shard
         assert keys == ["train/0007", "train/0001", "0007"]
         assert images == fastimg.archive_members(given)
         assert_same(labels, np.array([3, -1, 12], np.int64))
         assert metadata == [{"width": 31, "tags": ["a"]}, None, [1.5]]
+        assert captions is None
     accessor = fastimg.ImageFileAccessor(shard.images)
     assert_same(accessor[:], np.stack([jpegs.reference(data) for data in IMAGES]))
 
 
 def test_images_alone(make):
     shard = read_shard(make({"b.jpg": IMAGES[0], "a.jpg": IMAGES[1]}))
-    assert shard == (["b", "a"], shard.images, None, None)
+    assert shard == (["b", "a"], shard.images, None, None, None)
     assert names(shard) == ["b.jpg", "a.jpg"]
 
 
 def test_nothing(make):
-    assert read_shard(make({})) == ([], [], None, None)
+    assert read_shard(make({})) == ([], [], None, None, None)
 
 
 def test_metadata_of_some(make):
@@ -145,12 +146,25 @@ def test_metadata_that_is_no_json(make, text):
     refuse(make(sample("d/a", 0, json=text)), "key 'd/a'", "d/a.json must be JSON")
 
 
-@pytest.mark.parametrize("other", ["png", "v2.jpg", "cls", "json"])
+@pytest.mark.parametrize("other", ["png", "v2.jpg", "cls", "json", "md"])
 def test_a_key_without_an_image(make, other):
-    refuse(make({**sample("a", 0), f"d/b.{other}": b"1"}), "key 'd/b' has no image", f"found .{other}")
+    path = make({**sample("a", 0), f"d/b.{other}": b"1", **sample("c", 1), "d/e.png": b""})
+    text = f"2 of 4 keys are left out; the first: {path}: key 'd/b' has no image: expected one of .jpg"
+    with pytest.warns(UserWarning, match=re.escape(text)) as caught:
+        shard = read_shard(path)
+    [warning] = caught
+    assert f"found .{other}" in str(warning.message) and warning.filename == __file__
+    assert names(shard) == ["a.jpg", "c.jpg"] and shard.labels is shard.metadata is None
 
 
-@pytest.mark.parametrize(("one", "two"), [("jpg", "jpeg"), ("jpg", "JPG"), ("cls", "CLS"), ("json", "JSON")])
+def test_no_key_has_an_image(make):
+    path = make({"d/b.png": b"", "README.md": b""})
+    refuse(path, "key 'd/b' has no image", "found .png")
+    with pytest.warns(UserWarning, match="2 of 2 keys are left out"):
+        assert read_shard(path, on_error="drop") == ([], [], None, None, None)
+
+
+@pytest.mark.parametrize(("one", "two"), [("jpg", "JPG"), ("cls", "CLS"), ("json", "JSON"), ("x", "X")])
 def test_two_files_of_a_kind(make, one, two):
     path = make({**sample("a", 0), f"a.{one}": b"1", f"a.{two}": b"1"})
     refuse(path, "key 'a' has two files of a kind", f"a.{one}", f"a.{two}")

@@ -68,6 +68,8 @@ def use() -> None:
 
     members: list[fastimg.FileRange] = fastimg.archive_members(pathlib.Path("a.tar"), (".jpg", ".jpg_large"))
     shard: fastimg.Shard = fastimg.read_shard("a.tar")
+    shard = fastimg.read_shard("a.tar", image="a.jpg;b.jpg", label=["cls"], caption=(), on_error=failures.append)
+    print(shard.captions, fastimg.read_shard(pathlib.Path("a.tar"), on_error="drop").captions)
     keys: list[str] = shard.keys
     fastimg.load([*members, *shard.images, fastimg.FileRange("a.tar", 0, 1, name="b.jpg")])
     files, labels, classes = fastimg.image_folder("train")
@@ -114,6 +116,9 @@ fastimg.FileRange("a.tar", 0, 5, 5)
 fastimg.archive_members(5)
 fastimg.archive_members("a.tar", 5)
 fastimg.read_shard(5)
+fastimg.read_shard("a.tar", image=5)
+fastimg.read_shard("a.tar", on_error="fill")
+fastimg.read_shard("a.tar", "jpg")
 fastimg.read_shard("a.tar").images.keys
 fastimg.image_folder(5)
 fastimg.find_images(5)
