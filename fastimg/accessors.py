@@ -161,7 +161,8 @@ class ImageFileAccessor(ArrayLike):
         ValueError
             If the accessor has a `crop` or `flip` of its own, or a value is out of range.
         TypeError
-            If an argument has the wrong type.
+            If an argument has the wrong type, or the accessor is of a subclass with a ``__getitem__`` of its own, which
+            the crops would not go through.
 
         Examples
         --------
@@ -178,11 +179,17 @@ class ImageFileAccessor(ArrayLike):
         ------
         ValueError
             If `copy` is False: there is no array yet that could be shared.
+        TypeError
+            If a subclass gives something else than an array for a slice.
         JpegError, OSError
             As for `load`.
         """
         check_copy(copy)
         images: npt.NDArray[Any] = self[:]
+        if not isinstance(images, np.ndarray):
+            raise TypeError(
+                f"{type(self).__name__} must give an array for a slice, found {type(images).__name__}"
+            )
         return images if dtype is None else images.astype(dtype, copy=False)
 
 
@@ -327,6 +334,11 @@ class RandomResizedCrop(ImageFileAccessor):
 def _check_accessor(accessor: Any) -> None:
     if not isinstance(accessor, ImageFileAccessor):
         raise TypeError(f"accessor must be an ImageFileAccessor, found {type(accessor).__name__}")
+    if accessor._has_own_index():
+        raise TypeError(
+            f"{type(accessor).__name__} has a __getitem__ of its own, which random crops would not go through: "
+            "take them of an ImageFileAccessor, and write the __getitem__ in a subclass of RandomResizedCrop"
+        )
     found = None
     if isinstance(accessor, RandomResizedCrop):
         found = "those of a RandomResizedCrop"

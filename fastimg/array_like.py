@@ -16,6 +16,19 @@ from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, parse_options
 from fastimg.sources import Source, SourceList
 from fastimg.threads import Cancellation, check_num_threads
 
+#: What accessors of our own hold.
+_ATTRIBUTES = {
+    "_sources",
+    "_options",
+    "_crop",
+    "_flip",
+    "_on_error",
+    "_num_threads",
+    "_size",
+    "_known_sizes",
+    "_random",
+}
+
 
 class ArrayLike:
     """What all accessors share: sources, options, and the ways to index."""
@@ -95,12 +108,19 @@ class ArrayLike:
     def __getitems__(self, indices: Any) -> Any:
         """The same as ``self[list(indices)]``, which PyTorch's DataLoader asks for.
 
+        Of a subclass with a ``__getitem__`` of its own: a list of what that returns for each index.
+
         Raises
         ------
         IndexError, ValueError, TypeError, JpegError, OSError
             As for an index.
         """
-        return self[list(indices)]
+        return [self[i] for i in indices] if self._has_own_index() else self[list(indices)]
+
+    @classmethod
+    def _has_own_index(cls) -> bool:
+        """Whether a subclass replaces ``__getitem__``, so that what it returns need not be images alone."""
+        return cls.__getitem__ is not ArrayLike.__getitem__
 
     def __iter__(self) -> Iterator[Any]:
         for i in range(len(self)):
@@ -118,13 +138,15 @@ class ArrayLike:
         return {name: value for name, value in self.__dict__.items() if name != "_known_sizes"}
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
+        kind = type(self)
         return (
-            type(self).__name__,
+            f"{kind.__module__}.{kind.__qualname__}",
             self._sources.hashable(),
             self._options.values,
             self._crop,
             self._flip,
             self._on_error,
+            {name: value for name, value in self.__dict__.items() if name not in _ATTRIBUTES},  # a subclass's
         )
 
     @property

@@ -91,6 +91,6 @@ class NonUniformImageFileAccessor(ArrayLike):
         """
         check_copy(copy)
         images = np.empty(len(self), object)
-        for i, image in enumerate(self[:]):
+        for i, image in enumerate(self if self._has_own_index() else self[:]):
             images[i] = image
         return images if dtype is None else images.astype(dtype, copy=False)
