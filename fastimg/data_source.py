@@ -15,7 +15,7 @@ from fastimg.batches import BatchBuilder, BatchIterator
 from fastimg.epochs import Epoch, check_state
 from fastimg.indexing import Index, resolve_many
 from fastimg.options import parse_integer
-from fastimg.sample_arrays import BatchReader, Buffers, common_length
+from fastimg.sample_arrays import BatchReader, Buffers, by_position, common_length
 from fastimg.sampling import Samples, Shuffle
 from fastimg.threads import check_num_threads, default_num_threads
 
@@ -28,7 +28,10 @@ class ArrayDataSource:
     Parameters
     ----------
     arrays : list or tuple of array-like
-        Accessors, NumPy arrays, memmaps, or whatever has a length and takes a 1-D int64 array in its brackets.
+        Accessors, NumPy arrays, memmaps, or whatever has a length and takes a 1-D int64 array in its brackets; they are
+        not copied. All are read by position: lists, tuples, tensors in the CPU's memory, and columns and tables of
+        pandas, Polars and Arrow are made NumPy arrays at once, of objects if they hold text, rows of several lengths,
+        or None.
     indices : (n,) integer array, optional
         Draw only these samples.
     repeats : int
@@ -49,7 +52,7 @@ class ArrayDataSource:
     IndexError
         If an index is out of range.
     TypeError
-        If an argument has the wrong type.
+        If an argument has the wrong type, or an array cannot be read by position: a dict, a tensor on another device.
 
     Notes
     -----
@@ -76,7 +79,7 @@ class ArrayDataSource:
     ) -> None:
         if not isinstance(arrays, list | tuple):
             raise TypeError(f"arrays must be a list or tuple of array-likes, found {type(arrays).__name__}")
-        self._arrays = tuple(arrays)
+        self._arrays = tuple(by_position(array, f"arrays[{i}]") for i, array in enumerate(arrays))
         length = common_length(self._arrays)
         samples = np.arange(length, dtype=np.int64)
         if indices is not None:
@@ -249,8 +252,10 @@ class ArrayDataSource:
 
         def make() -> BatchBuilder:
             arrays = tuple(
-                array.with_epoch(epoch.number) if hasattr(array, "with_epoch") else array
-                for array in self._arrays
+                by_position(array.with_epoch(epoch.number), f"arrays[{i}].with_epoch({epoch.number})")
+                if hasattr(array, "with_epoch")
+                else array
+                for i, array in enumerate(self._arrays)
             )
             new_buffers = Buffers(arrays, batch_size) if reuse_buffers else None
             read = BatchReader(arrays, self._include_indices, num_threads)

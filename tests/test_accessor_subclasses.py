@@ -9,6 +9,7 @@ import pytest
 from support.jpegs import assert_same
 
 import fastimg
+from fastimg.data_source import ArrayDataSource
 
 # Labels that are no indices, so that one in the wrong place is seen.
 LABELS = [(7 * i) % 37 + 100 for i in range(37)]
@@ -138,6 +139,8 @@ def test_without_an_index_of_its_own(batch):
     assert_same(accessor.__getitems__([5, 2]), np.stack([batch.images[5], batch.images[2]]))
     expected = fastimg.ImageFileAccessor(batch.paths).random_resized_crop(8)[:]
     assert_same(accessor.random_resized_crop(8)[:], expected)
+    (first,) = next(ArrayDataSource([accessor]).batch_iterator(3, reuse_buffers=True))
+    assert_same(first, np.stack(batch.images[:3]))
 
 
 # ---- crops -------------------------------------------------------------------------------------
@@ -188,3 +191,47 @@ def test_what_was_read_changes_no_token(batch):
         before = tokenize(accessor)
         accessor.shape, accessor.random_resized_crop(8)[0:2]
         assert tokenize(accessor) == before
+
+
+# ---- data sources ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reuse_buffers", [False, True])
+def test_data_sources_go_through_it(batch, reuse_buffers):
+    source = ArrayDataSource([Negative(batch.paths), LABELS], seed=1)
+    for images, labels in source.batch_iterator(8, shuffle=True, reuse_buffers=reuse_buffers):
+        assert_same(images, 255 - np.stack([batch.images[LABELS.index(label)] for label in labels]))
+
+
+def test_data_sources_of_crops_go_through_it(batch):
+    class Crops(fastimg.RandomResizedCrop):
+        def __getitem__(self, index):
+            return 255 - super().__getitem__(index)
+
+    images = fastimg.ImageFileAccessor(batch.paths)
+    source = ArrayDataSource([Crops(images, 8, seed=3)])
+    plain = images.random_resized_crop(8, seed=3)
+    for epoch in range(2):
+        found = np.concatenate([part for (part,) in source.batch_iterator(8)])
+        assert_same(found, 255 - plain.with_epoch(epoch)[:])
+
+
+@KINDS
+@pytest.mark.parametrize("labels", [LABELS, np.array(LABELS)], ids=["list", "array"])
+def test_data_sources_refuse_pairs(batch, kind, labels):
+    # Not at the first batch, and not by leaving the labels out.
+    accessor = pairs(kind, batch, labels)
+    name = kind.__name__
+    text = (
+        rf"^arrays\[1\], found {name}, cannot be read by position: .*; give images and labels as two arrays$"
+    )
+    with pytest.raises(TypeError, match=text):
+        ArrayDataSource([np.arange(37), accessor])
+
+
+def test_data_sources_read_no_image_to_look(batch):
+    paths = ["missing.jpg", *batch.paths[1:]]
+    source = ArrayDataSource([Negative(paths), LABELS], indices=[1, 2])
+    for images, labels in source.batch_iterator(8):
+        assert labels.tolist() == LABELS[1:3]
+        assert_same(images, 255 - np.stack(batch.images[1:3]))

@@ -35,6 +35,7 @@ OPTIONAL = {
     "jax",
     "keras",
     "ml_dtypes",
+    "pandas",
     "ray",
     "torch",
     "zarr",
