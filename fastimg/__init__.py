@@ -10,6 +10,7 @@ from fastimg.accessors import ImageFileAccessor, RandomResizedCrop
 from fastimg.archives import archive_members
 from fastimg.build import __version__ as __version__
 from fastimg.build import build_info
+from fastimg.classes import ImageFolder, image_folder
 from fastimg.crops import random_crops
 from fastimg.errors import (
     CorruptJpegError,
@@ -18,7 +19,7 @@ from fastimg.errors import (
     TruncatedJpegError,
     UnsupportedJpegError,
 )
-from fastimg.folders import ImageFolder, find_images, image_folder
+from fastimg.folders import find_images
 from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
 from fastimg.non_uniform import NonUniformImageFileAccessor

@@ -181,7 +181,7 @@ def test_ctrl_c_in_the_middle_of_a_long_run(here: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
-@pytest.mark.parametrize("victim", ["x.npy", "x.files.csv", "x.labels.npy"])
+@pytest.mark.parametrize("victim", ["x.npy", "x.files.csv", "x.labels.npy", "x.classes.txt"])
 def test_all_outputs_appear_or_none(
     here: Path, monkeypatch: pytest.MonkeyPatch, victim: str, error: BaseException
 ) -> None:
@@ -208,7 +208,7 @@ def test_the_array_gets_its_name_last(here: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(os, "replace", spy)
     assert main(["load", "photos", "-o", "x.npy", "--labels"]) == 0
-    assert targets == ["x.labels.npy", "x.files.csv", "x.npy"]
+    assert targets == ["x.classes.txt", "x.labels.npy", "x.files.csv", "x.npy"]
 
 
 @pytest.mark.parametrize("step", ["write_table", "np.save", "os.fsync"])

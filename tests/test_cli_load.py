@@ -57,7 +57,7 @@ def test_load_in_its_own_process(here: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[2] == "2 classes: 0 cat, 1 dog"
     np.testing.assert_array_equal(np.load("train.npy"), rows().transpose(0, 3, 1, 2))
-    assert left(here) == ["train.files.csv", "train.labels.npy", "train.npy"]
+    assert left(here) == ["train.classes.txt", "train.files.csv", "train.labels.npy", "train.npy"]
 
 
 UNIT = rows().astype(np.float32).transpose(0, 3, 1, 2) / 255
@@ -123,38 +123,45 @@ def test_load_takes_files_and_folders_in_the_order_given(here: Path) -> None:
 def test_load_into_another_folder(here: Path) -> None:
     (here / "out").mkdir()
     assert main(["load", "photos", "-o", "out/train.npy", "--labels"]) == 0
-    assert sorted(os.listdir("out")) == ["train.files.csv", "train.labels.npy", "train.npy"]
+    assert sorted(os.listdir("out")) == [
+        "train.classes.txt", "train.files.csv", "train.labels.npy", "train.npy",
+    ]  # fmt: skip
     assert left(here) == ["out"]
 
 
 def test_load_replaces_what_an_earlier_run_wrote(here: Path) -> None:
-    names = ("x.npy", "x.files.csv", "x.labels.npy")
+    names = ("x.npy", "x.files.csv", "x.labels.npy", "x.classes.txt")
     for name in names:
         Path(name).write_text("old")
     assert main(["load", "photos", "-o", "x.npy", "--labels"]) == 0
     assert np.load("x.npy").shape == (3, 3, 23, 37)
     assert len(table(here / "x.files.csv")) == 4
     assert np.load("x.labels.npy").tolist() == [0, 0, 1]
+    assert Path("x.classes.txt").read_text() == "cat\ndog\n"
 
 
-def test_load_warns_of_labels_that_it_did_not_write(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("x.labels.npy").write_text("old")
+@pytest.mark.parametrize("name", ["x.labels.npy", "x.classes.txt"])
+def test_load_warns_of_labels_that_it_did_not_write(
+    here: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    Path(name).write_text("old")
     assert main(["load", "photos", "-o", "x.npy"]) == 0
-    assert capsys.readouterr().err.startswith("fastimg: warning: x.labels.npy is from an earlier run")
-    assert Path("x.labels.npy").read_text() == "old"
+    assert capsys.readouterr().err.startswith(f"fastimg: warning: {name} is from an earlier run")
+    assert Path(name).read_text() == "old"
 
 
 def test_outputs_have_the_rights_of_ordinary_files(here: Path) -> None:
     done = run("load", "photos", "-o", "x.npy", "--labels", umask=0o027)
     assert done.returncode == 0
-    for name in ("x.npy", "x.files.csv", "x.labels.npy"):
+    for name in ("x.npy", "x.files.csv", "x.labels.npy", "x.classes.txt"):
         assert stat.S_IMODE(os.stat(name).st_mode) == 0o640
 
 
 def test_a_name_of_full_length(here: Path) -> None:
-    name = "x" * (255 - len(".labels.npy"))
+    name = "x" * (255 - len(".classes.txt"))
     assert main(["load", "photos", "-o", name + ".npy", "--labels"]) == 0
-    assert left(here) == [name + ".files.csv", name + ".labels.npy", name + ".npy"]
+    ends = (".classes.txt", ".files.csv", ".labels.npy", ".npy")
+    assert left(here) == [name + end for end in ends]
 
 
 # ---- load: labels
@@ -339,7 +346,7 @@ def test_wrong_use_is_refused_before_any_file_is_read(
 
 
 def test_a_missing_folder_is_not_taken_for_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["load", "photo/", "-o", "x.npy", "--crop", "0", "0", "2", "2"]) == 1
+    assert main(["load", "photo/", "-o", "x.npy", "--crop", "0", "0", "2", "2"]) == 2
     assert "photo/" in capsys.readouterr().err
     assert left(here) == []
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
+import errno
 import os
+import shutil
 import socket
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.files import touch
+from support.files import deep_path, touch
 
 import fastimg.folders as find
 from fastimg import find_images
@@ -36,7 +39,8 @@ def test_every_suffix_in_any_case(tree: Tree) -> None:
 
 
 def test_hidden_files_and_folders_are_left_out(tree: Tree) -> None:
-    assert below(tree(".a.jpg", ".jpg", ".hidden/b.jpg", "c/.d/e.jpg", "c/f.jpg", "g.jpg")) == [
+    names = [".a.jpg", ".jpg", ".hidden/b.jpg", "c/.d/e.jpg", "c/f.jpg", "g.jpg", "__MACOSX/h.jpg"]
+    assert below(tree(*names)) == [
         "c/f.jpg",
         "g.jpg",
     ]
@@ -216,55 +220,80 @@ def test_find_files_lists_every_name(tree: Tree) -> None:
     assert find.find_files(root) == [str(root / name) for name in ("a.jpg", "b.png", "c", "d/e.txt")]
 
 
-# ---- classes
+def test_every_folder_but_one_is_listed(closed_folder: Path) -> None:
+    errors: list[OSError] = []
+    found = find_images(closed_folder, on_error=errors.append)
+    assert found == [str(closed_folder / "a.jpg"), str(closed_folder / "open" / "c.jpg")]
+    assert [(type(error), error.filename) for error in errors] == [
+        (PermissionError, str(closed_folder / "closed"))
+    ]
 
 
-def test_the_class_is_the_first_folder_below_the_root() -> None:
-    paths = ["in/dog/1.jpg", "in/cat/2.jpg", "in/cat/sub/dog/3.jpg", "in/dog/4.jpg"]
-    assert find.class_labels(paths, ["in"] * 4) == ([1, 0, 0, 1], ["cat", "dog"])
+def test_a_path_that_is_too_long(tree: Tree) -> None:
+    root = tree("a.jpg", "z/b.jpg")
+    path = deep_path(root)
+    errors: list[OSError] = []
+    assert find_images(root, on_error=errors.append) == [str(root / "a.jpg"), str(root / "z" / "b.jpg")]
+    assert [(error.errno, error.filename) for error in errors] == [(errno.ENAMETOOLONG, path)]
+    with pytest.raises(OSError) as caught:
+        find_images(root)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENAMETOOLONG, path)
 
 
-def test_classes_are_numbered_in_the_order_of_their_names() -> None:
-    names = ["n10", "n9", "N1", "é", "a b", "a"]
-    labels, classes = find.class_labels([f"in/{name}/x.jpg" for name in names], ["in"] * 6)
-    assert classes == ["N1", "a", "a b", "n10", "n9", "é"]
-    assert [classes[label] for label in labels] == names
+def test_a_folder_that_vanishes(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree("a.jpg", "b/c.jpg")
+    scandir = os.scandir
+
+    def remove(path: str) -> object:
+        if path == str(root / "b"):
+            shutil.rmtree(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", remove)
+    errors: list[OSError] = []
+    assert find_images(root, on_error=errors.append) == [str(root / "a.jpg")]
+    assert [(type(error), error.filename) for error in errors] == [(FileNotFoundError, str(root / "b"))]
 
 
-def test_classes_of_several_roots_are_one_set() -> None:
-    paths = ["x/cat/1.jpg", "y/ant/2.jpg", "y/cat/3.jpg"]
-    assert find.class_labels(paths, ["x", "y", "y"]) == ([1, 0, 1], ["ant", "cat"])
+def test_an_error_of_a_folder_without_its_name_gets_one(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree("a.jpg", "b/c.jpg")
+    scandir = os.scandir
+
+    def fail(path: str) -> object:
+        if path == str(root / "b"):
+            raise OSError(errno.EIO, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(OSError) as caught:
+        find_images(root)
+    assert caught.value.filename == str(root / "b")
 
 
-def test_a_file_given_by_name_takes_the_folder_that_holds_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "cat" / "sub").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "cat")
-    paths = ["1.jpg", "./2.jpg", "sub/3.jpg", "sub/../4.jpg", "../dog/5.jpg", "/a/b/6.jpg"]
-    labels, classes = find.class_labels(paths, [None] * 6)
-    assert [classes[label] for label in labels] == ["cat", "cat", "sub", "cat", "dog", "b"]
+def test_what_the_callable_raises_ends_the_call(closed_folder: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        find_images(closed_folder, on_error=lambda error: 1 / 0)
 
 
-def test_classes_agree_with_find_images(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tree("b/1.jpg", "a/2.jpg", "a/c/3.jpg").parent)
-    for root in ("root", "root/", "./root", "root//", os.path.abspath("root")):
-        paths = find_images(root)
-        assert find.class_labels(paths, [root] * 3) == ([0, 0, 1], ["a", "b"])
+@pytest.mark.parametrize("bad", ["fill", "", None, 5])
+def test_on_error_of_another_kind(tree: Tree, bad: object) -> None:
+    kind = ValueError if isinstance(bad, str) else TypeError
+    with pytest.raises(kind, match="on_error must be 'raise' or a callable, found"):
+        find_images(tree("a.jpg"), on_error=bad)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("path", "root"), [("in/1.jpg", "in"), ("in/1.jpg", "in/"), ("out/cat/1.jpg", "in"), ("/1.jpg", None)]
-)
-def test_a_file_without_a_class_is_named(path: str, root: str | None) -> None:
-    with pytest.raises(ValueError, match=f"^{path}: no class"):
-        find.class_labels(["in/cat/0.jpg", path], ["in", root])
+# ---- what is left out
 
 
-def test_no_files_no_classes() -> None:
-    assert find.class_labels([], []) == ([], [])
-
-
-def test_paths_and_roots_of_different_length() -> None:
-    with pytest.raises(ValueError):
-        find.class_labels(["in/cat/1.jpg"], [])
+def test_other_files_are_counted_by_ending(tree: Tree) -> None:
+    root = tree(
+        "a.jpg", "b.png", "c/d.PNG", "c/e.tar.gz", "c/README", "f.jpg.txt", "c/g.", ".h.png", ".i/j.png"
+    )
+    tree("__MACOSX/k.png", "__MACOSX/l.jpg")
+    os.mkfifo(root / "fifo.jpg")
+    (root / "zero.jpg").symlink_to("/dev/zero")
+    (root / "gone.png").symlink_to("nothing")
+    (root / "again").symlink_to("c")
+    left_out = Counter({".png": 100})
+    assert find_images(root, left_out=left_out) == [str(root / "a.jpg")]
+    assert left_out == {".png": 103, ".gz": 1, "": 2, ".txt": 1, "special": 2}

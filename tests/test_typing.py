@@ -14,6 +14,7 @@ import fastimg
 pytest.importorskip("mypy")
 
 RIGHT = """\
+import collections
 import pathlib
 
 import numpy as np
@@ -76,7 +77,11 @@ def use() -> None:
     folder: fastimg.ImageFolder = fastimg.image_folder(pathlib.Path("train"))
     print(keys, shard.labels, shard.metadata, files[0].upper(), labels.shape, classes, folder.labels.dtype)
 
-    found: list[str] = fastimg.find_images(".")
+    errors: list[OSError] = []
+    others: collections.Counter[str] = collections.Counter()
+    fastimg.image_folder(["a", pathlib.Path("b")], on_error=errors.append, left_out=others)
+    found: list[str] = fastimg.find_images(".", on_error="raise", left_out=others)
+    found += fastimg.find_images(".", on_error=errors.append)
     version: str = fastimg.__version__
     print(found, version, fastimg.build_info())
 
@@ -122,6 +127,8 @@ fastimg.read_shard("a.tar", "jpg")
 fastimg.read_shard("a.tar").images.keys
 fastimg.image_folder(5)
 fastimg.find_images(5)
+fastimg.find_images(".", on_error="fill")
+fastimg.image_folder([5])
 fastimg.resize("a.jpg")
 number: int = fastimg.decode("a.jpg")
 text: str = fastimg.load(["a.jpg"])

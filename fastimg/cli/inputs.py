@@ -2,35 +2,141 @@
 """The files that the arguments of a command name."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import fastimg.classes as classes
 import fastimg.folders as folders
-from fastimg.archives import archive_members, is_archive_name
+from fastimg.archives import find_members, is_archive_name, is_hidden
+from fastimg.cli.words import count_endings
+from fastimg.folders import SUFFIXES
 from fastimg.sources import FileRange
 
 
-def images(inputs: Sequence[str]) -> tuple[list[str | FileRange], list[str | None]]:
-    """Return the images that the arguments name, and for each the folder among them in which it was found."""
-    sources: list[str | FileRange] = []
-    roots: list[str | None] = []
+class Listing(NamedTuple):
+    """The images that arguments name.
+
+    Attributes
+    ----------
+    sources : list of str or FileRange
+        In the order of the arguments.
+    labels : list of int
+        For each source, an index into `classes`; empty if labels were not asked for.
+    classes : list of str
+        Sorted.
+    left_out : collections.Counter
+        The number of files that are no images, as `fastimg.find_images` counts them.
+    """
+
+    sources: list[str | FileRange]
+    labels: list[int]
+    classes: list[str]
+    left_out: Counter[str]
+
+
+def list_images(
+    inputs: Sequence[str], *, labelled: bool = False, on_error: folders.OnError = "raise"
+) -> Listing:
+    """Return the images that the arguments name.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Folders, archives, and files, which count whatever their names are. With `labelled`, a file that lies beside
+        class folders is treated as if the folder that holds it were given: ``photos/*`` is ``photos``.
+    labelled : bool
+        Whether each image must have a class, by the rules of `fastimg.image_folder`.
+    on_error : "raise" or callable
+        What becomes of the OSError of a folder that cannot be listed.
+
+    Returns
+    -------
+    Listing
+
+    Raises
+    ------
+    OSError
+        A folder or an archive cannot be read.
+    ValueError
+        There is no image, or one has no class.
+    """
+    left_out: Counter[str] = Counter()
+    if labelled:
+        found, names, all_names = _by_class(inputs, on_error, left_out)
+        class_names, labels = classes.number_classes([*names, *all_names])
+        labels = labels[: len(names)]
+    else:
+        found = [each for name in inputs for each in _images_of(name, on_error, left_out)]
+        class_names, labels = [], []
+    if not found:
+        text = f"no {', '.join(SUFFIXES)} file below {', '.join(inputs)}"
+        raise ValueError(f"{text}; {count_endings(left_out)}" if left_out else text)
+    return Listing(found, labels, class_names, left_out)
+
+
+def _by_class(
+    inputs: Sequence[str], on_error: folders.OnError, left_out: Counter[str]
+) -> tuple[list[str | FileRange], list[str], list[str]]:
+    """Returns the images, the name of the class of each, and the names of all class folders, listed or not."""
+    groups = classes.find_classes(list(filter(is_folder, inputs)), left_out)
+    class_folders = [each for group in groups for each in group]
+    images, empty = classes.list_images(class_folders, folders.reporter(on_error), left_out)
+    if empty:
+        raise ValueError(classes.describe_empty(empty))
+    holders = {_real_parent(each.path) for each in class_folders}
+    next_group, next_images = iter(groups), iter(images)
+    found: list[str | FileRange] = []
+    names: list[str] = []
     for name in inputs:
         if is_folder(name):
-            sources += folders.find_images(name)
-            roots += [name] * (len(sources) - len(roots))
+            for each in next(next_group):
+                paths = next(next_images)
+                found += paths
+                names += [each.name] * len(paths)
+        elif not is_archive_name(name) and _real_parent(name) in holders:
+            if has_image_name(name):
+                raise ValueError(f"{name}: no class: the file lies beside folders that are classes")
+            left_out[folders.ending(name)] += 1
         else:
-            sources += files_of(name)
-            roots += [None] * (len(sources) - len(roots))
-    if not sources:
-        raise ValueError(f"no {', '.join(folders.SUFFIXES)} file below {', '.join(inputs)}")
-    return sources, roots
+            members = files_of(name, left_out)
+            found += members
+            names += map(classes.class_of, members)
+    return found, names, [each.name for each in class_folders]
+
+
+def _images_of(name: str, on_error: folders.OnError, left_out: Counter[str]) -> Sequence[str | FileRange]:
+    if not is_folder(name):
+        return files_of(name, left_out)
+    try:
+        return folders.find_images(name, on_error=on_error, left_out=left_out)
+    except OSError as error:
+        folders.reporter(on_error)(error)
+        return []
+
+
+def _real_parent(path: str) -> str:
+    return os.path.realpath(os.path.dirname(os.path.abspath(path)))
 
 
 def is_folder(name: str) -> bool:
     return os.path.isdir(name) or name.endswith(os.sep)
 
 
-def files_of(name: str) -> list[str | FileRange]:
-    """Return the images of an archive, or the file itself if it is none."""
-    if is_archive_name(name) and not is_folder(name):
-        return list(archive_members(name))
-    return [name]
+def has_image_name(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def files_of(name: str, left_out: Counter[str] | None = None) -> Sequence[str | FileRange]:
+    """Return the images of an archive, or the file itself if it is none; count an archive's other members."""
+    if not is_archive_name(name) or is_folder(name):
+        return [name]
+
+    def wanted(member: str) -> bool:
+        if is_hidden(member) or has_image_name(member):
+            return not is_hidden(member)
+        if left_out is not None:
+            left_out[folders.ending(member)] += 1
+        return False
+
+    return [member for _, member in find_members(name, wanted)]

@@ -4,16 +4,17 @@
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import fastimg
 import fastimg.cli.output as output
-import fastimg.folders as folders
-from fastimg.cli.inputs import images
+from fastimg.cli.inputs import list_images
 from fastimg.cli.options import add_decode_options, add_thread_options, decode_options
-from fastimg.cli.words import complain, say, wants_bar
+from fastimg.cli.words import complain, complain_of, count_endings, say, wants_bar
+from fastimg.folders import OnError
 from fastimg.options import make_options
 from fastimg.sources import FileRange
 
@@ -32,7 +33,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "-o", "--output", required=True, metavar="NAME.npy", help="also writes NAME.files.csv"
     )
     parser.add_argument(
-        "--labels", action="store_true", help="take classes from folder names into NAME.labels.npy"
+        "--labels",
+        action="store_true",
+        help="take classes from folder names into NAME.labels.npy and NAME.classes.txt",
     )
     add_decode_options(parser)
     parser.add_argument(
@@ -43,12 +46,19 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
-    npy, table, labels_npy = _outputs(args.output)
+    npy, table, labels_npy, classes_txt = _outputs(args.output)
     options = {**decode_options(args), "num_threads": args.num_threads}
     fastimg.load([], **options)  # refuses a bad option before anything is touched
 
-    sources, roots = images(args.inputs)
-    labels, class_names = folders.class_labels(sources, roots) if args.labels else ([], [])
+    closed: list[OSError] = []  # of folders that cannot be listed
+    on_closed: OnError = closed.append if args.on_error == "fill" else "raise"
+    try:
+        sources, labels, class_names, left_out = list_images(
+            args.inputs, labelled=args.labels, on_error=on_closed
+        )
+    finally:
+        complain_of([str(error) for error in closed])
+    class_lines = _lines_of(class_names)
     shape = (len(sources), *output.row_shape(sources, options, args.on_error))
     storage = make_options(dtype=args.dtype).storage  # .npy files have no bfloat16: its bits go into them
     failures: list[Any] = []
@@ -65,14 +75,13 @@ def run(args: argparse.Namespace) -> int:
         output.write_table(files.create(table), sources, labels, errors)
         if args.labels:
             np.save(files.create(labels_npy), np.array(labels, np.int64))
+            files.create(classes_txt).write(class_lines)
         files.publish()
 
-    for row in sorted(errors)[:10]:
-        complain(errors[row])
-    if len(errors) > 10:
-        complain(f"{len(errors) - 10} more failures: see {table}")
-    if not args.labels and os.path.lexists(labels_npy):
-        complain(f"warning: {labels_npy} is from an earlier run; its labels may be of other rows")
+    complain_of([errors[row] for row in sorted(errors)], f": see {table}")
+    for name in (labels_npy, classes_txt):
+        if not args.labels and os.path.lexists(name):
+            complain(f"warning: {name} is from an earlier run; its labels may be of other rows")
     nbytes = sum(_file_size(source) for row, source in enumerate(sources) if row not in errors)
     count = len(sources) - len(errors)
     bits = "" if array.dtype.name == args.dtype else f" (the bits of {args.dtype})"
@@ -83,10 +92,12 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.labels:
         say(f"{len(class_names)} classes: " + ", ".join(f"{i} {name}" for i, name in enumerate(class_names)))
-    return 1 if errors else 0
+    if left_out:
+        say(count_endings(left_out))
+    return 1 if errors or closed else 0
 
 
-def _outputs(npy: str) -> tuple[str, str, str]:
+def _outputs(npy: str) -> tuple[str, str, str, str]:
     """Return the names of all files that `load` may write, after checking that it can."""
     folder, name = os.path.split(npy)
     if not name.endswith(".npy"):
@@ -94,11 +105,19 @@ def _outputs(npy: str) -> tuple[str, str, str]:
     if not os.path.isdir(folder or "."):
         raise ValueError(f"--output: the folder {folder!r} does not exist")
     stem = npy.removesuffix(".npy")
-    outputs = (npy, stem + ".files.csv", stem + ".labels.npy")
+    outputs = (npy, stem + ".files.csv", stem + ".labels.npy", stem + ".classes.txt")
     for path in outputs:
         if os.path.isdir(path):
             raise ValueError(f"--output: {path!r} is a folder")
     return outputs
+
+
+def _lines_of(class_names: Sequence[str]) -> bytes:
+    """The content of NAME.classes.txt: each class in a line of its own, in the order of the labels."""
+    for name in class_names:
+        if name.splitlines() != [name]:
+            raise ValueError(f"class {name!r}: expected a name of one line")
+    return "".join(f"{name}\n" for name in class_names).encode("utf-8", "surrogateescape")
 
 
 def _file_size(source: str | FileRange) -> int:

@@ -5,7 +5,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def reason_of(error: Exception, path: str) -> str:
@@ -18,6 +18,15 @@ def reason_of(error: Exception, path: str) -> str:
 def _shown(text: str) -> str:
     """Escape what would break a line or control a terminal: file names may hold nearly any byte."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def count_endings(left_out: Mapping[str, int]) -> str:
+    """Say how many files were left out: "left out: 12 .png, 3 .txt, 1 without an ending"."""
+    order = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{count:,} {ending or 'without an ending'}" for ending, count in order[:10]]
+    if len(order) > 10:
+        parts.append(f"{sum(count for _, count in order[10:]):,} with other endings")
+    return "left out: " + ", ".join(parts)
 
 
 def say(text: str) -> None:
@@ -42,6 +51,14 @@ def say_table(rows: Sequence[Sequence[str]]) -> None:
 def complain(text: str) -> None:
     if sys.stderr is not None:
         print(f"fastimg: {_shown(text)}", file=sys.stderr)
+
+
+def complain_of(failures: Sequence[str], more: str = "") -> None:
+    """Print the first ten failures, and how many there are besides."""
+    for text in failures[:10]:
+        complain(text)
+    if len(failures) > 10:
+        complain(f"{len(failures) - 10} more failures{more}")
 
 
 def wants_bar(args: argparse.Namespace) -> bool:
