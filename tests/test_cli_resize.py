@@ -81,13 +81,6 @@ def test_bad_files_are_rows_of_zeros(mixed_folder: list[str], capsys: pytest.Cap
     assert len(capsys.readouterr().err.splitlines()) == 3
 
 
-def test_nothing_but_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The shape needs no header.
-    monkeypatch.chdir(tmp_path)
-    assert main(["load", "missing.jpg", "-o", "x.npy", "--size", "20"]) == 1
-    jpegs.assert_same(np.load("x.npy"), np.zeros((1, 3, 20, 20), np.uint8))
-
-
 @pytest.mark.parametrize(
     "arguments",
     [

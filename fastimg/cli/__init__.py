@@ -10,6 +10,7 @@ import fastimg
 import fastimg.cli.check as check
 import fastimg.cli.info as info
 import fastimg.cli.load as load
+from fastimg.cli.options import reject_split_lists
 from fastimg.cli.words import complain, silence_stdout
 
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 fine, 1 something failed, 2 wrong use, 130 interrupted.
+        Exit status: 0 fine, 1 something failed, 2 wrong use or nothing to do, 130 interrupted.
 
     Raises
     ------
@@ -35,8 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name outside the terminal's character set
     args = None
+    words = sys.argv[1:] if argv is None else argv
     try:
-        args = _parser().parse_args(argv)
+        if list(words[:1]) == ["load"]:
+            reject_split_lists(words)
+        args = _parser().parse_args(words)
         status: int = args.run(args)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -67,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastimg",
         description="JPEG files straight into NumPy arrays.",
-        epilog="exit status: 0 fine, 1 something failed, 2 wrong use, 130 interrupted",
+        epilog="exit status: 0 fine, 1 something failed, 2 wrong use or nothing to do, 130 interrupted",
         formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the lines of the version
     )
     parser.add_argument(

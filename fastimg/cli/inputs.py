@@ -59,8 +59,10 @@ def list_images(
     OSError
         A folder or an archive cannot be read.
     ValueError
-        There is no image, or one has no class.
+        An argument does not exist and has not the name of an image, there is no image, or one has no class.
     """
+    for name in inputs:
+        _reject_missing(name)
     left_out: Counter[str] = Counter()
     if labelled:
         found, names, all_names = _by_class(inputs, on_error, left_out)
@@ -113,6 +115,15 @@ def _images_of(name: str, on_error: folders.OnError, left_out: Counter[str]) -> 
     except OSError as error:
         folders.reporter(on_error)(error)
         return []
+
+
+def _reject_missing(name: str) -> None:
+    """Refuse a mistyped name. An image that is gone is not the user's mistake: it is an error among the others."""
+    try:
+        os.stat(name) if name.endswith(os.sep) else os.lstat(name)
+    except OSError as error:
+        if name.endswith(os.sep) or not has_image_name(name):
+            raise ValueError(f"{name}: {error.strerror}") from None
 
 
 def _real_parent(path: str) -> str:

@@ -46,7 +46,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
-    npy, table, labels_npy, classes_txt = _outputs(args.output)
+    npy, table, labels_npy, classes_txt = names = _outputs(args.output, args.labels)
+    _reject_outputs_among(args.inputs, names)
     options = {**decode_options(args), "num_threads": args.num_threads}
     fastimg.load([], **options)  # refuses a bad option before anything is touched
 
@@ -70,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         start = time.perf_counter()
         fastimg.load(sources, array, **options)
         seconds = time.perf_counter() - start
+        if len(failures) == len(sources):
+            raise ValueError(f"none of {len(sources)} images can be loaded; the first: {failures[0]}")
         array.flush()
         errors: dict[int, str] = {error.index: str(error) for error in failures}
         output.write_table(files.create(table), sources, labels, errors)
@@ -97,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if errors or closed else 0
 
 
-def _outputs(npy: str) -> tuple[str, str, str, str]:
+def _outputs(npy: str, labelled: bool) -> tuple[str, str, str, str]:
     """Return the names of all files that `load` may write, after checking that it can."""
     folder, name = os.path.split(npy)
     if not name.endswith(".npy"):
@@ -106,10 +109,25 @@ def _outputs(npy: str) -> tuple[str, str, str, str]:
         raise ValueError(f"--output: the folder {folder!r} does not exist")
     stem = npy.removesuffix(".npy")
     outputs = (npy, stem + ".files.csv", stem + ".labels.npy", stem + ".classes.txt")
+    for path in outputs[: 4 if labelled else 2]:
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # a name that is too long would be refused when all images are decoded
+            raise ValueError(f"--output: {path!r}: {error.strerror}") from None
     for path in outputs:
         if os.path.isdir(path):
             raise ValueError(f"--output: {path!r} is a folder")
     return outputs
+
+
+def _reject_outputs_among(inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    existing = [name for name in outputs if os.path.exists(name)]
+    for path in inputs:
+        for name in existing:
+            if os.path.exists(path) and os.path.samefile(path, name):
+                raise ValueError(f"{path} is an input, and --output would replace it")
 
 
 def _lines_of(class_names: Sequence[str]) -> bytes:

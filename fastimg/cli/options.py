@@ -2,9 +2,23 @@
 """The options of the library as arguments of the command line."""
 
 import argparse
+import os
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastimg.options import OPTIONS
+
+
+def _takes_list(argument: dict[str, Any]) -> bool:
+    try:
+        return isinstance(argument["type"]("1,1"), tuple)
+    except (KeyError, ValueError):
+        return False
+
+
+#: The options whose value may be several numbers in one word: --size 8,8
+_LISTS = [f"--{option.name.replace('_', '-')}" for option in OPTIONS if _takes_list(option.argument)]
 
 
 def add_decode_options(parser: argparse.ArgumentParser) -> None:
@@ -28,3 +42,33 @@ def add_thread_options(parser: argparse.ArgumentParser) -> None:
     """Give a command the options for threads and the progress bar."""
     parser.add_argument("--num-threads", type=int, help="threads (the CPUs this process may use)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+
+
+def reject_split_lists(words: Sequence[str]) -> None:
+    """Refuse ``--size 8 8``, of which the second 8 would be taken for a file.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The arguments of a command that has the options of `add_decode_options`. A number after the value of an option
+        that takes a list may only be a folder's name.
+
+    Raises
+    ------
+    ValueError
+        The text says how to write the list.
+    """
+    for start, word in enumerate(words):
+        if word == "--":
+            break
+        name, given, value = word.partition("=")
+        if len(name) < 3 or not any(option.startswith(name) for option in _LISTS):
+            continue
+        rest = words[start + 1 :]
+        values = [value] if given else [*rest[:1]]
+        for number in rest[len(values) - bool(given) :]:
+            if not re.fullmatch(r"[-+]?[\d.]+", number) or os.path.isdir(number):
+                break
+            values.append(number)
+        if len(values) > 1:
+            raise ValueError(f"{name}: expected {name} {','.join(values)}, found {name} {' '.join(values)}")

@@ -111,7 +111,9 @@ def row_shape(
     Raises
     ------
     JpegError, OSError
-        A header cannot be used, or the image is too large; with "fill", if that is true of all.
+        With "raise", a header cannot be used, or the image is too large.
+    ValueError
+        With "fill", that is true of all images.
     """
     first: Exception | None = None
     for source in sources:
@@ -122,7 +124,7 @@ def row_shape(
             if on_error == "raise":
                 raise
             first = first or error
-    raise fastimg.JpegError(f"none of {len(sources)} images can be loaded; the first: {first}")
+    raise ValueError(f"none of {len(sources)} images can be loaded; the first: {first}")
 
 
 def create_array(
