@@ -97,7 +97,8 @@ def test_archives_that_cannot_be_read(here: Path, capsys: pytest.CaptureFixture[
 
     assert main(["check", name, "photos"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:2] == ["unreadable", name] and words in lines[0]
+    kind, reason, path = lines[0].split("\t")
+    assert (kind, path) == ("unreadable", name) and words in reason
     assert lines[0].count(name) == 1
     assert lines[1:] == ["3 files: 3 fine, 1 unreadable"]
 
@@ -112,8 +113,9 @@ def test_archive_without_images(here: Path, capsys: pytest.CaptureFixture[str]) 
     make_tar(here / "a.tar", {"a.txt": b"text"})
     assert main(["load", "a.tar", "-o", "x.npy"]) == 2
     assert "no .jpg, .jpeg, .jpe, .jfif file below a.tar" in capsys.readouterr().err
-    assert main(["check", "a.tar"]) == 0
-    assert capsys.readouterr().out == "0 files: 0 fine\n"
+    assert main(["check", "a.tar"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("0 files: 0 fine\n", "fastimg: error: no file below a.tar\n")
     assert main(["info", "--json", "a.tar"]) == 0
     assert json.loads(capsys.readouterr().out) == []
 

@@ -13,9 +13,11 @@ from tqdm import tqdm
 import fastimg
 import fastimg._decode as _decode
 import fastimg.folders as folders
-from fastimg.cli.inputs import files_of, is_folder
+from fastimg.archives import open_regular
+from fastimg.cli.inputs import files_of, has_image_name, identity_of, is_folder
 from fastimg.cli.options import add_thread_options
-from fastimg.cli.words import reason_of, say, say_json, say_table, wants_bar
+from fastimg.cli.words import complain, count_endings, reason_of, say, say_fields, say_json, wants_bar
+from fastimg.folders import SUFFIXES
 from fastimg.options import make_options
 from fastimg.sources import FileRange
 from fastimg.threads import check_num_threads, default_num_threads
@@ -27,9 +29,20 @@ STRICT = make_options()  # what files are decoded with
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the subcommand and its arguments."""
-    parser = commands.add_parser("check", help="decode every file, list what is broken, odd or not JPEG")
+    parser = commands.add_parser(
+        "check",
+        help="decode every file, list what is broken, odd or not JPEG",
+        description="Decode every file; print kind, reason and path of each that is broken, odd or not JPEG, "
+        "with a tab between them, and then a count. A file that is named twice is one.",
+        epilog="exit status: 0 all files load (odd ones, too), 1 some do not, 2 wrong use or no file",
+    )
     parser.set_defaults(run=run)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, .tar or .zip archives")
+    parser.add_argument(
+        "--jpeg-only",
+        action="store_true",
+        help=f"leave out files whose names do not end in {', '.join(SUFFIXES)}, as load does, and count them",
+    )
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     add_thread_options(parser)
 
@@ -37,17 +50,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
     check_num_threads(args.num_threads)
-    rows: list[Row] = []
-    sources: list[str | FileRange] = []
-    for name in args.inputs:
-        if is_folder(name):
-            sources += folders.find_files(name, on_error=lambda error: rows.append(_unreadable(error)))
-            continue
-        try:
-            sources += files_of(name)
-        except (ValueError, OSError) as error:
-            rows.append({"path": name, "kind": "unreadable", "reason": reason_of(error, name)})
+    sources, rows = _find(args.inputs)
+    sources, left_out = _leave_out(sources) if args.jpeg_only else (sources, None)
     unreadable = len(rows)  # folders and archives, which are not among the files
+    nothing = not any(map(_exists, [*sources, *(row["path"] for row in rows)]))
     num_threads = args.num_threads or default_num_threads()
     examined = _examined(sources, num_threads)
     for row in tqdm(examined, total=len(sources), disable=not wants_bar(args), unit="file"):
@@ -56,11 +62,56 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         say_json(rows)
     else:
-        say_table([[row["kind"], row["path"], row["reason"]] for row in rows])
+        say_fields([[row["kind"], row["reason"], row["path"]] for row in rows])
         counts = Counter(row["kind"] for row in rows)
         fine = len(sources) + unreadable - len(rows)
-        say(f"{len(sources)} files: {fine} fine" + "".join(f", {counts[kind]} {kind}" for kind in counts))
-    return 1 if rows else 0
+        text = f"{len(sources)} files: {fine} fine" + "".join(f", {counts[kind]} {kind}" for kind in counts)
+        say(f"{text}; {count_endings(left_out)}" if left_out else text)
+    if nothing:
+        complain(f"error: no file below {', '.join(args.inputs)}")
+        return 2
+    return 1 if any(row["kind"] != "odd" for row in rows) else 0
+
+
+def _find(inputs: Sequence[str]) -> tuple[list[str | FileRange], list[Row]]:
+    """Returns the files, each once, and a row for each folder or archive that cannot be listed."""
+    sources: dict[object, str | FileRange] = {}
+    rows: dict[object, Row] = {}
+    real: dict[str, str] = {}
+
+    def report(error: ValueError | OSError, path: str) -> None:
+        row = {"path": path, "kind": "unreadable", "reason": reason_of(error, path)}
+        rows.setdefault(identity_of(path, real), row)
+
+    for name in inputs:
+        try:
+            found: Sequence[str | FileRange]
+            if is_folder(name):
+                found = folders.find_files(name, on_error=lambda error: report(error, error.filename))
+            else:
+                found = files_of(name)
+        except (ValueError, OSError) as error:
+            report(error, name)
+            continue
+        for source in found:
+            sources.setdefault(identity_of(source, real), source)
+    return list(sources.values()), list(rows.values())
+
+
+def _leave_out(sources: Sequence[str | FileRange]) -> tuple[list[str | FileRange], Counter[str]]:
+    """Returns the sources without the files that have no image's name, and the number of those."""
+    kept = []
+    left_out: Counter[str] = Counter()
+    for source in sources:
+        if isinstance(source, FileRange) or has_image_name(source) or not _exists(source):
+            kept.append(source)
+        else:
+            left_out[folders.ending(source)] += 1
+    return kept, left_out
+
+
+def _exists(source: str | FileRange) -> bool:
+    return isinstance(source, FileRange) or os.path.lexists(source)
 
 
 def _examined(sources: Sequence[str | FileRange], num_threads: int) -> Iterator[Row | None]:
@@ -98,13 +149,8 @@ def _examine(source: str | FileRange) -> Row | None:
 
 
 def _starts_as_jpeg(source: str | FileRange) -> bool:
-    path, offset = (source.path, source.offset) if isinstance(source, FileRange) else (source, 0)
-    with contextlib.suppress(OSError), open(path, "rb") as file:
+    path, offset = (os.fsdecode(source.path), source.offset) if isinstance(source, FileRange) else (source, 0)
+    with contextlib.suppress(OSError), open_regular(path) as file:
         file.seek(offset)
         return file.read(2) == b"\xff\xd8"
     return False
-
-
-def _unreadable(error: OSError) -> Row:
-    path = os.fsdecode(error.filename)
-    return {"path": path, "kind": "unreadable", "reason": reason_of(error, path)}

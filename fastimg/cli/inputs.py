@@ -151,3 +151,24 @@ def files_of(name: str, left_out: Counter[str] | None = None) -> Sequence[str | 
         return False
 
     return [member for _, member in find_members(name, wanted)]
+
+
+def identity_of(source: str | FileRange, real: dict[str, str]) -> object:
+    """What is the same for two names of one file, or of one member, that differ only in how its folder is named.
+
+    Links to files count as files of their own: a list of files that has both of them reads both.
+
+    Parameters
+    ----------
+    source : str or FileRange
+    real : dict of str to str
+        The real paths of folders, as far as they are known: finding one takes longer than all else.
+    """
+    if isinstance(source, FileRange):
+        return identity_of(os.fsdecode(source.path), real), source.offset, source.size
+    folder, name = os.path.split(source.rstrip(os.sep))
+    if name in ("", ".", ".."):
+        folder, name = source, ""
+    if folder not in real:
+        real[folder] = os.path.realpath(folder)
+    return os.path.join(real[folder], name) if name else real[folder]

@@ -48,6 +48,12 @@ def say_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join([*(cell.ljust(widths[i]) for i, cell in enumerate(row[:-1])), row[-1]]))
 
 
+def say_fields(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows for other programs: a tab between fields, and none in them."""
+    for row in rows:
+        print("\t".join(map(_shown, row)))
+
+
 def complain(text: str) -> None:
     if sys.stderr is not None:
         print(f"fastimg: {_shown(text)}", file=sys.stderr)
