@@ -60,6 +60,8 @@ class ArrayDataSource:
     order. Each call of `batch_iterator` begins the next epoch of the source: 0, 1, and so on. Arrays that have a method
     ``with_epoch``, such as `RandomResizedCrop`, are asked for that epoch.
 
+    A copy, by `copy` or `pickle`, continues like a source that has loaded this one's `state_dict`.
+
     Examples
     --------
     >>> source = fastimg.data_source.ArrayDataSource([train_X, train_y])
@@ -90,20 +92,34 @@ class ArrayDataSource:
         self._include_indices = bool(include_indices)
         self._seed = _seed(seed)
         self._functions: tuple[Callable[..., Any], ...] = ()
-        self._begin()
-
-    def _begin(self) -> None:
-        """No epoch has begun yet."""
-        self._next_epoch = 0
+        self._next_epoch = 0  # if no epoch has begun
         self._last: Epoch | None = None
         self._loaded: dict[str, Any] | None = None
+        self._is_copy = False  # whether `_loaded` is the state of the source this was copied from
+
+    def _upcoming(self) -> tuple[int, int]:
+        """The seed and the number of the next epoch."""
+        if self._loaded is not None and not self._is_copy:
+            return self._loaded["seed"], self._loaded["epoch"]
+        if self._last is not None:
+            return self._last.seed, self._last.number + 1
+        return self._seed, self._next_epoch
 
     def _replace(self, **changes: Any) -> ArrayDataSource:
-        """A copy with `changes`, whose epochs begin at 0."""
-        other = copy.copy(self)
+        """A source with `changes` that begins this one's next epoch."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _last=None, _loaded=None, _is_copy=False)
+        other._seed, other._next_epoch = self._upcoming()
         other.__dict__.update(changes)
-        other._begin()
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An epoch holds a generator of indices.
+        state = {**self.__dict__, "_last": None}
+        if self._last is not None and self._loaded is None:
+            seed, number = self._upcoming()
+            state |= {"_seed": seed, "_next_epoch": number, "_loaded": self._last.state(), "_is_copy": True}
+        return state
 
     def __repr__(self) -> str:
         return (
@@ -142,7 +158,8 @@ class ArrayDataSource:
         """
         if not callable(fn):
             raise TypeError(f"fn must be callable, found {type(fn).__name__}")
-        return self._replace(_functions=(*self._functions, fn))
+        loaded = None if self._is_copy else self._loaded  # its samples are the same
+        return self._replace(_functions=(*self._functions, fn), _loaded=loaded)
 
     def subset(self, indices: Index) -> ArrayDataSource:
         """A data source of some of the samples.
@@ -242,17 +259,11 @@ class ArrayDataSource:
         batch_size = parse_integer("batch_size", batch_size, 1)
         prefetch = parse_integer("prefetch", prefetch, 0)
         check_num_threads(num_threads)
-        loaded, self._loaded = self._loaded, None
-        epoch = Epoch(self._samples, batch_size, shuffle, bool(drop_last), self._seed, self._next_epoch)
-        if loaded is not None:
-            epoch.load(loaded)
-            self._seed = loaded["seed"]
-        self._next_epoch = epoch.number + 1
-        self._last = epoch
+        begun = self._begin(batch_size, shuffle, bool(drop_last))
 
         def make() -> BatchBuilder:
             arrays = tuple(
-                by_position(array.with_epoch(epoch.number), f"arrays[{i}].with_epoch({epoch.number})")
+                by_position(array.with_epoch(begun.number), f"arrays[{i}].with_epoch({begun.number})")
                 if hasattr(array, "with_epoch")
                 else array
                 for i, array in enumerate(self._arrays)
@@ -261,7 +272,16 @@ class ArrayDataSource:
             read = BatchReader(arrays, self._include_indices, num_threads)
             return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
 
-        return BatchIterator(epoch, make, prefetch)
+        return BatchIterator(begun, make, prefetch)
+
+    def _begin(self, batch_size: int, shuffle: Shuffle, drop_last: bool) -> Epoch:
+        loaded, self._loaded = self._loaded, None
+        seed, number = self._upcoming()
+        begun = Epoch(self._samples, batch_size, shuffle, drop_last, seed, number)
+        if loaded is not None:
+            begun.load(loaded)
+        self._last = begun
+        return begun
 
     def _finish(self, batch: Any) -> Any:
         for fn in self._functions:
@@ -280,7 +300,7 @@ class ArrayDataSource:
             return self._last.state()
         if self._loaded is not None:
             return self._loaded
-        return Epoch(self._samples, 1, None, False, self._seed, self._next_epoch).state(begun=False)
+        return Epoch(self._samples, 1, None, False, *self._upcoming()).state(begun=False)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues an epoch, of this process or another.
@@ -299,7 +319,7 @@ class ArrayDataSource:
             If `state` is not one.
         """
         check_state(state, self._samples)
-        self._loaded = copy.deepcopy(state)
+        self._loaded, self._is_copy = copy.deepcopy(state), False
 
 
 def _check_sampler(sampler: Any) -> Any:

@@ -29,7 +29,7 @@ class Epoch:
 
     Attributes
     ----------
-    number : int
+    seed, number : int
     delivered : int
         How many batches the caller has got.
     """
@@ -48,7 +48,7 @@ class Epoch:
         self.delivered = 0
         self._skip = 0
         self._order = Order(self._shuffle, seed, number)
-        self._seed = seed
+        self.seed = seed
         self._batches: Iterator[Indices] | None = None
         self._before: dict[str, Any] | None = None  # the order's state before it was drawn
 
@@ -72,7 +72,7 @@ class Epoch:
         return {
             "version": STATE_VERSION,
             "epoch": self.number,
-            "seed": self._seed,
+            "seed": self.seed,
             "samples": self._samples.total(),
             "batch_size": self._batch_size if begun else None,
             "batches": self.delivered,
