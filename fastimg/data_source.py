@@ -57,8 +57,8 @@ class ArrayDataSource:
     Notes
     -----
     The interface is that of BatchUp's class of the same name; the same random state gives the same batches in the same
-    order. Each call of `batch_iterator` begins the next epoch of the source: 0, 1, and so on. Arrays that have a method
-    ``with_epoch``, such as `RandomResizedCrop`, are asked for that epoch.
+    order. Each call of `batch_iterator` begins the next epoch of the source: 0, 1, and so on, or from the one that
+    `set_epoch` names. Arrays that have a method ``with_epoch``, such as `RandomResizedCrop`, are asked for that epoch.
 
     A copy, by `copy` or `pickle`, continues like a source that has loaded this one's `state_dict`.
 
@@ -215,6 +215,7 @@ class ArrayDataSource:
         batch_size: int,
         shuffle: Shuffle = None,
         *,
+        epoch: int | None = None,
         prefetch: int = 2,
         num_threads: int | None = None,
         drop_last: bool = False,
@@ -230,6 +231,8 @@ class ArrayDataSource:
             None, False: in order. True: an order that depends only on the source's seed and the epoch's number, the
             same on every machine. An int: as for a RandomState of that seed. Else its ``permutation``, drawn when the
             first batch is asked for.
+        epoch : int, optional
+            Which epoch, as for `set_epoch`; None: the next one.
         prefetch : int
             How many batches are made ahead, by as many threads; 0: each when it is asked for, in the calling thread. At
             most ``prefetch + 2`` batches exist at once, including the one that the caller has.
@@ -259,6 +262,8 @@ class ArrayDataSource:
         batch_size = parse_integer("batch_size", batch_size, 1)
         prefetch = parse_integer("prefetch", prefetch, 0)
         check_num_threads(num_threads)
+        if epoch is not None:
+            self.set_epoch(epoch)
         begun = self._begin(batch_size, shuffle, bool(drop_last))
 
         def make() -> BatchBuilder:
@@ -287,6 +292,28 @@ class ArrayDataSource:
         for fn in self._functions:
             batch = fn(*batch)
         return batch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Makes `epoch` the next one that `batch_iterator` begins; the ones after it follow.
+
+        Order and crops of an epoch depend on the seeds and its number alone. A state of this very epoch that
+        `load_state_dict` has loaded is still continued; of a state of another epoch only the seed is kept.
+
+        Parameters
+        ----------
+        epoch : int
+            At least 0, of any size.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `epoch` is negative or not an integer.
+        """
+        epoch = parse_integer("epoch", epoch, 0)
+        self._seed, number = self._upcoming()
+        if self._loaded is None or self._is_copy or number != epoch:
+            self._last = self._loaded = None
+        self._next_epoch = epoch
 
     def state_dict(self) -> dict[str, Any]:
         """Where the last epoch stands, in plain types that JSON can hold.

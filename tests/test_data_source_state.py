@@ -264,6 +264,16 @@ def test_copies_of_a_loaded_state(way):
 
 
 @COPIES
+def test_a_copy_that_is_given_an_epoch_begins_it(way):
+    # What a copy in another process had of it before is nothing that this one has got.
+    source = ArrayDataSource([np.arange(N)], seed=3)
+    next(source.batch_iterator(4))
+    for epoch in (0, 2):
+        copied = COPY[way](source)
+        assert orders(copied.batch_iterator(5, True, epoch=epoch)) == in_batches(epoch_order(3, epoch, N), 5)
+
+
+@COPIES
 def test_sources_of_copies(way):
     source = ArrayDataSource([Epochs(N)], seed=3)
     next(source.batch_iterator(4, True))
