@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,18 @@ from fastimg.epochs import Epoch, check_state
 from fastimg.indexing import Index, resolve_many
 from fastimg.options import parse_integer
 from fastimg.sample_arrays import BatchReader, Buffers, by_position, common_length
-from fastimg.sampling import Samples, Shuffle
+from fastimg.sampling import Samples, Shuffle, check_sampler, parse_repeats, parse_seed
 from fastimg.threads import check_num_threads, default_num_threads
+from fastimg.workers import worker_info
 
 __all__ = ["ArrayDataSource", "BatchIterator"]
+
+WORKER_WARNING = (
+    "a shuffled batch_iterator in a DataLoader worker was not told the epoch: new workers repeat the order and the "
+    "crops of their first one, and every worker draws all samples of its source. Use "
+    "fastimg.data_source.TorchIterable, or name the epoch, by batch_iterator(epoch=...) or set_epoch, and give each "
+    "worker a shard"
+)
 
 
 class ArrayDataSource:
@@ -86,16 +95,17 @@ class ArrayDataSource:
         samples = np.arange(length, dtype=np.int64)
         if indices is not None:
             samples = resolve_many(np.asarray(indices), length)
-        self._samples = Samples(samples, _repeats(repeats), _check_sampler(sampler), length)
+        self._samples = Samples(samples, parse_repeats(repeats), check_sampler(sampler), length)
         if sampler is not None and (indices is not None or repeats != 1):
             raise ValueError("a sampler draws the indices: give neither indices nor repeats with it")
         self._include_indices = bool(include_indices)
-        self._seed = _seed(seed)
+        self._seed = parse_seed(seed)
         self._functions: tuple[Callable[..., Any], ...] = ()
         self._next_epoch = 0  # if no epoch has begun
         self._last: Epoch | None = None
         self._loaded: dict[str, Any] | None = None
         self._is_copy = False  # whether `_loaded` is the state of the source this was copied from
+        self._told = False  # whether the caller ever said which epoch it is, or has been warned
 
     def _upcoming(self) -> tuple[int, int]:
         """The seed and the number of the next epoch."""
@@ -258,12 +268,20 @@ class ArrayDataSource:
         -----
         An error in a batch is raised in its place, after all batches before it. Errors about images have `index` and
         `source`.
+
+        Every process draws all samples: only `shard` divides them. In a worker of a PyTorch DataLoader, which starts
+        with a copy of the source, a shuffled epoch must therefore be named; if none was, the first worker warns.
         """
         batch_size = parse_integer("batch_size", batch_size, 1)
         prefetch = parse_integer("prefetch", prefetch, 0)
         check_num_threads(num_threads)
         if epoch is not None:
             self.set_epoch(epoch)
+        elif not self._told and not (shuffle is None or shuffle is False):
+            worker = worker_info()
+            if worker is not None and worker.id == 0:  # one of them is enough
+                self._told = True
+                warnings.warn(WORKER_WARNING, stacklevel=2)
         begun = self._begin(batch_size, shuffle, bool(drop_last))
 
         def make() -> BatchBuilder:
@@ -313,7 +331,7 @@ class ArrayDataSource:
         self._seed, number = self._upcoming()
         if self._loaded is None or self._is_copy or number != epoch:
             self._last = self._loaded = None
-        self._next_epoch = epoch
+        self._next_epoch, self._told = epoch, True
 
     def state_dict(self) -> dict[str, Any]:
         """Where the last epoch stands, in plain types that JSON can hold.
@@ -346,24 +364,4 @@ class ArrayDataSource:
             If `state` is not one.
         """
         check_state(state, self._samples)
-        self._loaded, self._is_copy = copy.deepcopy(state), False
-
-
-def _check_sampler(sampler: Any) -> Any:
-    for name in ("in_order_indices_batch_iterator", "shuffled_indices_batch_iterator"):
-        if sampler is not None and not callable(getattr(sampler, name, None)):
-            raise TypeError(f"sampler must have a method {name}, found {type(sampler).__name__}")
-    return sampler
-
-
-def _repeats(value: Any) -> int:
-    repeats = parse_integer("repeats", value, -1)
-    if repeats == 0:
-        raise ValueError("repeats must be at least 1, or -1 for ever, found 0")
-    return repeats
-
-
-def _seed(seed: int | None) -> int:
-    if seed is None:
-        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    return parse_integer("seed", seed, 0)
+        self._loaded, self._is_copy, self._told = copy.deepcopy(state), False, True

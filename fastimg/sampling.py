@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.indexing import Indices, resolve_many
+from fastimg.options import parse_integer
 
 Rng: TypeAlias = "np.random.RandomState | np.random.Generator"
 Shuffle: TypeAlias = "bool | int | np.random.RandomState | np.random.Generator | None"
@@ -155,3 +156,23 @@ class Samples(NamedTuple):
         for indices in batches:
             if len(indices) == batch_size or not drop_last:
                 yield resolve_many(np.asarray(indices), self.length)
+
+
+def check_sampler(sampler: Any) -> Any:
+    for name in ("in_order_indices_batch_iterator", "shuffled_indices_batch_iterator"):
+        if sampler is not None and not callable(getattr(sampler, name, None)):
+            raise TypeError(f"sampler must have a method {name}, found {type(sampler).__name__}")
+    return sampler
+
+
+def parse_repeats(value: Any) -> int:
+    repeats = parse_integer("repeats", value, -1)
+    if repeats == 0:
+        raise ValueError("repeats must be at least 1, or -1 for ever, found 0")
+    return repeats
+
+
+def parse_seed(seed: int | None) -> int:
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    return parse_integer("seed", seed, 0)

@@ -2,6 +2,10 @@
 """Epochs that are named: by batch_iterator, by set_epoch, and kept by the sources made of a source."""
 
 import itertools
+import pickle
+import sys
+import types
+import warnings
 
 import numpy as np
 import pytest
@@ -166,3 +170,76 @@ def test_epochs_after_a_state_that_the_iterator_loaded():
     batches.load_state_dict(other.state_dict())
     assert orders(batches) == expected(5, 8)[1:]
     assert drawn(source) == expected(6, 8)
+
+
+# ---- in DataLoader workers ---------------------------------------------------------------------
+
+
+@pytest.fixture(params=[0])
+def worker(request, monkeypatch):
+    """This process looks like a worker of PyTorch's DataLoader."""
+    module = types.SimpleNamespace(
+        get_worker_info=lambda: types.SimpleNamespace(id=request.param, num_workers=2)
+    )
+    monkeypatch.setitem(sys.modules, "torch.utils.data", module)
+
+
+SHUFFLES = [True, 5, np.random.RandomState(5), np.random.default_rng(5)]
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("shuffle", SHUFFLES)
+def test_a_worker_that_was_told_no_epoch(source, shuffle):
+    with pytest.warns(UserWarning, match=r"TorchIterable.*epoch=.*shard") as caught:
+        orders(source.batch_iterator(4, shuffle))
+        # Once.
+        orders(source.batch_iterator(4, shuffle))
+        orders(source.map(lambda x: (x,)).batch_iterator(4, shuffle))
+    assert [each.filename for each in caught] == [__file__]
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_copy_in_a_worker(source):
+    next(source.batch_iterator(4))
+    copied = pickle.loads(pickle.dumps(source))
+    with pytest.warns(UserWarning, match="TorchIterable"):
+        copied.batch_iterator(4, None)
+        copied.batch_iterator(4, True)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_worker_that_was_told_its_epoch(source):
+    other = ArrayDataSource([Epochs(N)])
+    next(other.batch_iterator(4, True, epoch=1))
+    resumed = ArrayDataSource([Epochs(N)])
+    resumed.load_state_dict(other.state_dict())
+    told = source.shard(0, 1)
+    told.set_epoch(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn(source, epoch=0)
+        drawn(source)
+        drawn(told.subset([1, 2]))
+        drawn(pickle.loads(pickle.dumps(told)))
+        drawn(resumed)
+        # Nothing is random.
+        for shuffle in (None, False):
+            orders(ArrayDataSource([np.arange(N)]).batch_iterator(4, shuffle))
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("worker", [1], indirect=True)
+def test_the_other_workers_are_silent(source):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn(source)
+
+
+def test_no_worker(source, monkeypatch):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn(source)
+        monkeypatch.setitem(
+            sys.modules, "torch.utils.data", types.SimpleNamespace(get_worker_info=lambda: None)
+        )
+        drawn(source)
