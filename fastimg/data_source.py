@@ -7,7 +7,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,10 @@ from fastimg.sampling import Samples, Shuffle, check_sampler, parse_repeats, par
 from fastimg.threads import check_num_threads, default_num_threads
 from fastimg.workers import worker_info
 
-__all__ = ["ArrayDataSource", "BatchIterator"]
+if TYPE_CHECKING:
+    from fastimg.torch_iterable import TorchIterable as TorchIterable
+
+__all__ = ["ArrayDataSource", "BatchIterator"]  # TorchIterable would import PyTorch
 
 WORKER_WARNING = (
     "a shuffled batch_iterator in a DataLoader worker was not told the epoch: new workers repeat the order and the "
@@ -77,6 +80,8 @@ class ArrayDataSource:
     >>> for batch_X, batch_y in source.batch_iterator(64, shuffle=np.random.RandomState(12345)):
     ...     train(batch_X, batch_y)
     """
+
+    _part = (0, 1)  # which batches of an epoch: see `Epoch`
 
     def __init__(
         self,
@@ -300,7 +305,7 @@ class ArrayDataSource:
     def _begin(self, batch_size: int, shuffle: Shuffle, drop_last: bool) -> Epoch:
         loaded, self._loaded = self._loaded, None
         seed, number = self._upcoming()
-        begun = Epoch(self._samples, batch_size, shuffle, drop_last, seed, number)
+        begun = Epoch(self._samples, batch_size, shuffle, drop_last, seed, number, self._part)
         if loaded is not None:
             begun.load(loaded)
         self._last = begun
@@ -365,3 +370,13 @@ class ArrayDataSource:
         """
         check_state(state, self._samples)
         self._loaded, self._is_copy, self._told = copy.deepcopy(state), False, True
+
+
+if not TYPE_CHECKING:  # to which every name would be one
+
+    def __getattr__(name: str) -> Any:
+        if name == "TorchIterable":
+            from fastimg.torch_iterable import TorchIterable
+
+            return TorchIterable
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +27,8 @@ class Epoch:
     drop_last : bool
     seed, number : int
         The data source's seed, and the number of the epoch.
+    part : (int, int)
+        (i, n): only batches i, i + n, and so on.
 
     Attributes
     ----------
@@ -35,12 +38,20 @@ class Epoch:
     """
 
     def __init__(
-        self, samples: Samples, batch_size: int, shuffle: Any, drop_last: bool, seed: int, number: int
+        self,
+        samples: Samples,
+        batch_size: int,
+        shuffle: Any,
+        drop_last: bool,
+        seed: int,
+        number: int,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         self._samples = samples
         self._batch_size = batch_size
         self._shuffle = shuffle
         self._drop_last = drop_last
+        self._part = part
         self._begin(number, seed)
 
     def _begin(self, number: int, seed: int) -> None:
@@ -56,20 +67,20 @@ class Epoch:
         """The indices of the next batch to be made, or None at the end."""
         if self._batches is None:
             self._before = self._order.state()
-            self._batches = self._samples.draw(self._batch_size, self._order.rng, self._drop_last)
+            batches = self._samples.draw(self._batch_size, self._order.rng, self._drop_last)
+            self._batches = itertools.islice(batches, self._part[0], None, self._part[1])
             for _ in range(self._skip):
                 next(self._batches, None)
         return next(self._batches, None)
 
     def batches_left(self) -> int:
         """The number of batches that the caller has yet to get."""
-        count = self._samples.finite_total()
-        batches = count // self._batch_size if self._drop_last else -(-count // self._batch_size)
-        return batches - self.delivered
+        count = self._samples.finite_batches(self._batch_size, self._drop_last)
+        return len(range(self._part[0], count, self._part[1])) - self.delivered
 
     def state(self, begun: bool = True) -> dict[str, Any]:
         """Where the caller stands, in plain types."""
-        return {
+        state = {
             "version": STATE_VERSION,
             "epoch": self.number,
             "seed": self.seed,
@@ -78,6 +89,7 @@ class Epoch:
             "batches": self.delivered,
             "shuffle": (self._before or self._order.state()) if begun else None,
         }
+        return state if self._part == (0, 1) else {**state, "part": list(self._part)}
 
     def load(self, state: dict[str, Any]) -> None:
         """Goes on where the epoch of `state` stood.
@@ -93,6 +105,9 @@ class Epoch:
             return
         if state["batch_size"] != self._batch_size:
             raise ValueError(f"the state is of batch_size={state['batch_size']}, found {self._batch_size}")
+        part = state.get("part", [0, 1])
+        if part != list(self._part):
+            raise ValueError(f"the state is of part {part} of the batches, found {list(self._part)}")
         left = math.inf if self._samples.total() is None else self.batches_left()
         if state["batches"] > left:
             raise ValueError(f"the state's batches must be at most {left}, found {state['batches']}")

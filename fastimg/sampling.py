@@ -130,6 +130,11 @@ class Samples(NamedTuple):
             raise TypeError("a data source without an end has no len()")
         return count
 
+    def finite_batches(self, batch_size: int, drop_last: bool) -> int:
+        """The number of batches in an epoch; TypeError like `finite_total`."""
+        count = self.finite_total()
+        return count // batch_size if drop_last else -(-count // batch_size)
+
     def draw(self, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:
         """Yields the indices of each batch of an epoch, shuffled by `rng` if there is one."""
         return (self._draw if self.sampler is None else self._draw_by_sampler)(batch_size, rng, drop_last)

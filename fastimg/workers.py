@@ -1,13 +1,134 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a data loader's worker processes know: who they are, and which epoch it is."""
+"""What the workers of PyTorch's DataLoader know: who they are, and which epoch it is."""
 
 from __future__ import annotations
 
+import mmap
+import os
 import sys
+import tempfile
+import weakref
+from collections.abc import Callable
 from typing import Any
+
+from fastimg.options import parse_integer
+
+#: What fits into shared memory.
+MAX_EPOCH = 2**63 - 1
+_NBYTES = 8
 
 
 def worker_info() -> Any:
-    """What PyTorch's DataLoader tells a worker: its ``id`` of ``num_workers`` and its ``seed``; None elsewhere."""
+    """What the DataLoader tells a worker: its ``id`` of ``num_workers`` and its ``seed``; None in other processes."""
     data = sys.modules.get("torch.utils.data")  # a worker has imported it
     return data.get_worker_info() if data else None
+
+
+class SharedEpoch:
+    """The number of an epoch, or None, that also reaches workers which are already running.
+
+    Workers share it with the process that starts them, whether they are forked or get it among their arguments. In all
+    other processes, such as the ranks of a distributed run, and in copies by `pickle` or `copy`, it is one of its own.
+
+    Attributes
+    ----------
+    local : int or None
+        The number that this process set; before that, the one that its copy came with.
+    """
+
+    def __init__(self, epoch: int | None = None) -> None:
+        self.local = epoch
+        self._allocate()
+
+    def _allocate(self) -> None:
+        # Memory without a file needs no descriptor and no folder, but only forked processes get it.
+        self._memories: list[mmap.mmap] = [mmap.mmap(-1, _NBYTES)]
+        self._descriptor = -1
+        self._owner = os.getpid()
+        self._write()
+
+    def _write(self) -> None:
+        for memory in self._memories:
+            memoryview(memory).cast("q")[0] = -1 if self.local is None else self.local
+
+    def _leave(self) -> None:
+        """A process that is no worker must not change what the workers of others see."""
+        if self._owner != os.getpid() and worker_info() is None:
+            self._allocate()
+
+    def set(self, epoch: int) -> None:
+        """Sets the number.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `epoch` is not an integer from 0 to 2**63 - 1.
+        """
+        self.local = parse_integer("epoch", epoch, 0, MAX_EPOCH)
+        self._leave()
+        self._write()
+
+    def get(self) -> int | None:
+        """The number that was set last; in a worker, also by the process that started it."""
+        if worker_info() is None:
+            return self.local
+        number: int = memoryview(self._memories[0]).cast("q")[0]
+        return None if number < 0 else number
+
+    def __reduce__(self) -> tuple[Callable[..., SharedEpoch], tuple[Any, ...]]:
+        from multiprocessing.context import get_spawning_popen
+
+        if get_spawning_popen() is None:
+            return SharedEpoch, (self.get(),)
+        from multiprocessing.reduction import DupFd
+
+        self._leave()
+        if self._descriptor < 0:
+            with tempfile.TemporaryFile() as file:
+                file.truncate(_NBYTES)
+                self._map(os.dup(file.fileno()))
+            self._write()
+        return _attach, (self.local, DupFd(self._descriptor), self._owner)
+
+    def _map(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor).atexit = False
+        self._memories.append(mmap.mmap(descriptor, _NBYTES))
+
+
+def _attach(local: int | None, descriptor: Any, owner: int) -> SharedEpoch:
+    """Shares the memory of the process that starts this one."""
+    shared = object.__new__(SharedEpoch)
+    shared.local, shared._owner, shared._memories = local, owner, []
+    shared._map(descriptor.detach())
+    return shared
+
+
+class WorkerEpochs:
+    """Numbers the epochs of something that a DataLoader iterates over, the same in all its workers."""
+
+    def __init__(self) -> None:
+        self._shared = SharedEpoch()
+        self._begun: tuple[int | None, int] = (None, 0)  # the seed of this worker, and its epochs
+
+    def set(self, epoch: int) -> None:
+        """As `SharedEpoch.set`."""
+        self._shared.set(epoch)
+
+    def begin(self, draw: Callable[[], int]) -> tuple[int, bool]:
+        """The number of the epoch that begins, and whether it was set.
+
+        One that was not set is numbered by the loader's seed, which a worker knows; elsewhere by what `draw` returns.
+        """
+        worker = worker_info()
+        if worker is None:
+            told = self._shared.local
+            return (draw(), False) if told is None else (told, True)
+        seed, count = self._begun
+        if seed != worker.seed:
+            count = 0
+        self._begun = worker.seed, count + 1
+        # All workers start with the same copy, while the number that they share may already be that of the next epoch.
+        told = self._shared.local if count == 0 else self._shared.get()
+        # A worker that goes on for another epoch keeps its seed.
+        return (worker.seed - worker.id + count, False) if told is None else (told, True)

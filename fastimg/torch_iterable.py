@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A data source for PyTorch's DataLoader. Only this module imports PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import IterableDataset
+
+from fastimg.options import parse_flag, parse_integer
+from fastimg.sampling import Samples
+from fastimg.threads import check_num_threads
+from fastimg.workers import WorkerEpochs, worker_info
+
+if TYPE_CHECKING:
+    from fastimg.data_source import ArrayDataSource
+
+
+class TorchIterable(IterableDataset):
+    """The batches of a data source, for ``DataLoader(..., batch_size=None, num_workers=...)``.
+
+    Workers share the batches of each epoch: together they give every sample once, and the loader gives the same batches
+    in the same order with any number of workers.
+
+    Parameters
+    ----------
+    source : ArrayDataSource
+        Its samples, arrays, functions and seed count; its epoch does not.
+    batch_size : int
+        Samples in a batch; the last one may have fewer.
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    drop_last : bool
+        Whether to leave out a last batch that has fewer samples.
+    prefetch : int, optional
+        How many batches are made ahead in background threads. None: 2 without workers; 0 in a worker, as the loader has
+        its workers make batches ahead (``prefetch_factor``).
+    num_threads : int, optional
+        For decoding, as for `load`; None: the accessor's, else one in a worker.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range or of the wrong type.
+
+    Notes
+    -----
+    After `set_epoch` the orders and crops of an epoch depend on the seeds of the source and of its arrays and on the
+    epoch's number, and on nothing else. Without it, PyTorch's base seed is the number, so every epoch differs, and
+    ``torch.manual_seed`` makes runs with the same kind of loader repeat: a worker takes the seed that the loader drew
+    when it started its workers (from the loader's ``generator`` if it has one), and counts on from there if it is
+    persistent; without workers one is drawn from PyTorch's default generator for each epoch. The source's own seed is
+    then not used.
+
+    Each distributed process takes its part by itself: ``TorchIterable(source.shard(rank, world), ...)``.
+
+    Examples
+    --------
+    >>> dataset = fastimg.data_source.TorchIterable(source, batch_size=64)
+    >>> loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=4)
+    >>> for epoch in range(90):
+    ...     dataset.set_epoch(epoch)
+    ...     for images, labels in loader:
+    ...         train(images, labels)
+    """
+
+    def __init__(
+        self,
+        source: ArrayDataSource,
+        batch_size: int,
+        shuffle: bool = True,
+        *,
+        drop_last: bool = False,
+        prefetch: int | None = None,
+        num_threads: int | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(getattr(source, "_samples", None), Samples):
+            raise TypeError(f"source must be an ArrayDataSource, found {type(source).__name__}")
+        check_num_threads(num_threads)
+        self._source = source
+        self._batch_size = parse_integer("batch_size", batch_size, 1)
+        # A random number generator would be the same one in every epoch's new workers.
+        self._shuffle = parse_flag("shuffle", shuffle)
+        self._drop_last = parse_flag("drop_last", drop_last)
+        self._prefetch = None if prefetch is None else parse_integer("prefetch", prefetch, 0)
+        self._num_threads = num_threads
+        self._epochs = WorkerEpochs()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Makes `epoch` the one of the loops over the loader that begin from now on, in workers, too.
+
+        Call it before each of these loops, as for PyTorch's DistributedSampler: unlike that of an `ArrayDataSource`,
+        the number stays until it is set again.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0 to 2**63 - 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `epoch` is out of range or not an integer.
+        """
+        self._epochs.set(epoch)
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch, of all workers; TypeError if it has no end."""
+        return self._source._samples.finite_batches(self._batch_size, self._drop_last)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Begins an epoch: this worker's batches, or without workers all of them.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `ArrayDataSource.batch_iterator`.
+        """
+        worker = worker_info()
+        number, told = self._epochs.begin(lambda: int(torch.empty((), dtype=torch.int64).random_().item()))
+        changes: dict[str, Any] = {} if told else {"_seed": 0}
+        if worker is not None:
+            changes["_part"] = (worker.id, worker.num_workers)
+        prefetch = self._prefetch
+        if prefetch is None:
+            prefetch = 2 if worker is None else 0
+        return self._source._replace(**changes).batch_iterator(
+            self._batch_size,
+            self._shuffle,
+            epoch=number,
+            prefetch=prefetch,
+            num_threads=self._num_threads,
+            drop_last=self._drop_last,
+        )
+
+    def __repr__(self) -> str:
+        return f"<fastimg.data_source.TorchIterable: batches of {self._batch_size} of {self._source!r}>"
