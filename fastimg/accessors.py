@@ -16,6 +16,7 @@ from fastimg.errors import JpegError
 from fastimg.indexing import Indices, resolve_many
 from fastimg.options import Size, parse_integer
 from fastimg.threads import Cancellation
+from fastimg.workers import SharedEpoch
 
 
 class ImageFileAccessor(ArrayLike):
@@ -249,6 +250,7 @@ class RandomResizedCrop(ImageFileAccessor):
             parse_probability("flip", flip),
             parse_integer("seed", seed, 0),
         )
+        self._shared_epoch = SharedEpoch()
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, seed {self._random.seed}, epoch {self.epoch}>"
@@ -257,13 +259,35 @@ class RandomResizedCrop(ImageFileAccessor):
         self.__dict__.update(state)
         self._share()  # before there are views of this one
 
+    def __copy__(self) -> RandomResizedCrop:
+        return self.with_epoch(self.epoch)
+
     def __dask_tokenize__(self) -> tuple[Any, ...]:
-        return (*super().__dask_tokenize__(), self._random)
+        return (*super().__dask_tokenize__(), self._random._replace(epoch=self.epoch))
 
     @property
     def epoch(self) -> int:
         """Which epoch's boxes these are."""
-        return self._random.epoch
+        told = self._shared_epoch.get()
+        return self._random.epoch if told is None else told
+
+    def set_epoch(self, epoch: int) -> None:
+        """Changes the epoch of this accessor, also in workers of a PyTorch DataLoader that are running.
+
+        For a loader of this accessor, or of a data set that holds it: call it before each loop over the loader. Views
+        that `with_epoch` returned stay as they are.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0 to 2**63 - 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `epoch` is out of range or not an integer.
+        """
+        self._shared_epoch.set(epoch)
 
     def with_epoch(self, epoch: int) -> RandomResizedCrop:
         """The same images in another epoch.
@@ -286,6 +310,7 @@ class RandomResizedCrop(ImageFileAccessor):
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view._random = self._random._replace(epoch=parse_integer("epoch", epoch, 0))
+        view._shared_epoch = SharedEpoch()
         return view
 
     def boxes(self, indices: Any) -> tuple[Boxes, npt.NDArray[np.bool_]]:
@@ -312,7 +337,8 @@ class RandomResizedCrop(ImageFileAccessor):
         return self._draw(resolve_many(indices, len(self)), self._num_threads)
 
     def _draw(self, indices: Indices, num_threads: int | None) -> tuple[Boxes, npt.NDArray[np.bool_]]:
-        return self._random.draw(self._known_sizes.get(indices, num_threads), indices)
+        boxes = self._random._replace(epoch=self.epoch)
+        return boxes.draw(self._known_sizes.get(indices, num_threads), indices)
 
     def _batch(
         self, indices: Indices, num_threads: int | None = None, cancellation: Cancellation | None = None

@@ -27,6 +27,7 @@ _ATTRIBUTES = {
     "_size",
     "_known_sizes",
     "_random",
+    "_shared_epoch",
 }
 
 

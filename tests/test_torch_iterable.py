@@ -247,6 +247,18 @@ def test_errors_have_names(batch, bad_files):
             next(batches)
 
 
+@pytest.mark.parametrize("way", WAYS[:3], ids=str)
+def test_a_map_style_loader_of_random_crops(mixed, way):
+    view = fastimg.ImageFileAccessor(mixed.paths).random_resized_crop(8, seed=3)
+    workers, start, stay = way
+    options = {"num_workers": workers, "multiprocessing_context": start, "persistent_workers": stay}
+    batches = DataLoader(view, batch_size=4, **options)
+    for epoch in (None, 0, 1, 2, 1):
+        if epoch is not None:
+            view.set_epoch(epoch)
+        assert_same(torch.cat(list(batches)).numpy(), view.with_epoch(epoch or 0)[:])
+
+
 def test_what_is_refused():
     source = ArrayDataSource([np.arange(N)])
     for wrong in ([np.arange(N)], None, source.batch_iterator(4)):
