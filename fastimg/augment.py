@@ -12,6 +12,7 @@ import numpy.typing as npt
 import fastimg._decode as _decode
 from fastimg.counter_rng import make_key, streams, uniform
 from fastimg.crops import ATTEMPTS, Boxes, draw_boxes
+from fastimg.errors import make_error
 from fastimg.indexing import Indices
 from fastimg.sources import SourceList
 from fastimg.threads import run_batch
@@ -39,7 +40,13 @@ class KnownSizes:
         self._table = np.zeros((len(sources), 2), np.int32)
 
     def get(self, indices: Indices, num_threads: int | None) -> npt.NDArray[np.int64]:
-        """(n, 2); -1 where the header cannot be read, which the next call tries again."""
+        """(n, 2); -1 where the header cannot be read, which the next call tries again.
+
+        Raises
+        ------
+        MemoryError, OSError
+            If there is no memory, or no file can be opened, whatever the images are.
+        """
         sizes = self._table[indices].astype(np.int64)
         # Look at both: another thread may have written only one yet.
         missing = np.flatnonzero((sizes == 0).any(axis=1))
@@ -51,6 +58,10 @@ class KnownSizes:
     def _read(self, indices: Indices, num_threads: int | None) -> npt.NDArray[np.int64]:
         batch = _decode.Batch(self._sources, indices, self._options, None, False, False)
         run_batch(batch, num_threads)
+        for failure in batch.failures():
+            if failure.is_machine_fault:  # the image may have a header
+                index = int(indices[failure.position])
+                raise make_error(failure, self._sources[index], index)
         sizes = batch.sizes()
         readable = sizes[:, 0] > 0
         self._table[indices[readable]] = sizes[readable]

@@ -102,6 +102,7 @@ class BatchDecode:
         if len(self.batch):
             self._run()
             failures = self.batch.failures()
+            self._raise_machine_fault(failures)
             if failures and self.on_error == "raise":
                 self._raise_lowest(failures[0])
         return self.batch.sizes()
@@ -178,15 +179,20 @@ class BatchDecode:
         if failures:
             raise self._error(failures[0])
 
+    def _raise_machine_fault(self, failures: list[Failure]) -> None:
+        """`on_error` is for bad images: the next ones would only fail like this one."""
+        self._raise_first([failure for failure in failures if failure.is_machine_fault])
+
     def _handle_failures(self, failures: list[Failure]) -> None:
         on_error = self.on_error
         if not failures:
             return
+        if on_error == "raise":
+            self._raise_first(failures)
+        self._raise_machine_fault(failures)
         if callable(on_error):
             for failure in failures:
                 on_error(self._error(failure))
-        elif on_error == "raise":
-            self._raise_first(failures)
         else:
             warnings.warn(
                 f"{len(failures)} of {len(self.batch)} images failed and are zeros; the first: "

@@ -64,6 +64,9 @@ class ImageTooLargeError(JpegError):
     """The header asks for more pixels than `max_pixels`."""
 
 
+_MACHINE_ERRNOS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
 class Failure(NamedTuple):
     """A failed image as the core reports it (``fi_failure`` in ``_core/fi.h``)."""
 
@@ -72,6 +75,11 @@ class Failure(NamedTuple):
     os_errno: int
     detail: tuple[int, int, int, int]
     text: str
+
+    @property
+    def is_machine_fault(self) -> bool:
+        """Whether the machine, not the image, is at fault, as ``machine_fault`` in ``_core/batch.c`` decides."""
+        return self.status == "NOMEM" or (self.status == "OS" and self.os_errno in _MACHINE_ERRNOS)
 
 
 _FILE_KINDS = (

@@ -5,6 +5,7 @@
 
 #include "fi.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -26,10 +27,17 @@ static fi_status run_job(fi_batch *batch, size_t i, fi_decoder *decoder, fi_fail
     return fi_decode(decoder, options, &job->crop, job->flip, &job->out, failure);
 }
 
+/* Errors of the machine, which the next images would meet as well. */
+static bool machine_fault(const fi_failure *failure) {
+    const int code = failure->os_errno;
+    return failure->status == FI_E_NOMEM ||
+           (failure->status == FI_E_OS && (code == ENOMEM || code == EMFILE || code == ENFILE));
+}
+
 static void fail_job(fi_batch *batch, fi_job *job, fi_failure *failure) {
     job->failure = failure;
-    if (batch->stop_on_failure) fi_batch_cancel(batch);
-    else if (!batch->headers) fi_output_clear(&job->out, batch->options);
+    if (batch->stop_on_failure || machine_fault(failure)) fi_batch_cancel(batch);
+    if (!batch->stop_on_failure && !batch->headers) fi_output_clear(&job->out, batch->options);
 }
 
 void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {

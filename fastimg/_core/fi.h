@@ -311,9 +311,10 @@ typedef struct fi_batch {
 /*
  * fi_batch_run() claims and runs jobs until none is left, or until budget_ns nanoseconds have passed, but at least one
  * (a budget of 0 has no limit). May be called from any number of threads at once, each with a decoder of its own. A
- * job's failure is stored in it, and either stops the batch or clears the job's output. Jobs are claimed in order, so
- * when a failure has stopped the batch and all threads have returned, every job before the failed one has run: the
- * lowest failed index does not depend on the number of threads.
+ * job's failure is stored in it, and either stops the batch or clears the job's output; lack of memory or of file
+ * descriptors always stops the batch. Jobs are claimed in order, so when a failure has stopped the batch and all
+ * threads have returned, every job before the failed one has run: the lowest failed index does not depend on the number
+ * of threads.
  */
 void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns);
 

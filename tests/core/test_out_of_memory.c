@@ -158,9 +158,12 @@ static void run_batch(fi_batch *batch, fi_decoder *decoder, int v, bool may_fail
     batch->out_of_memory = false;
     fi_batch_run(batch, decoder, 0);
     if (batch->out_of_memory && !may_fail) fail("no memory", FI_OK);
-    if (batch->done < batch->count && !batch->out_of_memory) fail("jobs left", FI_OK);
-    for (size_t i = 0; i < batch->done; i++) {
+    const size_t done = batch->done;
+    const bool stopped = done && jobs[done - 1].failure && jobs[done - 1].failure->status == FI_E_NOMEM;
+    if (done < batch->count && !batch->out_of_memory && !stopped) fail("jobs left", FI_OK);
+    for (size_t i = 0; i < done; i++) {
         const fi_status status = jobs[i].failure ? jobs[i].failure->status : FI_OK;
+        if (status == FI_E_NOMEM && i + 1 < done) fail("went on without memory", status);
         now.path = jobs[i].source.path;
         check(&files[i % file_count], v, status, found[i], may_fail);
         for (size_t k = 0; status != FI_OK && k < nbytes_of(&jobs[i].out, v); k++) {

@@ -31,6 +31,7 @@ def calls(colour, grey):
         "read_header": lambda: np.array(fastimg.read_header(grey).shape),
         "load": lambda: fastimg.load([grey, colour, grey], size=(9, 17), num_threads=1),
         "load, threads": lambda: fastimg.load([grey, colour, grey] * 4, size=(9, 17), num_threads=3),
+        "load, fill": lambda: fastimg.load([grey, colour, grey], size=(9, 17), on_error="fill"),
         "accessor": lambda: fastimg.ImageFileAccessor([colour, grey], size=(9, 17))[:],
     }
 
