@@ -15,6 +15,7 @@ from fastimg.crops import Boxes, Crop
 from fastimg.errors import Failure, make_error, picklable_source, source_name
 from fastimg.sources import SourceList
 from fastimg.threads import Cancellation, Progress, run_batch
+from fastimg.torch_errors import locate
 
 OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
 
@@ -135,13 +136,12 @@ class BatchDecode:
         things, remedy = "images", "size= or a crop, or use NonUniformImageFileAccessor"
         if self.crop is not None:
             things, remedy = "crops", "size="
-        error: Any = ValueError(
+        error = ValueError(
             f"{things} must have one size to share an array: "
             f"image {self._index(first)}, {first_name}, has height {h0} and width {w0}; "
             f"image {index}, {source_name(source)}, has height {h1} and width {w1}. Give {remedy}"
         )
-        error.source, error.index = source, index
-        raise error
+        raise locate(error, source, index)
 
     def _decode_into(self, out: Any, shape: Any) -> None:
         batch = self.batch

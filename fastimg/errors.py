@@ -7,9 +7,10 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastimg.signatures import kind_of
+from fastimg.torch_errors import add_note, locate, read_note
 
 __all__ = [
     "CorruptJpegError",
@@ -36,13 +37,22 @@ class JpegError(ValueError):
     ----------
     source : object
     index : int or None
+
+    Notes
+    -----
+    Both survive pickling, and a torch DataLoader, although that makes the exception anew from the text of the worker's
+    traceback; a source that is a path is a str then.
     """
 
     def __init__(self, message: str, source: object = None, index: int | None = None) -> None:
+        if source is None and index is None:
+            message, fields = read_note(message)
+            source, index = fields.get("source"), fields.get("index")
         # All arguments go to the base class: pickling rebuilds an exception from its `args`.
         super().__init__(message, source, index)
         self.source = source
         self.index = index
+        add_note(self, source, index)
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -200,7 +210,7 @@ def make_error(failure: Failure, source: object, index: int | None) -> Exception
     source = picklable_source(source)
     where = "" if index is None else f"image {index}: "
     prefix = f"{where}{source_name(source)}: "
-    error: Any
+    error: Exception
     if failure.status in _JPEG_ERRORS:
         cls, sentence = _JPEG_ERRORS[failure.status]
         return cls(prefix + sentence(failure), source, index)
@@ -214,7 +224,4 @@ def make_error(failure: Failure, source: object, index: int | None) -> Exception
         error = OSError(code, where + words, source_name(getattr(source, "path", source)))
     else:
         error = MemoryError(prefix + "no memory left")
-    # These classes do not take them as arguments; pickling keeps their __dict__.
-    error.source = source
-    error.index = index
-    return error  # type: ignore[no-any-return]
+    return locate(error, source, index)
