@@ -29,7 +29,8 @@ class ImageFileAccessor(ArrayLike):
     mode, layout, size, fit, resample, reducing_gap, pad_value, crop, flip, orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image.
     num_threads, on_error
-        As for `load`, for every access.
+        As for `load`, for every access. A callable works in the process that makes the accessor; in another one, where
+        what it collects would be lost, it is refused at the first error.
 
     Raises
     ------

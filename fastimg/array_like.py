@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastimg.batch_decode import BatchDecode, OnError, check_on_error
+from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Crop, parse_crop, parse_flip
 from fastimg.indexing import Index, Indices, resolve
+from fastimg.on_error import OnError, parse_on_error
 from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, parse_options
 from fastimg.sources import Source, SourceList
 from fastimg.threads import Cancellation, check_num_threads
@@ -59,12 +60,11 @@ class ArrayLike:
         on_error: OnError = "raise",
     ) -> None:
         check_num_threads(num_threads)
-        check_on_error(on_error)
+        self._on_error = parse_on_error(on_error)
         self._sources = SourceList(sources)
         self._crop = parse_crop(crop)
         self._flip = parse_flip(flip)
         self._num_threads = num_threads
-        self._on_error: OnError = on_error
         self._options = parse_options(locals())
 
     def __len__(self) -> int:
@@ -90,7 +90,7 @@ class ArrayLike:
             If an index is out of range, or a mask has the wrong length.
         ValueError, TypeError
             If `index` is something else, or as for `load`.
-        JpegError, OSError
+        JpegError, OSError, MemoryError, RuntimeError
             As for `load`.
         """
         rest: tuple[Any, ...] = ()
@@ -146,7 +146,7 @@ class ArrayLike:
             self._options.values,
             self._crop,
             self._flip,
-            self._on_error,
+            getattr(self._on_error, "function", self._on_error),
             {name: value for name, value in self.__dict__.items() if name not in _ATTRIBUTES},  # a subclass's
         )
 

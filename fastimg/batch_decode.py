@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +12,10 @@ import numpy.typing as npt
 import fastimg._decode as _decode
 from fastimg.crops import Boxes, Crop
 from fastimg.errors import Failure, make_error, picklable_source, source_name
+from fastimg.on_error import warn_caller
 from fastimg.sources import SourceList
 from fastimg.threads import Cancellation, Progress, run_batch
 from fastimg.torch_errors import locate
-
-OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
-
-
-def check_on_error(on_error: Any) -> None:
-    """Refuses all but "raise", "fill" and callables."""
-    if callable(on_error):
-        return
-    if not isinstance(on_error, str):
-        raise TypeError(f"on_error must be 'raise', 'fill' or a callable, found {on_error!r}")
-    if on_error not in ("raise", "fill"):
-        raise ValueError(f"on_error must be 'raise', 'fill' or a callable, found {on_error!r}")
 
 
 class BatchDecode:
@@ -43,8 +31,10 @@ class BatchDecode:
         For all, or one per chosen image.
     flip : bool or bool ndarray, (n,)
         For all, or one per chosen image.
-    num_threads, on_error, progress
+    num_threads, progress
         As for `load`. All arguments have been checked.
+    on_error : "raise", "fill" or callable
+        As `parse_on_error` returns it.
     originals : sequence, optional
         The sources as the caller gave them, for errors to carry.
     cancellation : Cancellation, optional
@@ -60,7 +50,7 @@ class BatchDecode:
         crop: Crop | Boxes | None,
         flip: bool | npt.NDArray[np.bool_],
         num_threads: int | None,
-        on_error: OnError,
+        on_error: Any,
         progress: Progress = False,
         originals: Sequence[Any] | None = None,
         cancellation: Cancellation | None = None,
@@ -183,6 +173,12 @@ class BatchDecode:
         """`on_error` is for bad images: the next ones would only fail like this one."""
         self._raise_first([failure for failure in failures if failure.is_machine_fault])
 
+    def good(self) -> npt.NDArray[np.bool_]:
+        """Which images were decoded, (n,)."""
+        mask = np.ones(len(self.batch), np.bool_)
+        mask[[failure.position for failure in self.batch.failures()]] = False
+        return mask
+
     def _handle_failures(self, failures: list[Failure]) -> None:
         on_error = self.on_error
         if not failures:
@@ -194,8 +190,7 @@ class BatchDecode:
             for failure in failures:
                 on_error(self._error(failure))
         else:
-            warnings.warn(
+            warn_caller(
                 f"{len(failures)} of {len(self.batch)} images failed and are zeros; the first: "
-                f"{self._error(failures[0])}",
-                stacklevel=4,
+                f"{self._error(failures[0])}"
             )

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 import fastimg._decode as _decode
-from fastimg.batch_decode import BatchDecode, OnError, check_on_error
+from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Crop, Crops, Flips, parse_crop, parse_crops, parse_flip, parse_flips
+from fastimg.on_error import OnError, parse_on_error
 from fastimg.options import MAX_PIXELS, Options, PadValue, Size, Statistic, options_of, parse_options
 from fastimg.sources import Source, SourceList, reject_single_source
 from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads
@@ -130,6 +131,7 @@ def decode(
     )
 
 
+@overload
 def load(
     sources: Iterable[Source],
     out: Any = None,
@@ -152,7 +154,57 @@ def load(
     num_threads: int | None = None,
     progress: Progress = False,
     on_error: OnError = "raise",
-) -> npt.NDArray[Any]:
+    return_mask: Literal[False] = False,
+) -> npt.NDArray[Any]: ...
+@overload
+def load(
+    sources: Iterable[Source],
+    out: Any = None,
+    *,
+    mode: str = "RGB",
+    layout: str = "CHW",
+    size: Size | None = None,
+    fit: str = "stretch",
+    resample: str = "bilinear",
+    reducing_gap: float | None = 2.0,
+    pad_value: PadValue = 0,
+    crop: Crops | None = None,
+    flip: Flips = False,
+    orient: bool = True,
+    dtype: npt.DTypeLike = "uint8",
+    mean: Statistic = 0,
+    std: Statistic = 1,
+    strict: bool = True,
+    max_pixels: int = MAX_PIXELS,
+    num_threads: int | None = None,
+    progress: Progress = False,
+    on_error: OnError = "raise",
+    return_mask: Literal[True],
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]: ...
+def load(
+    sources: Iterable[Source],
+    out: Any = None,
+    *,
+    mode: str = "RGB",
+    layout: str = "CHW",
+    size: Size | None = None,
+    fit: str = "stretch",
+    resample: str = "bilinear",
+    reducing_gap: float | None = 2.0,
+    pad_value: PadValue = 0,
+    crop: Crops | None = None,
+    flip: Flips = False,
+    orient: bool = True,
+    dtype: npt.DTypeLike = "uint8",
+    mean: Statistic = 0,
+    std: Statistic = 1,
+    strict: bool = True,
+    max_pixels: int = MAX_PIXELS,
+    num_threads: int | None = None,
+    progress: Progress = False,
+    on_error: OnError = "raise",
+    return_mask: bool = False,
+) -> npt.NDArray[Any] | tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Decodes many JPEGs into one array, on all cores, with the GIL released.
 
     Parameters
@@ -174,18 +226,28 @@ def load(
         True: a tqdm bar. A callable gets (done, total), in the calling thread.
     on_error : "raise", "fill" or callable
         "raise" stops at the first image that fails. "fill" zeroes it, continues, and warns once at the end. A callable
-        gets every error, in order of index, and the images are zeroed (``on_error=failures.append``). There are always
-        N images: a bad file never shifts the others.
+        gets every error, in order of index, and the images are zeroed (``on_error=failures.append``); in a worker of a
+        DataLoader, where what it collects would be lost, it is refused at the first error. There are always N images:
+        a bad file never shifts the others. Whatever this is, a machine that runs out of memory or of file descriptors
+        stops the batch.
+    return_mask : bool
+        Whether to say also which images are good.
 
     Returns
     -------
     ndarray
         (N, C, height, width) or (N, height, width, C) of `dtype`; `out` itself if given.
+    mask : (N,) bool array
+        Only with `return_mask`. True: the image was decoded; False: it failed, and is zero.
 
     Raises
     ------
     JpegError, OSError
         With ``on_error="raise"``: the error of the first image, by index, that cannot be loaded.
+    MemoryError, OSError
+        If there is no memory, or no file can be opened, whatever `on_error` is.
+    RuntimeError
+        If `on_error` is a callable, and an image fails in a worker of a DataLoader.
     ValueError, TypeError
         As for `decode`; if there are not as many crops or flips as images; or if images or boxes differ in size without
         `size`, in which case nothing has been decoded.
@@ -202,7 +264,8 @@ def load(
     (1000, 3, 256, 256)
     """
     reject_single_source(sources)
-    return _load(sources, out, parse_options(locals()), crop, flip, num_threads, progress, on_error)
+    array, mask = _load(sources, out, parse_options(locals()), crop, flip, num_threads, progress, on_error)
+    return (array, mask()) if return_mask else array
 
 
 def _load(
@@ -214,16 +277,17 @@ def _load(
     num_threads: int | None,
     progress: Progress,
     on_error: OnError,
-) -> npt.NDArray[Any]:
+) -> tuple[npt.NDArray[Any], Callable[[], npt.NDArray[np.bool_]]]:
+    """The array, and what makes the mask."""
     items = sources if isinstance(sources, (list, tuple)) else list(sources)
     boxes, flips = parse_crops(crop, len(items)), parse_flips(flip, len(items))
     check_num_threads(num_threads)
     check_progress(progress)
-    check_on_error(on_error)
+    on_error = parse_on_error(on_error)
     if len(items) == 1 and on_error == "raise" and progress is False:
         box: Any = tuple(boxes[0].tolist()) if isinstance(boxes, np.ndarray) else boxes
         mirror = flips if isinstance(flips, bool) else bool(flips[0])
-        return _decode.decode(items[0], out, options, box, mirror, True)
+        return _decode.decode(items[0], out, options, box, mirror, True), lambda: np.ones(1, np.bool_)
     batch = BatchDecode(
         SourceList(items),
         None,
@@ -235,5 +299,4 @@ def _load(
         progress=progress,
         originals=items,
     )
-    array: npt.NDArray[Any] = batch.load(out)
-    return array
+    return batch.load(out), batch.good

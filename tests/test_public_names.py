@@ -225,7 +225,7 @@ def test_options(name):
     }
     expected = OPTIONS if name == "decode" else OPTIONS | OF_MANY
     if name == "load":
-        expected = expected | {"progress": False}
+        expected = expected | {"progress": False, "return_mask": False}
     assert keywords == expected
     assert list(keywords)[: len(OPTIONS)] == list(OPTIONS)
     assert {name: type(value) for name, value in keywords.items()} == {

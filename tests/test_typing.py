@@ -44,7 +44,9 @@ def use() -> None:
     fastimg.load(paths, out, num_threads=2, progress=True)
     fastimg.load(paths, out=out, on_error="fill", progress=tell)
     fastimg.load([pathlib.Path("a.jpg"), pathlib.Path("b.jpg")], on_error=failures.append)
-    fastimg.load((path for path in paths), crop=(0, 0, height, 8))
+    images_and_mask: tuple[np.ndarray, np.ndarray] = fastimg.load(paths, on_error="fill", return_mask=True)
+    alone: int = fastimg.load(paths, return_mask=False).ndim + images_and_mask[1].size
+    fastimg.load((path for path in paths), crop=(0, 0, height + alone, 8))
     fastimg.load([b"data", "a.jpg", pathlib.Path("b.jpg"), fastimg.FileRange("a.tar", 0, 1)])
 
     header: fastimg.Header = fastimg.read_header("a.jpg")
@@ -111,6 +113,7 @@ fastimg.load([5])
 fastimg.read_header("a.jpg").width = 5
 fastimg.read_header("a.jpg").size
 fastimg.ImageFileAccessor(["a.jpg"], on_error=5)
+fastimg.load(["a.jpg"], return_mask=True).ndim
 fastimg.ImageFileAccessor(["a.jpg"])["a"]
 fastimg.NonUniformImageFileAccessor(5)
 fastimg.ImageFileAccessor(["a.jpg"]).random_resized_crop()
