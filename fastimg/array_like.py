@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -149,6 +149,13 @@ class ArrayLike:
             getattr(self._on_error, "function", self._on_error),
             {name: value for name, value in self.__dict__.items() if name not in _ATTRIBUTES},  # a subclass's
         )
+
+    def _with_on_error(self, on_error: Any) -> Self:
+        """A view of these images with another `on_error`, which is not checked."""
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._on_error = on_error
+        return view
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import fastimg._decode as _decode
 from fastimg.indexing import Indices
+from fastimg.on_error import BatchErrors, EpochErrors
 from fastimg.threads import Cancellation
 
 #: A batch of common size cannot keep more CPUs than this busy; with more, several are decoded at once.
@@ -30,6 +31,7 @@ class PendingBatch:
         self.buffers: Any = None
         self.result: Any = None
         self.error: BaseException | None = None
+        self.found: BatchErrors | None = None
         self.ready = False
 
 
@@ -38,8 +40,8 @@ class BatchBuilder:
 
     Parameters
     ----------
-    read : callable (indices, buffers, cancellation) -> tuple
-        Reads a batch from the arrays.
+    read : callable (indices, buffers, cancellation) -> (tuple, BatchErrors)
+        Reads a batch from the arrays, and says what failed.
     finish : callable (batch) -> batch
         Calls the caller's functions.
     new_buffers : callable () -> buffers, optional
@@ -50,7 +52,7 @@ class BatchBuilder:
 
     def __init__(
         self,
-        read: Callable[[Indices, Any, Cancellation], tuple[Any, ...]],
+        read: Callable[[Indices, Any, Cancellation], tuple[tuple[Any, ...], BatchErrors]],
         finish: Callable[[Any], Any],
         new_buffers: Callable[[], Any] | None,
         num_threads: int,
@@ -78,11 +80,12 @@ class BatchBuilder:
         if self.new_buffers:
             pending.buffers = self._buffers.popleft()
         assert pending.indices is not None
-        pending.result = self.read(pending.indices, pending.buffers, self.cancellation)
+        pending.result, pending.found = self.read(pending.indices, pending.buffers, self.cancellation)
 
     def map(self, pending: PendingBatch) -> None:
         """The second half, in this thread."""
-        pending.result = self.finish(pending.result)
+        if pending.found is None or not pending.found.empty:
+            pending.result = self.finish(pending.result)
 
 
 class PrefetchThreads:
@@ -181,8 +184,11 @@ class BatchIterator(Iterator[Any]):
     exhausted, closed, or no longer referred to. Threads may share it: each batch goes to one of them.
     """
 
-    def __init__(self, epoch: Any, builder: Callable[[], BatchBuilder], prefetch: int) -> None:
+    def __init__(
+        self, epoch: Any, builder: Callable[[], BatchBuilder], prefetch: int, errors: EpochErrors
+    ) -> None:
         self._epoch = epoch
+        self._errors = errors
         self._new_builder = builder
         self._prefetch = prefetch
         self._builder: BatchBuilder | None = None
@@ -205,24 +211,37 @@ class BatchIterator(Iterator[Any]):
         StopIteration
             At the end, or after `close`.
         JpegError, OSError, ValueError
-            If an image cannot be loaded, or whatever an array or a function of the caller's raises.
+            If an image cannot be loaded, none can, or whatever an array or a function of the caller's raises.
+        MemoryError, OSError
+            If there is no memory, or no file can be opened, whatever `on_error` is.
         RuntimeError
-            In a forked process, or if what makes the batch raises StopIteration.
+            In a forked process, if `on_error` is a callable of another process, or if what makes the batch raises
+            StopIteration.
         """
         if self._pid != os.getpid():
             raise RuntimeError(
                 "a batch iterator cannot be used in a forked process: its threads stayed behind"
             )
-        with self._lock:
-            if self._closed:
-                raise StopIteration
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise StopIteration
+                try:
+                    result, found = self._advance()
+                except BaseException:
+                    self._close()
+                    raise
+            if found is None:
+                return result
             try:
-                return self._advance()
+                self._errors.tell(found)  # without the lock, as it may call a function of the caller's
             except BaseException:
-                self._close()
+                self.close()
                 raise
+            if not found.empty:
+                return result
 
-    def _advance(self) -> Any:
+    def _advance(self) -> tuple[Any, BatchErrors | None]:
         if self._builder is None:
             self._builder = self._new_builder()
             self._builder.add_buffers(self._prefetch + 2)
@@ -246,7 +265,7 @@ class BatchIterator(Iterator[Any]):
             self._builder.recycle(self._held)
         self._held = pending
         self._epoch.delivered += 1
-        return result
+        return result, pending.found
 
     def _wait(self, pending: PendingBatch) -> bool:
         if self._threads:
@@ -273,7 +292,7 @@ class BatchIterator(Iterator[Any]):
                 self._threads.submit(pending)
 
     def __len__(self) -> int:
-        """The number of batches that are left."""
+        """The number of batches that are left, with those that ``on_error="drop"`` will skip."""
         left: int = self._epoch.batches_left()
         return 0 if self._closed else left
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from fastimg.batches import BatchBuilder, BatchIterator
 from fastimg.epochs import Epoch, check_state
 from fastimg.indexing import Index, resolve_many
+from fastimg.on_error import BatchOnError, EpochErrors, parse_on_error
 from fastimg.options import parse_integer
 from fastimg.sample_arrays import BatchReader, Buffers, by_position, common_length
 from fastimg.sampling import Samples, Shuffle, check_sampler, parse_repeats, parse_seed
@@ -235,6 +236,8 @@ class ArrayDataSource:
         num_threads: int | None = None,
         drop_last: bool = False,
         reuse_buffers: bool = False,
+        on_error: BatchOnError | None = None,
+        include_mask: bool = False,
     ) -> BatchIterator:
         """Begins an epoch.
 
@@ -258,6 +261,13 @@ class ArrayDataSource:
         reuse_buffers : bool
             Whether arrays are used again: those of a batch are then valid until the next batch has come. Otherwise
             every batch has fresh arrays.
+        on_error : "raise", "fill", "drop" or callable, optional
+            For all accessors of the source; None: what each was made with. As for `load`, but with one warning per
+            epoch, and a callable gets a batch's errors just before the batch is handed out, in the caller's thread.
+            "drop" leaves a sample out of all arrays, indices and mask included, if one array fails: the batch is
+            smaller, and skipped if nothing is left of it.
+        include_mask : bool
+            Whether batches end with a mask, (n,) bool: True where a sample is good in all arrays.
 
         Returns
         -------
@@ -276,10 +286,15 @@ class ArrayDataSource:
 
         Every process draws all samples: only `shard` divides them. In a worker of a PyTorch DataLoader, which starts
         with a copy of the source, a shuffled epoch must therefore be named; if none was, the first worker warns.
+
+        With "drop", `drop_last`, ``len`` and `state_dict` count batches as they were drawn. If as many samples as the
+        source has fail in a row, the last batch's first error is raised.
         """
         batch_size = parse_integer("batch_size", batch_size, 1)
         prefetch = parse_integer("prefetch", prefetch, 0)
         check_num_threads(num_threads)
+        if on_error is not None:
+            on_error = parse_on_error(on_error, drop=True)
         if epoch is not None:
             self.set_epoch(epoch)
         elif not self._told and not (shuffle is None or shuffle is False):
@@ -296,11 +311,11 @@ class ArrayDataSource:
                 else array
                 for i, array in enumerate(self._arrays)
             )
-            new_buffers = Buffers(arrays, batch_size) if reuse_buffers else None
-            read = BatchReader(arrays, self._include_indices, num_threads)
+            read = BatchReader(arrays, self._include_indices, num_threads, on_error, bool(include_mask))
+            new_buffers = Buffers(read.arrays, batch_size) if reuse_buffers else None
             return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
 
-        return BatchIterator(begun, make, prefetch)
+        return BatchIterator(begun, make, prefetch, EpochErrors(len(self._samples.indices)))
 
     def _begin(self, batch_size: int, shuffle: Shuffle, drop_last: bool) -> Epoch:
         loaded, self._loaded = self._loaded, None

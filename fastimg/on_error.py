@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
@@ -12,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from fastimg.torch_errors import in_torch_worker, locate
 
 OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
+BatchOnError: TypeAlias = "Literal['drop'] | OnError"
 
 #: Differs in every process: that of a forked one by its pid, that of others by the number.
 _NONCE = os.urandom(8)
@@ -38,16 +40,17 @@ class ErrorCallback:
         if in_torch_worker() or self._process != _process():
             refused = RuntimeError(
                 "on_error is a callable, which works only in the process that was given it, and not in workers of a "
-                "DataLoader: what it is told would be lost with the process. Use on_error='fill', in load with "
-                "return_mask=True, which also works in workers. "
+                "DataLoader: what it is told would be lost with the process. Use on_error='fill' and a mask "
+                "(include_mask=True in batch_iterator, return_mask=True in load), or on_error='drop' in "
+                "batch_iterator, which also work in workers. "
                 f"The error: {error}"
             )
             raise locate(refused, getattr(error, "source", None), getattr(error, "index", None)) from error
         self.function(error)
 
 
-def parse_on_error(on_error: Any) -> Any:
-    """Checks `on_error`; a function comes back as an ErrorCallback.
+def parse_on_error(on_error: Any, *, drop: bool = False) -> Any:
+    """Checks `on_error`, where "drop" is known or not; a function comes back as an ErrorCallback.
 
     Raises
     ------
@@ -56,12 +59,121 @@ def parse_on_error(on_error: Any) -> Any:
     """
     if callable(on_error):
         return on_error if isinstance(on_error, ErrorCallback) else ErrorCallback(on_error)
-    words = "'raise', 'fill' or a callable"
+    words = "'raise', 'fill', 'drop' or a callable" if drop else "'raise', 'fill' or a callable"
     if not isinstance(on_error, str):
         raise TypeError(f"on_error must be {words}, found {on_error!r}")
-    if on_error not in ("raise", "fill"):
+    if on_error == "drop" and not drop:
+        raise ValueError(
+            f"on_error must be {words}, found 'drop': load and accessors always give one image per source. "
+            "ArrayDataSource.batch_iterator(on_error='drop') leaves samples out of all arrays of a batch"
+        )
+    if on_error not in ("raise", "fill", "drop"):
         raise ValueError(f"on_error must be {words}, found {on_error!r}")
     return on_error
+
+
+class ErrorLog:
+    """Keeps the errors of a batch until whoever reads it asks for them, in each thread its own.
+
+    An accessor's `on_error` for the time of a batch iterator; `policy` is what the caller asked for.
+    """
+
+    def __init__(self, policy: Any) -> None:
+        self.policy = policy
+        self._local = threading.local()
+
+    def begin(self) -> None:
+        """Call it before a batch is read."""
+        self._local.errors = []
+
+    def __call__(self, error: Exception) -> None:
+        errors = getattr(self._local, "errors", None)
+        if errors is None:
+            raise error  # from a thread that reads no batch: nobody would ask for it
+        errors.append(error)
+
+    def take(self) -> list[Exception]:
+        """The errors since `begin`."""
+        errors: list[Exception] = self._local.errors
+        self._local.errors = None
+        return errors
+
+
+class BatchErrors:
+    """What failed in one batch.
+
+    Attributes
+    ----------
+    samples, bad : int
+        How many samples were read, and how many of them failed in one array or more.
+    errors : list of (policy, Exception)
+        By array, then by position.
+    empty : bool
+        Whether all samples were left out, so that there is no batch.
+    """
+
+    def __init__(self, samples: int) -> None:
+        self.samples = samples
+        self.bad = 0
+        self.errors: list[tuple[Any, Exception]] = []
+        self.empty = False
+
+
+class EpochErrors:
+    """Tells the caller what failed in an epoch's batches: functions get every error, otherwise there is one warning.
+
+    Parameters
+    ----------
+    samples : int
+        How many there are: if so many are left out in a row, there is none that could be used.
+    """
+
+    def __init__(self, samples: int) -> None:
+        self._limit = samples
+        self._seen = 0
+        self._left_out = 0  # in a row, up to the last batch
+        self._warned = False
+        self._lock = threading.Lock()  # threads may share an iterator
+
+    def tell(self, found: BatchErrors) -> None:
+        """Call it in the caller's thread, for every batch that is handed out, or left out as a whole.
+
+        Raises
+        ------
+        Exception
+            The batch's first error, if all samples have been left out.
+        RuntimeError
+            If a function raises StopIteration, which would end the caller's loop.
+        """
+        with self._lock:
+            self._seen += found.samples
+            self._left_out = self._left_out + found.samples if found.empty else 0
+            text = "" if self._warned else self._text(found)
+            self._warned |= bool(text)
+        for policy, error in found.errors:
+            if callable(policy):
+                try:
+                    policy(error)
+                except StopIteration as stop:
+                    raise RuntimeError("on_error raised StopIteration") from stop
+        if text:
+            warn_caller(text)
+        if found.empty and self._left_out >= self._limit:
+            error = found.errors[0][1]
+            error.add_note(
+                f"none of {self._left_out} samples in a row is good, so none is left of the batches"
+            )
+            raise error
+
+    def _text(self, found: BatchErrors) -> str:
+        for policy, error in found.errors:
+            if not callable(policy):
+                fate = "were left out" if policy == "drop" else "are zeros"
+                return (
+                    f"{found.bad} of {self._seen} samples so far failed and {fate}; the first: {error}. "
+                    "There is one warning per epoch"
+                )
+        return ""
 
 
 def warn_caller(message: str) -> None:

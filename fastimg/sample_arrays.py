@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fastimg.array_like import ArrayLike
 from fastimg.indexing import Indices
+from fastimg.on_error import BatchErrors, ErrorLog
 from fastimg.threads import Cancellation
 
 #: Integers up to this one are exact as float64.
@@ -22,22 +23,75 @@ _CPU_DEVICES = (1, 3)
 
 
 class BatchReader:
-    """Reads one batch from all arrays."""
+    """Reads one batch from all arrays.
 
-    def __init__(self, arrays: tuple[Any, ...], include_indices: bool, num_threads: int | None) -> None:
-        self.arrays = arrays
+    Parameters
+    ----------
+    arrays : tuple of array-like
+    include_indices, include_mask : bool
+        Whether a batch begins with its indices, and ends with a mask, True where a sample is good in all arrays.
+    num_threads : int or None
+    on_error : None, "raise", "fill", "drop" or ErrorCallback
+        For all accessors; None: what each was made with.
+
+    Attributes
+    ----------
+    arrays : tuple of array-like
+        Accessors are views that collect their errors here.
+    """
+
+    def __init__(
+        self,
+        arrays: tuple[Any, ...],
+        include_indices: bool,
+        num_threads: int | None,
+        on_error: Any = None,
+        include_mask: bool = False,
+    ) -> None:
         self.include_indices = include_indices
+        self.include_mask = include_mask
         self.num_threads = num_threads
+        self._drop = on_error == "drop"
+        self._logs = tuple(_log_for(array, on_error) for array in arrays)
+        self.arrays = tuple(
+            array if log is None or log == array._on_error else array._with_on_error(log)
+            for array, log in zip(arrays, self._logs, strict=True)
+        )
 
     def __call__(
         self, indices: Indices, buffers: tuple[Any, ...] | None, cancellation: Cancellation
-    ) -> tuple[Any, ...]:
+    ) -> tuple[tuple[Any, ...], BatchErrors]:
         outs = buffers or (None,) * len(self.arrays)
-        batch = [
-            self._one(array, indices, _part(out, len(indices)), cancellation)
-            for array, out in zip(self.arrays, outs, strict=True)
-        ]
-        return (indices.copy(), *batch) if self.include_indices else tuple(batch)
+        parts: list[Any] = [None] * len(self.arrays)
+        found = BatchErrors(len(indices))
+        good = np.ones(len(indices), np.bool_)
+
+        def read(i: int, wanted: Indices) -> None:
+            log = self._logs[i]
+            if isinstance(log, ErrorLog):
+                log.begin()
+            parts[i] = self._one(self.arrays[i], wanted, _part(outs[i], len(wanted)), cancellation)
+            if isinstance(log, ErrorLog):
+                errors: list[Any] = log.take()
+                found.errors += [(log.policy, error) for error in errors]
+                good[np.isin(wanted, [error.index for error in errors])] = False
+
+        # What nothing can be left out of is read for the samples that are kept.
+        late = [i for i, log in enumerate(self._logs) if self._drop and log is None]
+        for i in range(len(self.arrays)):
+            if i not in late:
+                read(i, indices)
+        found.bad = int((~good).sum())
+        if self._drop and found.bad:
+            found.empty = not good.any()
+            indices = indices[good]
+            parts = [_keep(part, good) for part in parts]
+            good = good[good]
+        if not found.empty:
+            for i in late:
+                read(i, indices)
+        before = (indices.copy(),) if self.include_indices else ()
+        return (*before, *parts, *((good,) if self.include_mask else ())), found
 
     def _one(self, array: Any, indices: Indices, out: Any, cancellation: Cancellation) -> Any:
         if _is_accessor(array):
@@ -45,6 +99,23 @@ class BatchReader:
         if out is None:
             return array[indices]
         return np.take(array, indices, axis=0, out=out, mode="clip")  # "raise" would need a buffer
+
+
+def _log_for(array: Any, on_error: Any) -> Any:
+    """What collects an accessor's errors, "raise" if they are to be raised, or None if it is no accessor."""
+    if not isinstance(array, ArrayLike):
+        return None
+    policy = array._on_error if on_error is None else on_error
+    return policy if policy == "raise" else ErrorLog(policy)
+
+
+def _keep(part: Any, good: npt.NDArray[np.bool_]) -> Any:
+    """Leaves samples out of what an array gave for a batch; None stays."""
+    if part is None:
+        return None
+    if isinstance(part, list | tuple):
+        return [each for each, keep in zip(part, good, strict=True) if keep]
+    return part[good]
 
 
 def _part(out: Any, count: int) -> Any:

@@ -38,7 +38,8 @@ def loads(paths, on_error, num_threads):
     crops = fastimg.ImageFileAccessor(paths, **options).random_resized_crop(9)
     known = fastimg.ImageFileAccessor(paths, **options).random_resized_crop(9)
     known[:]
-    batches = ArrayDataSource([sized]).batch_iterator(5, prefetch=0)
+    batches = ArrayDataSource([sized]).batch_iterator(5, prefetch=0, on_error=on_error)
+    dropping = ArrayDataSource([sized]).batch_iterator(5, prefetch=0, on_error="drop")
     return {
         "load": lambda: fastimg.load(paths, **options),
         "load, sized": lambda: fastimg.load(paths, size=9, **options),
@@ -50,6 +51,7 @@ def loads(paths, on_error, num_threads):
         "crops, known": lambda: known[:],
         "boxes": lambda: crops.boxes([0, 1]),
         "batches": lambda: next(batches),
+        "batches, drop": lambda: next(dropping),
     }
 
 
@@ -99,6 +101,17 @@ def test_which_errors_are_the_machines(code):
 def test_which_errors_are_the_images(code):
     assert not Failure(0, "OS", code, (0, 0, 0, 0), "").is_machine_fault
     assert not Failure(0, "CORRUPT", errno.ENOMEM, (0, 0, 0, 0), "").is_machine_fault
+
+
+@pytest.mark.parametrize("on_error", ["fill", "drop"])
+def test_no_threads_for_batches(batch, monkeypatch, on_error):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    source = ArrayDataSource([fastimg.ImageFileAccessor(batch.paths)])
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        next(source.batch_iterator(5, on_error=on_error))
 
 
 def test_the_error_can_be_pickled(batch):

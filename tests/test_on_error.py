@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""on_error of `load` and accessors: the mask, the line of the warning."""
+"""on_error of `load` and accessors: the mask, the line of the warning, and "drop", which they refuse."""
 
 import linecache
 import multiprocessing
@@ -52,6 +52,15 @@ def test_mask_with_a_box_per_image(batch):
     with pytest.warns(UserWarning):
         _, mask = fastimg.load(batch.paths[:3], crop=crops, size=8, on_error="fill", return_mask=True)
     assert mask.tolist() == [True, False, True]
+
+
+# ---- drop --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [fastimg.load, *KINDS])
+def test_drop_is_refused_where_there_are_always_n_images(paths, make):
+    with pytest.raises(ValueError, match=r"always give one image per source.*batch_iterator"):
+        make(paths, on_error="drop")
 
 
 # ---- the line of the warning -------------------------------------------------------------------
@@ -134,7 +143,7 @@ def test_a_callable_works_in_its_own_process_only(paths, kind, start):
     images = pickle.loads(pickle.dumps(images)) if start == "fork" else images
     with multiprocessing.get_context(start).Pool(1) as pool:
         text, index = pool.apply(refused, (Item(images),))
-    assert "'fill'" in text and paths[1] in text and index == 1
+    assert "'fill'" in text and "'drop'" in text and paths[1] in text and index == 1
 
 
 def test_a_pickled_callable_works_in_its_own_process(paths):

@@ -89,6 +89,9 @@ def use() -> None:
 
 
 def handle(array: npt.NDArray[np.uint8]) -> None:
+    source = fastimg.data_source.ArrayDataSource([fastimg.ImageFileAccessor(["a.jpg"]), [0]])
+    source.batch_iterator(8, on_error="drop", include_mask=True)
+    source.batch_iterator(8, on_error=failures.append)
     try:
         fastimg.decode("a.jpg", array)
     except fastimg.ImageTooLargeError as error:
@@ -113,7 +116,11 @@ fastimg.load([5])
 fastimg.read_header("a.jpg").width = 5
 fastimg.read_header("a.jpg").size
 fastimg.ImageFileAccessor(["a.jpg"], on_error=5)
+fastimg.ImageFileAccessor(["a.jpg"], on_error="drop")
+fastimg.load(["a.jpg"], on_error="drop")
 fastimg.load(["a.jpg"], return_mask=True).ndim
+fastimg.data_source.ArrayDataSource([[1]]).batch_iterator(1, on_error="skip")
+fastimg.data_source.ArrayDataSource([[1]]).batch_iterator(1, include_mask=None)
 fastimg.ImageFileAccessor(["a.jpg"])["a"]
 fastimg.NonUniformImageFileAccessor(5)
 fastimg.ImageFileAccessor(["a.jpg"]).random_resized_crop()
