@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import IterableDataset
 
+from fastimg.on_error import BatchOnError, parse_on_error
 from fastimg.options import parse_flag, parse_integer
 from fastimg.sampling import Samples
 from fastimg.threads import check_num_threads
@@ -39,6 +40,9 @@ class TorchIterable(IterableDataset):
         its workers make batches ahead (``prefetch_factor``).
     num_threads : int, optional
         For decoding, as for `load`; None: the accessor's, else one in a worker.
+    on_error, include_mask
+        As for `ArrayDataSource.batch_iterator`. A callable works without workers only. If "drop" skips a whole batch,
+        the later ones of its worker come earlier.
 
     Raises
     ------
@@ -75,6 +79,8 @@ class TorchIterable(IterableDataset):
         drop_last: bool = False,
         prefetch: int | None = None,
         num_threads: int | None = None,
+        on_error: BatchOnError | None = None,
+        include_mask: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(getattr(source, "_samples", None), Samples):
@@ -87,6 +93,8 @@ class TorchIterable(IterableDataset):
         self._drop_last = parse_flag("drop_last", drop_last)
         self._prefetch = None if prefetch is None else parse_integer("prefetch", prefetch, 0)
         self._num_threads = num_threads
+        self._on_error = None if on_error is None else parse_on_error(on_error, drop=True)
+        self._include_mask = parse_flag("include_mask", include_mask)
         self._epochs = WorkerEpochs()
 
     def set_epoch(self, epoch: int) -> None:
@@ -134,6 +142,8 @@ class TorchIterable(IterableDataset):
             prefetch=prefetch,
             num_threads=self._num_threads,
             drop_last=self._drop_last,
+            on_error=self._on_error,
+            include_mask=self._include_mask,
         )
 
     def __repr__(self) -> str:

@@ -14,6 +14,8 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset  # noqa: E402
 
+from fastimg.data_source import TorchIterable  # noqa: E402
+
 
 def run(dataset, start, **options):
     """All batches, from one worker."""
@@ -110,3 +112,32 @@ def test_fill_and_drop_work_in_workers(batch, paths, on_error, start):
     good = [i for i in range(37) if i != 6]
     assert y[mask].tolist() == labels[good].tolist() and len(y) == (36 if on_error == "drop" else 37)
     assert_same(x[mask], np.stack([batch.images[i] for i in good]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torch_iterable(batch, paths):
+    source = ArrayDataSource([fastimg.ImageFileAccessor(paths), np.arange(37)], seed=3)
+    epochs = []
+    for num_workers in (0, 1, 2):
+        dataset = TorchIterable(source, 5, on_error="drop", include_mask=True)
+        dataset.set_epoch(1)
+        epochs.append(list(DataLoader(dataset, batch_size=None, num_workers=num_workers)))
+    for batches in epochs:
+        assert sorted(torch.cat([y for _, y, _ in batches]).tolist()) == [i for i in range(37) if i != 6]
+        for (x, y, mask), expected in zip(batches, epochs[0], strict=True):
+            assert mask.all() and y.tolist() == expected[1].tolist()
+            assert_same(x.numpy(), np.stack([batch.images[i] for i in y]))
+
+
+def test_torch_iterable_with_a_callable(paths):
+    calls = []
+    source = ArrayDataSource([fastimg.ImageFileAccessor(paths)])
+    dataset = TorchIterable(source, 5, on_error=calls.append)
+    assert len(list(DataLoader(dataset, batch_size=None))) == 8
+    assert [error.index for error in calls] == [6]
+    assert "on_error='drop'" in str(error_of(dataset, "fork", batch_size=None))
+    assert len(calls) == 1
+    with pytest.raises(ValueError, match="on_error"):
+        TorchIterable(source, 5, on_error="skip")
+    with pytest.raises(TypeError, match="include_mask"):
+        TorchIterable(source, 5, include_mask=None)
