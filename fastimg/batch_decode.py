@@ -67,7 +67,7 @@ class BatchDecode:
 
     def load(self, out: Any = None, size: tuple[int, int] | None = None) -> Any:
         """Decodes images of one size into one array; `size` is their height and width if already known."""
-        size = self.options.size or size or self._common_size(out)
+        size = self.options.size or size or self.common_size(out)
         shape = (len(self.batch), *self.options.shape(*size))
         if out is None:
             out = np.empty(shape, self.options.dtype)
@@ -98,7 +98,7 @@ class BatchDecode:
                 self._raise_lowest(failures[0])
         return self.batch.sizes()
 
-    def _common_size(self, out: Any) -> tuple[int, int]:
+    def common_size(self, out: Any) -> tuple[int, int]:
         if isinstance(self.crop, tuple):
             return self.crop[2:]
         sizes = self.read_sizes() if self.crop is None else self.crop[:, 2:]

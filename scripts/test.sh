@@ -6,7 +6,8 @@
 # Builds a source package and from that a wheel, checks the sources, and tests the installed wheel away from the
 # checkout. The exit status is that of the first failure. Settings, besides those of setup-env.sh:
 #
-#   FASTIMG_EXTENDED=1 more damaged files (FASTIMG_FUZZ=20000), and a minute of each fuzz target (needs clang)
+#   FASTIMG_EXTENDED=1 more damaged files (FASTIMG_FUZZ=20000) and killed processes (FASTIMG_KILLS=500), and a minute
+#                     of each fuzz target (needs clang)
 #   FASTIMG_TEST_DATA  a folder with more files to test on
 #   FASTIMG_WERROR=1   a warning of the C compiler is an error
 #   FASTIMG_SANITIZE=1 build with AddressSanitizer and UndefinedBehaviorSanitizer (gcc), and run the tests under them
@@ -21,7 +22,7 @@ check() { # NAME COMMAND...: goes on after a failure
     status=${status:-$?} failed="$failed, $1"
 }
 
-[ -z "${FASTIMG_EXTENDED:-}" ] || export FASTIMG_FUZZ="${FASTIMG_FUZZ:-20000}"
+[ -z "${FASTIMG_EXTENDED:-}" ] || export FASTIMG_FUZZ="${FASTIMG_FUZZ:-20000}" FASTIMG_KILLS="${FASTIMG_KILLS:-500}"
 prepare venv turbojpeg ${FASTIMG_EXTENDED:+clang}
 cd "$project"
 test_env=()

@@ -15,7 +15,7 @@ import pytest
 # `support` lies beside this file, whatever import mode pytest runs in.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from support import archive_files, cli_common, data_sources, jpegs
+from support import archive_files, cli_common, data_sources, jpegs, kills
 from support.files import write_batch
 from support.processes import child_env as make_child_env
 
@@ -147,3 +147,9 @@ def here(tmp_path, monkeypatch):
         path.write_bytes(cli_common.encoded(seed))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def many(here):
+    """The folder "many" of 12 images; gives the files that `load` writes of them, by name."""
+    return kills.write_many()

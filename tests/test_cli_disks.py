@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import signal
+import stat
 import subprocess
 import sys
 import termios
@@ -139,13 +140,56 @@ def test_a_disk_that_is_really_full(here: Path, small_disk: Path) -> None:
     assert sorted(os.listdir(small_disk)) == before
 
 
+def test_a_full_disk_and_then_room(here: Path, small_disk: Path) -> None:
+    """A run goes on after the disk had no room left for its journal and table."""
+    load = ["load", *PATHS * 10, "-o", str(small_disk / "x.npy"), "--size", "4", "--resume"]
+    filler = small_disk / "filler"
+    stop = (
+        "import os, signal, sys, fastimg.cli as cli, fastimg.cli.resume as resume\n"
+        "resume.FIRST_ROWS, resume.CHECKPOINT_SECONDS = 1, 0\n"
+        "mark = resume.Run._mark\n"
+        "def fill(*args):\n"
+        "    mark(*args)\n"
+        f"    with open({str(filler)!r}, 'ab', 0) as file:\n"
+        "        try:\n"
+        "            while file.write(bytes(4096)): pass\n"
+        "        except OSError: pass\n"
+        "resume.Run._mark = fill\n"
+        f"sys.exit(cli.main({load} + ['--num-threads', '1']))"
+    )
+    full = run("-c", stop)
+    assert full.returncode == 1
+    lines = full.stderr.splitlines()
+    assert lines[0].startswith("fastimg: ") and " of 30 rows are finished in " in lines[0]
+    assert lines[1].startswith("fastimg: error: ") and os.strerror(errno.ENOSPC) in lines[1]
+    assert sorted(os.listdir(small_disk)) == ["filler", "x.npy.journal", "x.npy.partial"]
+    filler.unlink()
+    done = run(*load)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "rows were finished by an earlier run" in done.stdout
+    assert sorted(os.listdir(small_disk)) == ["x.files.csv", "x.npy"]
+    np.testing.assert_array_equal(np.load(small_disk / "x.npy"), fastimg.load(PATHS * 10, size=4))
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]], ids=["", "resume"])
+def test_a_folder_that_cannot_be_written(here: Path, small_disk: Path, resume: list[str]) -> None:
+    (small_disk / "x.npy").write_text("old")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    done = run("load", "photos", "-o", str(small_disk / "x.npy"), *resume)
+    assert done.returncode == 1
+    assert done.stderr.startswith("fastimg: error: ") and os.strerror(errno.EROFS) in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert os.listdir(small_disk) == ["x.npy"]
+    assert (small_disk / "x.npy").read_text() == "old"
+
+
 INTERRUPT = """
 import os, signal, sys
 import fastimg, fastimg.cli
 load = fastimg.load
 def interrupted(sources, *args, **options):
     if sources:
-        assert [name for name in os.listdir() if name.startswith(".fastimg-")]
+        assert {"x.npy.partial", "x.npy.journal"} <= set(os.listdir())
         options["progress"] = lambda done, total: os.kill(os.getpid(), signal.SIGINT)
     return load(sources, *args, **options)
 fastimg.load = interrupted
@@ -170,7 +214,7 @@ def test_ctrl_c_in_the_middle_of_a_long_run(here: Path) -> None:
         command, env={**os.environ, "PYTHONPATH": source}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        while process.poll() is None and not any(name.startswith(".fastimg-") for name in os.listdir()):
+        while process.poll() is None and not os.path.exists("x.npy.partial"):
             pass
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -211,6 +255,28 @@ def test_the_array_gets_its_name_last(here: Path, monkeypatch: pytest.MonkeyPatc
     assert targets == ["x.classes.txt", "x.labels.npy", "x.files.csv", "x.npy"]
 
 
+def test_everything_is_on_the_disk(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files before they get their names, and then the names."""
+    steps: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def sync(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        steps.append(f"{kind} {os.fstat(descriptor).st_ino}")
+        fsync(descriptor)
+
+    def rename(source: str, target: str) -> None:
+        steps.append(f"file {os.stat(source).st_ino} is {target}")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", rename)
+    assert main(["load", "photos", "-o", "x.npy"]) == 0
+    array, table = (f"file {os.stat(name).st_ino}" for name in ("x.npy", "x.files.csv"))
+    folder = f"folder {os.stat('.').st_ino}"
+    assert steps[-5:] == [array, table, f"{table} is x.files.csv", f"{array} is x.npy", folder]
+
+
 @pytest.mark.parametrize("step", ["write_table", "np.save", "os.fsync"])
 def test_a_write_that_fails_leaves_nothing_behind(
     here: Path, monkeypatch: pytest.MonkeyPatch, step: str
@@ -233,7 +299,9 @@ def test_a_write_that_fails_leaves_nothing_behind(
 
 @pytest.mark.parametrize("quiet", [False, True])
 @pytest.mark.parametrize(
-    "command", [["load", "photos", "-o", "x.npy"], ["check", "photos"]], ids=["load", "check"]
+    "command",
+    [["load", "photos", "-o", "x.npy"], ["load", "photos", "-o", "x.npy", "--resume"], ["check", "photos"]],
+    ids=["load", "resume", "check"],
 )
 def test_a_bar_on_a_terminal(here: Path, command: list[str], quiet: bool) -> None:
     terminal, stderr = os.openpty()

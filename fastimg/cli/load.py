@@ -11,11 +11,12 @@ import numpy as np
 
 import fastimg
 import fastimg.cli.output as output
+import fastimg.cli.resume as resume
 from fastimg.cli.inputs import list_images
+from fastimg.cli.journal import Plan
 from fastimg.cli.options import add_decode_options, add_thread_options, decode_options
 from fastimg.cli.words import complain, complain_of, count_endings, say, wants_bar
 from fastimg.folders import OnError
-from fastimg.options import make_options
 from fastimg.sources import FileRange
 
 
@@ -41,6 +42,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--on-error", choices=("raise", "fill"), default="fill", help="stop, or leave zeros (%(default)s)"
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where an interrupted run of the same command ended, and if interrupted, leave what is finished",
+    )
     add_thread_options(parser)
 
 
@@ -48,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
     npy, table, labels_npy, classes_txt = names = _outputs(args.output, args.labels)
     _reject_outputs_among(args.inputs, names)
-    options = {**decode_options(args), "num_threads": args.num_threads}
-    fastimg.load([], **options)  # refuses a bad option before anything is touched
+    options = decode_options(args)
+    # Refuses a bad option before anything is touched.
+    fastimg.load([], num_threads=args.num_threads, **options)
 
     closed: list[OSError] = []  # of folders that cannot be listed
     on_closed: OnError = closed.append if args.on_error == "fill" else "raise"
@@ -60,16 +67,13 @@ def run(args: argparse.Namespace) -> int:
     finally:
         complain_of([str(error) for error in closed])
     class_lines = _lines_of(class_names)
-    shape = (len(sources), *output.row_shape(sources, options, args.on_error))
-    storage = make_options(dtype=args.dtype).storage  # .npy files have no bfloat16: its bits go into them
     failures: list[Any] = []
-    options["on_error"] = failures.append if args.on_error == "fill" else "raise"
-    options["progress"] = wants_bar(args)
 
-    with output.FileSet() as files:
-        array = output.create_array(files.create(npy), shape, storage, npy)
+    with resume.Run(names, Plan(sources, options), args.resume) as files:
+        array = files.open(lambda: output.row_shape(sources, options, args.on_error))
         start = time.perf_counter()
-        fastimg.load(sources, array, **options)
+        on_error = failures.append if args.on_error == "fill" else "raise"
+        files.load(args.num_threads, wants_bar(args), on_error)
         seconds = time.perf_counter() - start
         if len(failures) == len(sources):
             raise ValueError(f"none of {len(sources)} images can be loaded; the first: {failures[0]}")
@@ -85,14 +89,17 @@ def run(args: argparse.Namespace) -> int:
     for name in (labels_npy, classes_txt):
         if not args.labels and os.path.lexists(name):
             complain(f"warning: {name} is from an earlier run; its labels may be of other rows")
-    nbytes = sum(_file_size(source) for row, source in enumerate(sources) if row not in errors)
-    count = len(sources) - len(errors)
+    decoded = [row for row in range(len(sources)) if row not in errors and not files.taken_up[row]]
+    nbytes = sum(_file_size(sources[row]) for row in decoded)
+    count = len(decoded)
     bits = "" if array.dtype.name == args.dtype else f" (the bits of {args.dtype})"
-    say(f"{npy}: shape {shape}, dtype {array.dtype}{bits}, {array.nbytes:,} bytes")
+    say(f"{npy}: shape {array.shape}, dtype {array.dtype}{bits}, {array.nbytes:,} bytes")
     say(
         f"{count} images in {seconds:.2f} s: {count / seconds:.1f} images/s, "
         f"{nbytes / seconds / 1e6:.1f} MB/s of JPEG, {len(errors)} failures"
     )
+    if files.taken_up.any():
+        say(f"{files.taken_up.sum()} rows were finished by an earlier run")
     if args.labels:
         say(f"{len(class_names)} classes: " + ", ".join(f"{i} {name}" for i, name in enumerate(class_names)))
     if left_out:

@@ -4,9 +4,10 @@
 import contextlib
 import csv
 import errno
+import hashlib
 import io
+import math
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -16,18 +17,46 @@ import numpy as np
 import fastimg
 from fastimg.sources import FileRange
 
+_LONGEST_NAME = 255  # bytes, on nearly all file systems
 _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
-class FileSet:
-    """Files that are written under temporary names in their folder, and renamed when all are complete.
+def working_name(path: str, suffix: str) -> str:
+    """Return the name of a file that exists only while a run writes another.
 
-    A context manager: what was not published by the end of the block is removed.
+    Parameters
+    ----------
+    path : str
+        The other file.
+    suffix : str
+        What is added to its name.
+
+    Returns
+    -------
+    str
+        In the same folder, and the same in every run. If it would be too long, a hash takes the place of the name.
+    """
+    folder, name = os.path.split(path)
+    if len(os.fsencode(name + suffix)) > _LONGEST_NAME:
+        name = ".fastimg-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return os.path.join(folder, name + suffix)
+
+
+def partial_name(path: str) -> str:
+    """Return the name that a file has while it is written."""
+    return working_name(path, ".partial")
+
+
+class FileSet:
+    """Files that are written as ``NAME.partial`` in their folder, and renamed when all are complete.
+
+    A context manager: what was not published by the end of the block is removed. Only one set at a time may write files
+    of the same names; `fastimg.cli.resume.Run` holds a lock.
     """
 
     def __init__(self) -> None:
         self._files: list[BinaryIO] = []
-        self._names: list[tuple[str, str]] = []  # temporary, final
+        self._names: list[tuple[str, str]] = []  # partial, final
 
     def create(self, path: str) -> BinaryIO:
         """Open a new file that `publish` will name `path`.
@@ -35,7 +64,8 @@ class FileSet:
         Parameters
         ----------
         path : str
-            The final name. A file of that name stays as it is until then.
+            The final name. A file of that name stays as it is until then. One that was left over by a process that was
+            killed while it wrote `path` is replaced.
 
         Returns
         -------
@@ -47,12 +77,50 @@ class FileSet:
         OSError
             The file cannot be created.
         """
-        # Short: the final name may be as long as the file system allows.
-        temporary = os.path.join(os.path.dirname(path), f".fastimg-{secrets.token_hex(8)}.tmp")
-        self._names.append((temporary, path))  # before the file exists: Ctrl-C may come between the two
-        file = open(temporary, "x+b")  # noqa: SIM115 - __exit__ closes it
-        self._files.append(file)
+        partial = partial_name(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        self._names.append((partial, path))  # before the file exists: Ctrl-C may come between the two
+        return self._open(partial, os.O_CREAT | os.O_EXCL)
+
+    def take_up(self, path: str) -> BinaryIO:
+        """Open the file that an earlier set began to write and kept.
+
+        Parameters
+        ----------
+        path : str
+            The final name.
+
+        Returns
+        -------
+        binary file
+            Open for reading and writing; the set closes it.
+
+        Raises
+        ------
+        OSError
+            The file cannot be opened; FileNotFoundError if there is none.
+        """
+        partial = partial_name(path)
+        file = self._open(partial, 0)
+        self._names.append((partial, path))
         return file
+
+    def keep(self, path: str) -> None:
+        """Leave the file that would have been named `path` for `take_up`."""
+        self._names = [names for names in self._names if names[1] != path]
+
+    def sync(self) -> None:
+        """Write everything to the disk.
+
+        Raises
+        ------
+        OSError
+            A write failed.
+        """
+        for file in self._files:
+            file.flush()
+            os.fsync(file.fileno())
 
     def publish(self) -> None:
         """Write everything to the disk and rename the files, the first created last.
@@ -62,19 +130,25 @@ class FileSet:
         OSError
             A write or a rename failed. No file of this set has its final name.
         """
-        for file in self._files:
-            file.flush()
-            os.fsync(file.fileno())
+        self.sync()
         tried = []
         try:
-            for temporary, path in reversed(self._names):
-                tried.append((temporary, path))
-                os.replace(temporary, path)
+            for partial, path in reversed(self._names):
+                tried.append((partial, path))
+                os.replace(partial, path)
         except BaseException:
-            for temporary, path in tried:
-                if not os.path.lexists(temporary):
-                    _remove(path)
+            for partial, path in tried:
+                if not os.path.lexists(partial):
+                    os.rename(path, partial)
             raise
+        for folder in {os.path.dirname(path) or "." for _, path in self._names}:
+            _sync_folder(folder)
+
+    def _open(self, partial: str, flags: int) -> BinaryIO:
+        descriptor = os.open(partial, os.O_RDWR | os.O_NOFOLLOW | flags, 0o666)
+        file = open(descriptor, "r+b")  # noqa: SIM115 - __exit__ closes it
+        self._files.append(file)
+        return file
 
     def __enter__(self) -> Self:
         return self
@@ -82,8 +156,8 @@ class FileSet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for temporary, _ in self._names:
-            _remove(temporary)
+        for partial, _ in self._names:
+            remove(partial)
         for file in self._files:
             with contextlib.suppress(OSError):  # close tries again what a full disk refused
                 file.close()
@@ -156,9 +230,55 @@ def create_array(
     header = {"descr": descr, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)  # pads to a multiple of 64 bytes
     start = file.tell()
-    nbytes = dtype.itemsize
-    for length in shape:
-        nbytes *= length
+    nbytes = dtype.itemsize * math.prod(shape)
+    return _map(file, start, nbytes, shape, dtype, name)
+
+
+def open_array(
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], name: str
+) -> np.memmap[Any, np.dtype[Any]]:
+    """Map the data of a file that `create_array` has written, and maybe an earlier process has filled in part.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading and writing.
+    shape : tuple of int
+    dtype : numpy.dtype
+    name : str
+        The file's name in errors.
+
+    Returns
+    -------
+    numpy.memmap
+        The data as it is.
+
+    Raises
+    ------
+    ValueError
+        The file has another shape, dtype or length.
+    OSError
+        The disk has no room for the parts of the file that have none yet, or the file cannot be read.
+    """
+    nbytes = dtype.itemsize * math.prod(shape)
+    try:
+        np.lib.format.read_magic(file)
+        found, fortran_order, found_dtype = np.lib.format.read_array_header_1_0(file)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    start = file.tell()
+    length = file.seek(0, os.SEEK_END)
+    if (found, fortran_order, found_dtype, length) != (shape, False, dtype, start + nbytes):
+        raise ValueError(
+            f"{name}: expected shape {shape}, dtype {dtype} and {start + nbytes:,} bytes, "
+            f"found shape {found}, dtype {found_dtype} and {length:,} bytes"
+        )
+    return _map(file, start, nbytes, shape, dtype, name)
+
+
+def _map(
+    file: BinaryIO, start: int, nbytes: int, shape: tuple[int, ...], dtype: np.dtype[Any], name: str
+) -> np.memmap[Any, np.dtype[Any]]:
     try:
         reserve(file, start + nbytes)
     except OSError as error:
@@ -228,6 +348,17 @@ def write_table(
     text.detach()  # flushes; the file stays open
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Remove a file, if it is there and that is possible."""
     with contextlib.suppress(OSError):
         os.unlink(path)
+
+
+def _sync_folder(folder: str) -> None:
+    """Write names to the disk, where that is possible."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The journal of ``fastimg load``: who writes an array, of which images, and which rows are finished.
+
+One JSON value per line: what the run is, its images, the shape, and from then on ranges of finished rows. A line that a
+killed process wrote in part has no end, and does not count.
+"""
+
+import contextlib
+import errno
+import fcntl
+import io
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+import fastimg
+from fastimg.cli.output import partial_name, working_name
+from fastimg.cli.words import complain
+from fastimg.options import OPTIONS
+from fastimg.sources import FileRange
+
+_BEGINNING = b'{"fastimg": '
+
+
+class Plan(NamedTuple):
+    """All that decides what an array holds.
+
+    Attributes
+    ----------
+    sources : sequence of str or FileRange
+        The image of each row.
+    options : dict
+        Names and values as `fastimg.decode` has them.
+    """
+
+    sources: Sequence[str | FileRange]
+    options: dict[str, Any]
+
+    def head(self) -> dict[str, Any]:
+        """Return the versions and options, as JSON gives them back."""
+        info = fastimg.build_info()
+        options = {
+            option.name: option.parse(option.name, self.options[option.name])
+            if option.parse
+            else self.options[option.name]
+            for option in OPTIONS
+        }
+        head = {
+            "fastimg": info["version"],
+            "libjpeg-turbo": info["libjpeg_turbo"],
+            "images": len(self.sources),
+            "options": options,
+        }
+        return dict(json.loads(json.dumps(head)))
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield a line per image: its name, the file's size and last change in ns, and the range if it is a part."""
+        last: str | os.PathLike[str] | None = None
+        state: tuple[int | None, int | None] = (None, None)
+        for source in self.sources:
+            part = isinstance(source, FileRange)
+            path = os.fspath(source.path if isinstance(source, FileRange) else source)
+            if path != last:  # the members of an archive come one after the other
+                last, state = path, _state(path)
+            where = [source.offset, source.size] if isinstance(source, FileRange) else []
+            yield _line([str(source) if part else path, *state, *where])
+
+
+class Record(NamedTuple):
+    """What a journal says of a run.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape of the array.
+    finished : ndarray of bool, (N,)
+        The rows that hold their pixels.
+    identity : list of int
+        What `identity_of` gave for the array's file when it was about to be renamed; empty if it was not.
+    """
+
+    shape: tuple[int, ...]
+    finished: npt.NDArray[np.bool_]
+    identity: list[int]
+
+
+class Journal:
+    """The journal beside an array, locked from beginning to end: one process at a time writes the array.
+
+    Parameters
+    ----------
+    npy : str
+        The final name of the array.
+
+    Raises
+    ------
+    OSError
+        Another process has the lock (BlockingIOError), or the file cannot be made.
+    ValueError
+        The file of that name is no journal.
+    """
+
+    def __init__(self, npy: str) -> None:
+        self.npy = npy
+        self.path = working_name(npy, ".journal")
+        self._file = io.FileIO(_open_locked(self.path, npy), "r+")
+        self._end = 0  # of the whole lines
+        beginning = self._file.read(len(_BEGINNING))
+        if not _BEGINNING.startswith(beginning):
+            self.close()
+            raise ValueError(f"{self.path}: not written by fastimg load, which needs this name: move it away")
+
+    def read(self, plan: Plan) -> Record | None:
+        """Read what the journal says of an earlier run.
+
+        Parameters
+        ----------
+        plan : Plan
+            What this run is.
+
+        Returns
+        -------
+        Record or None
+            None if no run came so far that a row could be finished.
+
+        Raises
+        ------
+        ValueError
+            The earlier run was another one; the text says what has changed.
+        OSError
+            The journal cannot be read.
+        """
+        self._file.seek(0)
+        with open(self._file.fileno(), "rb", closefd=False) as file:
+            head = _parse(file.readline())
+            if head is None:
+                return None
+            images = list(itertools.islice(file, head["images"]))
+            begun = _parse(file.readline())
+            if not isinstance(begun, dict):
+                return None
+            change = _changed_head(head, plan.head()) or _changed_image(images, plan.lines())
+            if change:
+                raise ValueError(
+                    f"{partial_name(self.npy)} cannot be taken up: {change}. "
+                    "Give what it was begun with, or begin anew without --resume"
+                )
+            record = Record(tuple(begun["shape"]), np.zeros(head["images"], np.bool_), [])
+            self._end = file.tell()
+            while isinstance(value := _parse(line := file.readline()), dict):
+                self._end += len(line)
+                for start, stop in value.get("finished", ()):
+                    record.finished[start:stop] = True
+                record.identity[:] = value.get("ready", ())
+        return record
+
+    def clear(self) -> None:
+        """Forget the earlier run."""
+        os.truncate(self._file.fileno(), 0)
+        os.fsync(self._file.fileno())
+        self._end = 0
+
+    def is_empty(self) -> bool:
+        """Return whether nothing has been written into it."""
+        return os.fstat(self._file.fileno()).st_size == 0
+
+    def begin(self, plan: Plan, shape: Sequence[int]) -> None:
+        """Write what the run is, after `clear`; from now on rows can be finished.
+
+        Parameters
+        ----------
+        plan : Plan
+        shape : sequence of int
+            The shape of the array, whose file has been made.
+
+        Raises
+        ------
+        OSError
+            The journal cannot be written.
+        """
+        head = (_line(value) for value in (plan.head(), {"shape": shape}))
+        self._append(itertools.chain([next(head)], plan.lines(), head))
+
+    def add_finished(self, ranges: Sequence[Sequence[int]]) -> None:
+        """Write that rows are finished.
+
+        Parameters
+        ----------
+        ranges : sequence of (start, stop)
+            The rows, whose pixels are on the disk.
+
+        Raises
+        ------
+        OSError
+            The journal cannot be written.
+        """
+        self._append([_line({"finished": ranges})])
+
+    def add_ready(self, identity: Sequence[int]) -> None:
+        """Write that the array is complete, and about to be renamed.
+
+        Parameters
+        ----------
+        identity : sequence of int
+            What `identity_of` gives for its file.
+
+        Raises
+        ------
+        OSError
+            The journal cannot be written.
+        """
+        self._append([_line({"ready": identity})])
+
+    def _append(self, lines: Iterable[bytes]) -> None:
+        descriptor = self._file.fileno()
+        os.truncate(descriptor, self._end)  # or the first line would continue one that was cut short
+        self._file.seek(self._end)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.writelines(lines)
+        os.fsync(descriptor)
+        self._end = self._file.tell()
+
+    def remove(self) -> None:
+        """Remove the file and give up the lock, in this order: nobody else may lock a file that is about to go."""
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self._file.fileno()), os.lstat(self.path)):
+                os.unlink(self.path)
+        self.close()
+
+    def close(self) -> None:
+        """Give up the lock and leave the file."""
+        self._file.close()
+
+
+def identity_of(path: str) -> list[int]:
+    """Return what tells a file from others, and from itself before a change; renaming does not change it.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    list of int
+        Number, size and time of the last change.
+
+    Raises
+    ------
+    OSError
+        There is no such file.
+    """
+    state = os.lstat(path)
+    return [state.st_ino, state.st_size, state.st_mtime_ns]
+
+
+def _open_locked(path: str, npy: str) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            _lock(descriptor, npy)
+            if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its owner removed it between the two calls
+
+
+def _lock(descriptor: int, npy: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BlockingIOError(error.errno, "another process is writing this file", npy) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):  # Lustre, unless told
+            raise
+        complain(f"warning: no locks in this folder: let no other process write {npy} at the same time")
+
+
+def _state(path: str | os.PathLike[str]) -> tuple[int | None, int | None]:
+    """Return the size of a file and when it was changed; None for one that is not there."""
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        return None, None
+    return state.st_size, state.st_mtime_ns
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value).encode("ascii") + b"\n"
+
+
+def _parse(line: bytes) -> Any:
+    """Return the value of a line, or None if it is not whole."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _changed_head(then: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return the first difference that is not the images'."""
+    for name in ("fastimg", "libjpeg-turbo"):
+        if then.get(name) != now[name]:
+            return f"it was begun with {name} {then.get(name)}, this is {now[name]}"
+    for name, value in now["options"].items():
+        before = then["options"].get(name)
+        if before != value:
+            return f"option {name} was {json.dumps(before)}, is {json.dumps(value)}"
+    return ""
+
+
+def _changed_image(then: Sequence[bytes], now: Iterable[bytes]) -> str:
+    """Return the first difference between the images of two runs."""
+    for row, (before, after) in enumerate(itertools.zip_longest(then, now)):
+        if before == after:
+            continue
+        if before is None or after is None:
+            name, *_ = json.loads(before or after)
+            return f"image {row}, {name}, is {'new' if before is None else 'gone from the list'}"
+        name, *then_state = json.loads(before)
+        new_name, *now_state = json.loads(after)
+        if name != new_name:
+            return f"image {row} was {name}, is {new_name}"
+        for word, was, found in zip(("size", "mtime_ns"), then_state, now_state, strict=False):
+            if was != found:
+                return f"the {word} of image {row}, {name}, was {was}, is {found}"
+        return f"image {row}, {name}, is at another place in its file"
+    return ""
