@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support import kills
 from support.cli_common import encoded, run
@@ -23,7 +24,9 @@ from support.kills import (
 import fastimg.cli.output as output
 from fastimg.batch_decode import BatchDecode
 from fastimg.cli import main
-from fastimg.cli.journal import Journal
+from fastimg.cli.journal import Journal, Plan
+from fastimg.cli.resume import Run
+from fastimg.options import DEFAULTS
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -139,6 +142,35 @@ def test_no_space_for_the_array(
     assert others() == STATE
     assert main(LOAD) == 1
     assert_finished(many)
+
+
+@pytest.mark.parametrize("row_seconds", [1e-4, 1e-2, 10.0])
+def test_checkpoints_come_every_two_seconds(
+    many: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, row_seconds: float
+) -> None:
+    now = [0.0]
+    recorded: list[tuple[float, int]] = []  # when, and how many rows
+
+    def load(batch: BatchDecode, *args: Any) -> None:
+        assert batch.indices is not None
+        now[0] += len(batch.indices) * row_seconds
+
+    def record(journal: Journal, ranges: Any) -> None:
+        recorded.append((now[0], sum(stop - start for start, stop in ranges)))
+
+    monkeypatch.setattr(BatchDecode, "load", load)
+    monkeypatch.setattr(Journal, "add_finished", record)
+    monkeypatch.setattr("fastimg.cli.resume.time.monotonic", lambda: now[0])
+    count = 100 if row_seconds > 1 else 100_000
+    options = {**DEFAULTS, "size": 1}
+    with Run(["y.npy"], Plan(["many/cat/00.jpg"] * count, options), resume=True) as files:
+        files.open(lambda: (3, 1, 1))
+        files.load(num_threads=2, progress=False, on_error="raise")
+    assert sum(rows for _, rows in recorded) == count
+    times = [0.0, *(when for when, _ in recorded)]
+    between = np.diff(times)[1:-1]  # the first piece may be long, as nothing is known yet
+    assert len(between) > 2
+    assert between.max() <= max(2.6, 4 * row_seconds + 1e-6)  # two images per thread at least
 
 
 def test_a_real_process_with_the_usual_checkpoints(many: dict[str, bytes]) -> None:

@@ -207,7 +207,7 @@ class Run(output.FileSet):
         )
 
     def _pieces(self, num_threads: int | None) -> Iterator[tuple[int, int]]:
-        """Yield ranges of missing rows, each of which takes about as long as the time between checkpoints."""
+        """Yield ranges of missing rows that take about a quarter of the time between checkpoints each."""
         least = 2 * (num_threads or default_num_threads())
         length = max(least, FIRST_ROWS)
         edges = np.flatnonzero(np.diff(self._finished, prepend=True, append=True))
@@ -217,9 +217,8 @@ class Run(output.FileSet):
                 began = time.monotonic()
                 yield start, stop
                 seconds = time.monotonic() - began
-                length = max(
-                    least, min(2 * length, int((stop - start) * CHECKPOINT_SECONDS / (seconds + 1e-9)))
-                )
+                rate = (stop - start) / (seconds + 1e-9)
+                length = max(least, min(2 * length, int(rate * CHECKPOINT_SECONDS / 4)))
                 start = stop
 
     def _check_sizes(self) -> None:
