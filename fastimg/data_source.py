@@ -20,7 +20,7 @@ from fastimg.options import parse_integer
 from fastimg.sample_arrays import BatchReader, Buffers, by_position, common_length
 from fastimg.sampling import Samples, Shuffle, check_sampler, parse_repeats, parse_seed
 from fastimg.threads import check_num_threads, default_num_threads
-from fastimg.workers import worker_info
+from fastimg.torch_errors import worker_info
 
 if TYPE_CHECKING:
     from fastimg.torch_iterable import TorchIterable as TorchIterable

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
-from fastimg.torch_errors import in_torch_worker, locate
+from fastimg.torch_errors import locate, worker_info
 
 OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
 BatchOnError: TypeAlias = "Literal['drop'] | OnError"
@@ -37,7 +37,7 @@ class ErrorCallback:
 
     def __call__(self, error: Exception) -> None:
         """Calls the function; raises RuntimeError where what it does would be lost."""
-        if in_torch_worker() or self._process != _process():
+        if worker_info() is not None or self._process != _process():
             refused = RuntimeError(
                 "on_error is a callable, which works only in the process that was given it, and not in workers of a "
                 "DataLoader: what it is told would be lost with the process. Use on_error='fill' and a mask "

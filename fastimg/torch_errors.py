@@ -15,15 +15,15 @@ from typing import Any
 _MARK = "fastimg error: "
 
 
-def in_torch_worker() -> bool:
-    """Whether this process is a worker of a torch DataLoader."""
-    data = sys.modules.get("torch.utils.data")
-    return data is not None and data.get_worker_info() is not None
+def worker_info() -> Any:
+    """What a torch DataLoader tells a worker: its ``id`` of ``num_workers``, its ``seed``; None in other processes."""
+    data = sys.modules.get("torch.utils.data")  # a worker has imported it
+    return data.get_worker_info() if data else None
 
 
 def add_note(error: BaseException, source: object, index: int | None) -> None:
     """Writes the attributes into a note, in a worker."""
-    if not in_torch_worker():
+    if worker_info() is None:
         return
     fields: dict[str, Any] = {"index": index, "source": source}
     if hasattr(source, "path"):
@@ -92,7 +92,7 @@ _CLASSES = {base: _class_for_workers(base) for base in _BASES}
 def locate(error: Exception, source: object, index: int | None) -> Exception:
     """Gives a builtin error its `source` and `index`; in a worker, also a class that a DataLoader's parent restores."""
     cls = _CLASSES.get(type(error))
-    if cls is not None and in_torch_worker():
+    if cls is not None and worker_info() is not None:
         args = (error.errno, error.strerror, error.filename) if isinstance(error, OSError) else error.args
         error = cls(*args)
     add_note(error, source, index)

@@ -13,7 +13,8 @@ from fastimg.on_error import BatchOnError, parse_on_error
 from fastimg.options import parse_flag, parse_integer
 from fastimg.sampling import Samples
 from fastimg.threads import check_num_threads
-from fastimg.workers import WorkerEpochs, worker_info
+from fastimg.torch_errors import worker_info
+from fastimg.workers import WorkerEpochs
 
 if TYPE_CHECKING:
     from fastimg.data_source import ArrayDataSource

@@ -1,27 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the workers of PyTorch's DataLoader know: who they are, and which epoch it is."""
+"""Which epoch it is, for the workers of PyTorch's DataLoader."""
 
 from __future__ import annotations
 
 import mmap
 import os
-import sys
 import tempfile
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 from fastimg.options import parse_integer
+from fastimg.torch_errors import worker_info
 
 #: What fits into shared memory.
 MAX_EPOCH = 2**63 - 1
 _NBYTES = 8
-
-
-def worker_info() -> Any:
-    """What the DataLoader tells a worker: its ``id`` of ``num_workers`` and its ``seed``; None in other processes."""
-    data = sys.modules.get("torch.utils.data")  # a worker has imported it
-    return data.get_worker_info() if data else None
 
 
 class SharedEpoch:
