@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.archives import find_members, open_regular
+from fastimg.on_error import warn_caller
 from fastimg.samples import (
     IMAGES,
     FieldNames,
@@ -175,9 +175,7 @@ class _Faults:
 
     def warn(self, total: int) -> None:
         if self._dropped:
-            warnings.warn(
-                f"{self._dropped} of {total} keys are left out; the first: {self._first}", stacklevel=3
-            )
+            warn_caller(f"{self._dropped} of {total} keys are left out; the first: {self._first}")
 
 
 class _Row(NamedTuple):
