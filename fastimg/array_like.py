@@ -109,7 +109,7 @@ class ArrayLike:
     def __getitems__(self, indices: Any) -> Any:
         """The same as ``self[list(indices)]``, which PyTorch's DataLoader asks for.
 
-        Of a subclass with a ``__getitem__`` of its own: a list of what that returns for each index.
+        If a subclass has a ``__getitem__`` of its own, this is a list of what that returns for each index.
 
         Raises
         ------

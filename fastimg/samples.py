@@ -71,7 +71,7 @@ def split_key(name: str) -> tuple[str, str]:
 
 
 class Fields(NamedTuple):
-    """Of each, the first that a sample has counts."""
+    """Names of fields: the first one that a sample has counts."""
 
     image: tuple[str, ...]
     label: tuple[str, ...]

@@ -121,7 +121,7 @@ def test_damage_in_the_crop_is_refused(name, options):
 
 @pytest.mark.parametrize("name", IMPOSSIBLE | POSSIBLE)
 def test_the_verdict_does_not_depend_on_the_size(name):
-    # Of a longer scan the coefficients that a size does not need are skipped.
+    # Only longer scans have coefficients skipped that a size does not need.
     quantiser, fields = (IMPOSSIBLE | POSSIBLE)[name]
     picture = Picture(480, 480, COLOUR, quantiser)
     for at in (100, 104):  # luma, chroma

@@ -114,7 +114,7 @@ def test_sources_made_after_a_state_was_loaded(kind):
     next(other.batch_iterator(4, True, epoch=2))
     source = ArrayDataSource([Epochs(N)], seed=3)
     source.load_state_dict(other.state_dict())
-    # Of the same samples, the rest is left; other samples begin.
+    # A source of the same samples goes on with what is left; one of others begins anew.
     skipped = 1 if kind == "map" else 0
     derived = derive(source)
     assert drawn(derived) == expected_of(samples, 2, seed=8)[skipped:]

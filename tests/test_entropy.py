@@ -47,7 +47,7 @@ def assert_alike(own, libjpeg, strict):
 
 
 def assert_consistent(strict, lenient):
-    """Of the outcomes of our stage."""
+    """Our stage's verdict is final in strict mode, and both modes read as far."""
     assert not strict.fell_back  # its verdict is final
     assert not strict.decoded or strict.end == lenient.end
 

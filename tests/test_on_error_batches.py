@@ -14,7 +14,7 @@ import fastimg
 from fastimg.data_source import ArrayDataSource
 
 N = 37
-# Of each kind, at the ends of batches and in the middle; 20 and 21 are all of a batch of two.
+# Each kind is at the ends of batches and in the middle; 20 and 21 are all of a batch of two.
 BAD = {
     3: "CorruptJpegError",
     4: "FileNotFoundError",

@@ -76,7 +76,7 @@ static size_t go_to_marker(fi_entropy *entropy) {
 
 /*
  * Whether bytes in front of a marker may be an encoder's, of whole words for example: they are few and come after the
- * padding of a byte, which is of ones. Some pad with zeros throughout. Of progressive files, some have one byte more
+ * padding of a byte, which is of ones. Some pad with zeros throughout. Some progressive files end with one byte more
  * than they need.
  */
 static bool may_be_stray(const fi_entropy *entropy, size_t nbytes) {
