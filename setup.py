@@ -73,8 +73,8 @@ extension = Extension(
     depends=glob.glob("fastimg/_core/**/*.h", recursive=True),
     include_dirs=["fastimg", "fastimg/_core"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
-    extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden", *CFLAGS, *STRICT],
-    extra_link_args=[*LIBS, "-lm"],
+    extra_compile_args=["-std=c11", "-O3", "-pthread", "-fvisibility=hidden", *CFLAGS, *STRICT],
+    extra_link_args=[*LIBS, "-lm", "-pthread"],
     py_limited_api=LIMITED,
 )
 setup(

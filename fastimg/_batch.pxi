@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Part of _decode.pyx: many images, and the threads that run them.
+# Part of _decode.pyx: many images.
 
 cdef View job_values(values, size_t count, size_t nbytes):
     """A view of an array of `nbytes` for each of `count` jobs."""
@@ -24,74 +24,123 @@ cdef class Batch:
         For all, or one per job.
     stop_on_failure : bool
         False: failed images are zeroed, and the others decoded.
+    boxes : (scale, ratio, flip, key) or None
+        Draw a random box for each image, in place of `crop` and `flip`.
+    sizes : int32 ndarray, (N, 2), or None
+        Heights and widths that the images of all sources must have; 0: not known.
+    keeps_bytes : bool
+        Whether sources are read whole for their headers, and kept for decoding as far as there is room.
 
     Notes
     -----
-    Until `set_output` is called, `run` only reads headers.
+    Until `begin_decoding` or `set_output` is called, `run` only reads headers.
     """
     cdef fi_batch core
+    cdef fi_random_boxes boxes
     cdef Options options
+    cdef object sources
     cdef list keep  # what the jobs point into
+    cdef dict errors  # of the caller's readers, by position
+    cdef readonly bint reads  # whether any source is a file, or read by the caller
 
-    def __cinit__(self, sources, indices, Options options not None, crop, flip, bint stop_on_failure):
-        cdef View starts = view_of(sources.starts, PyBUF_SIMPLE), ranges = None, order = None
-        cdef View boxes = None, flips = None
-        cdef bytes blob = sources.blob
-        cdef const char *paths = PyBytes_AsString(blob)
-        cdef size_t total = starts.buffer.len // sizeof(uint64_t), i, at
-        cdef fi_job *job
-        cdef View view
+    def __cinit__(self, sources, indices, Options options not None, crop, flip, bint stop_on_failure, *,
+                  tuple boxes=None, sizes=None, bint keeps_bytes=False):
+        cdef View starts = view_of(sources.starts, PyBUF_SIMPLE)
+        cdef size_t total = starts.buffer.len // sizeof(uint64_t)
         memset(&self.core, 0, sizeof(self.core))
         self.options = options
-        self.keep = [blob]
-        if sources.ranges is not None:
-            ranges = view_of(sources.ranges, PyBUF_SIMPLE)
-        self.core.count = total
-        if indices is not None:
-            order = view_of(indices, PyBUF_SIMPLE)
-            self.core.count = order.buffer.len // sizeof(int64_t)
-        if crop is not None and not isinstance(crop, tuple):
-            boxes = job_values(crop, self.core.count, 4 * sizeof(int64_t))
-        if not isinstance(flip, bool):
-            flips = job_values(flip, self.core.count, 1)
+        self.sources = sources
+        self.keep = []
+        self.errors = {}
+        self.core.owner = <void *>self
         self.core.options = &options.core
         self.core.stop_on_failure = stop_on_failure
+        self.core.keeps_bytes = keeps_bytes
+        self.core.checks_sizes = sizes is not None
+        if boxes is not None:
+            set_boxes(&self.boxes, boxes)
+            self.core.boxes = &self.boxes
+        self.core.count = total if indices is None else len(indices)
         self.core.jobs = <fi_job *>calloc(self.core.count or 1, sizeof(fi_job))
         self.core.headers = <fi_header *>calloc(self.core.count or 1, sizeof(fi_header))
         if self.core.jobs == NULL or self.core.headers == NULL:
+            self.core.count = 0
             raise MemoryError("no memory for the list of jobs")
+        self.set_sources(starts, indices, sizes)
+        self.set_crops(crop, flip)
+        fi_batch_begin(&self.core)
+
+    cdef int set_sources(self, View starts, indices, sizes) except -1:
+        cdef View ranges = None, order = None, measures = None
+        cdef bytes blob = self.sources.blob
+        cdef const char *paths = PyBytes_AsString(blob)
+        cdef size_t total = starts.buffer.len // sizeof(uint64_t), i, at
+        cdef uint64_t start
+        cdef fi_job *job
+        cdef View view
+        self.keep.append(blob)
+        if self.sources.ranges is not None:
+            ranges = view_of(self.sources.ranges, PyBUF_SIMPLE)
+        if indices is not None:
+            order = view_of(indices, PyBUF_SIMPLE)
+        if sizes is not None:
+            measures = job_values(sizes, total, 8)
         for i in range(self.core.count):
             job = &self.core.jobs[i]
             at = i if order is None else <size_t>(<int64_t *>order.buffer.buf)[i]
             if at >= total:
                 raise IndexError(f"index {at} is out of range for {total} sources")
-            job.flip = flip if flips is None else (<uint8_t *>flips.buffer.buf)[i] != 0
-            if boxes is None:
-                set_crop(&job.crop, crop)
-            else:
-                memcpy(&job.crop, <int64_t *>boxes.buffer.buf + 4 * i, sizeof(fi_crop))
+            job.index = at
+            if measures is not None:
+                job.height = (<int32_t *>measures.buffer.buf)[2 * at]
+                job.width = (<int32_t *>measures.buffer.buf)[2 * at + 1]
             job.source.size = UINT64_MAX
-            if (<uint64_t *>starts.buffer.buf)[at] == UINT64_MAX:
-                view = view_of(sources.buffers[at], PyBUF_SIMPLE)
+            start = (<uint64_t *>starts.buffer.buf)[at]
+            if start == UINT64_MAX:
+                view = view_of(self.sources.buffers[at], PyBUF_SIMPLE)
                 self.keep.append(view)
                 job.source.data = <const uint8_t *>view.buffer.buf
                 job.source.size = view.buffer.len
                 continue
-            job.source.path = paths + (<uint64_t *>starts.buffer.buf)[at]
+            self.reads = True
+            if start == UINT64_MAX - 1:
+                self.core.by_caller = job.source.by_caller = True
+                job.source.size, job.source.alone = self.sources.describe(at)
+                continue
+            job.source.path = paths + start
             if ranges is not None:
                 job.source.offset = (<uint64_t *>ranges.buffer.buf)[2 * at]
                 job.source.size = (<uint64_t *>ranges.buffer.buf)[2 * at + 1]
+        return 0
+
+    cdef int set_crops(self, crop, flip) except -1:
+        cdef View boxes = None, flips = None
+        cdef size_t i
+        if crop is not None and not isinstance(crop, tuple):
+            boxes = job_values(crop, self.core.count, 4 * sizeof(int64_t))
+        if not isinstance(flip, bool):
+            flips = job_values(flip, self.core.count, 1)
+        for i in range(self.core.count):
+            self.core.jobs[i].flip = flip if flips is None else (<uint8_t *>flips.buffer.buf)[i] != 0
+            if boxes is None:
+                set_crop(&self.core.jobs[i].crop, crop)
+            else:
+                memcpy(&self.core.jobs[i].crop, <int64_t *>boxes.buffer.buf + 4 * i, sizeof(fi_crop))
+        return 0
 
     def __dealloc__(self):
-        cdef size_t i
         if self.core.jobs != NULL:
-            for i in range(self.core.count):
-                fi_failure_free(self.core.jobs[i].failure)
+            fi_batch_free(&self.core)
         free(self.core.jobs)
         free(self.core.headers)
 
     def __len__(self):
         return self.core.count
+
+    @property
+    def by_caller(self):
+        """Whether any source is read by the caller."""
+        return self.core.by_caller
 
     @property
     def done(self):
@@ -102,6 +151,18 @@ cdef class Batch:
     def exhausted(self):
         """Whether no job is left to claim."""
         return self.core.next >= self.core.count
+
+    @property
+    def finished(self):
+        """Whether all jobs have been run or dropped, and no thread is at work on them."""
+        return fi_batch_finished(&self.core)
+
+    def begin_decoding(self):
+        """From now on `run` decodes; `set_output` must have been called by then."""
+        free(self.core.headers)
+        self.core.headers = NULL
+        self.errors.clear()
+        fi_batch_begin(&self.core)
 
     def set_output(self, out, shape):
         """From now on `run` decodes: into `out`, an array of this shape, or a list of arrays with a list of shapes.
@@ -131,14 +192,9 @@ cdef class Batch:
             for i in range(self.core.count):
                 self.core.jobs[i].out = first
                 self.core.jobs[i].out.data = first.data + <Py_ssize_t>i * view.strides[0]
-        for i in range(self.core.count):
-            fi_failure_free(self.core.jobs[i].failure)
-            self.core.jobs[i].failure = NULL
-        free(self.core.headers)
-        self.core.headers = NULL
-        self.core.count = count
-        self.core.next = 0
-        self.core.done = 0
+        if self.core.headers != NULL:
+            self.core.count = count
+            self.begin_decoding()
 
     def run(self, int64_t budget_ns):
         """Runs jobs until none is left or the time is over (0: no limit); any number of threads may call it at once."""
@@ -151,12 +207,30 @@ cdef class Batch:
 
     def cancel(self):
         """Starts no further job; those under way are finished."""
-        fi_batch_cancel(&self.core)
+        with nogil:
+            fi_batch_cancel(&self.core)
+
+    def wait(self, double seconds):
+        """Waits until `finished`, more reader threads are wanted, or the time is over, while readers have the batch."""
+        cdef int64_t timeout = <int64_t>(seconds * 1e9)
+        with nogil:
+            fi_batch_wait(&self.core, timeout)
 
     def failures(self):
         """A list of Failure, in order of index."""
-        return [failure_of(self.core.jobs[i].failure, i) for i in range(self.core.count)
+        return [failure_of(self.core.jobs[i].failure, i, self.errors.get(i)) for i in range(self.core.count)
                 if self.core.jobs[i].failure != NULL]
+
+    def seen_sizes(self):
+        """Heights and widths of the images before any crop, int32, (n, 2), after `run` has decoded them; else 0."""
+        sizes = empty((self.core.count, 2), numpy.int32)
+        cdef View view = view_of(sizes, PyBUF_WRITABLE)
+        cdef int32_t *size = <int32_t *>view.buffer.buf
+        cdef size_t i
+        for i in range(self.core.count):
+            size[2 * i] = self.core.jobs[i].height
+            size[2 * i + 1] = self.core.jobs[i].width
+        return sizes
 
     def headers(self):
         """A tuple per header, as from `read_header`, after `run` has read them all and none has failed."""
@@ -181,63 +255,3 @@ cdef class Batch:
                 size[2 * i] = plan.out_height
                 size[2 * i + 1] = plan.out_width
         return sizes
-
-
-cdef class ThreadGroup:
-    """Threads that run one function, each with a lock that it holds until it ends.
-
-    They are started, and waited for, without a single bytecode in between: wherever Ctrl-C strikes, every thread that
-    runs is known, and `stop` waits for it. What goes wrong in a thread is kept for the caller; nothing is printed.
-    """
-    cdef list locks
-    cdef list errors
-
-    def __cinit__(self):
-        self.locks = []
-        self.errors = []
-
-    def start(self, work, int count, spawn=start_new_thread):
-        """Starts up to `count` threads that call `work`, as many as the system gives, and returns their number.
-
-        ``spawn(function, arguments)`` starts one; RuntimeError: there are no more.
-        """
-        for _ in range(count):
-            lock = allocate_lock()
-            lock.acquire()
-            try:
-                spawn(self.run, (work, lock))
-            except RuntimeError:
-                break
-            self.locks.append(lock)
-        return len(self.locks)
-
-    def run(self, work, lock):
-        """One thread's life."""
-        try:
-            work()
-        except BaseException as error:
-            self.errors.append(error)
-        finally:
-            lock.release()
-
-    def wait(self, double seconds):
-        """Whether all threads have ended, waiting for each for at most `seconds`; their first error is raised then."""
-        for lock in list(self.locks):
-            if not lock.acquire(True, seconds):
-                return False
-            lock.release()
-        if self.errors:
-            raise self.errors[0]
-        return True
-
-    def stop(self, cancel):
-        """Calls `cancel`, and waits for all threads, whatever signals arrive meanwhile."""
-        cancel()
-        for lock in list(self.locks):
-            while True:
-                try:
-                    if lock.acquire(True, 1.0):
-                        lock.release()
-                        break
-                except KeyboardInterrupt:
-                    pass  # one is on its way already

@@ -9,7 +9,7 @@ from cpython.buffer cimport (
 )
 from cpython.bytes cimport PyBytes_AsString, PyBytes_Size
 from cpython.tuple cimport PyTuple_GetItem, PyTuple_Size
-from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -23,8 +23,8 @@ from _thread import allocate_lock, start_new_thread
 import numpy
 from numpy import empty
 
-from fastimg.errors import Failure, make_error
-from fastimg.sources import FileRange, check_buffer, encode_path
+from fastimg.errors import Failure, is_machine_fault, make_error, reader_error
+from fastimg.sources import FileRange, ReaderItem, check_buffer, encode_path
 
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order
 cdef dict FORMAT_NAMES = {"Zf": "complex64", "Zd": "complex128"}
@@ -106,12 +106,12 @@ cdef int give_back(Decoder decoder) except -1:
 include "_options.pxi"
 
 
-cdef object failure_of(const fi_failure *failure, Py_ssize_t index):
+cdef object failure_of(const fi_failure *failure, Py_ssize_t index, error=None):
     cdef bytes text = failure.text
     return Failure(
         index, fi_status_name(failure.status).decode("ascii"), failure.os_errno,
         (failure.detail[0], failure.detail[1], failure.detail[2], failure.detail[3]),
-        text.decode("ascii", "replace"),
+        text.decode("ascii", "replace"), error,
     )
 
 
@@ -119,14 +119,20 @@ cdef object coerce(source, fi_source *target):
     """Fills `target`, and returns what must be kept alive while it is used."""
     cdef bytes path
     cdef View view
-    target.path = NULL
-    target.data = NULL
-    target.offset = 0
+    memset(target, 0, sizeof(fi_source))
     target.size = UINT64_MAX
     if type(source) is bytes:
         target.data = <const uint8_t *>PyBytes_AsString(source)
         target.size = PyBytes_Size(source)
         return source
+    if isinstance(source, ReaderItem):
+        try:
+            view = view_of(source.read(), PyBUF_SIMPLE)
+        except Exception as error:
+            raise reader_error(error, str(source), None)
+        target.data = <const uint8_t *>view.buffer.buf
+        target.size = view.buffer.len
+        return view
     if isinstance(source, FileRange):
         path = encode_path(source.path)
         target.offset = source.offset
@@ -322,7 +328,9 @@ def read_header(source):
     return header_fields(&header)
 
 
+include "_boxes.pxi"
 include "_batch.pxi"
+include "_threads.pxi"
 
 
 # The kernels in use, the libjpeg-turbo this was built with, and the entropy stage.

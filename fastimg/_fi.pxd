@@ -3,6 +3,8 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "_core/fi.h" nogil:
+    ctypedef unsigned char c_bool "bool"
+
     ctypedef enum fi_status:
         FI_OK
 
@@ -35,6 +37,8 @@ cdef extern from "_core/fi.h" nogil:
         const uint8_t *data
         uint64_t offset
         uint64_t size
+        bint by_caller
+        bint alone
 
     ctypedef struct fi_header:
         uint64_t nbytes
@@ -95,23 +99,6 @@ cdef extern from "_core/fi.h" nogil:
     ctypedef struct fi_decoder:
         pass
 
-    ctypedef struct fi_job:
-        fi_source source
-        fi_output out
-        fi_crop crop
-        bint flip
-        fi_failure *failure
-
-    ctypedef struct fi_batch:
-        const fi_options *options
-        fi_job *jobs
-        fi_header *headers
-        size_t count
-        bint stop_on_failure
-        size_t next
-        size_t done
-        bint out_of_memory
-
     fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                            bint flip, fi_failure *failure)
     unsigned fi_channels(const fi_options *options)
@@ -131,12 +118,73 @@ cdef extern from "_core/fi.h" nogil:
     const char *fi_status_name(fi_status status)
     void fi_failure_free(fi_failure *failure)
 
-    void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns)
-    void fi_batch_cancel(fi_batch *batch)
-
     bint fi_cpu_parse(const char *words, unsigned *cpu_features, const char **unknown, size_t *nbytes)
     const char *fi_cpu_words()
     void fi_init(unsigned cpu_features)
     bint fi_hooks_verified()
     const char *fi_kernels_name()
     const char *fi_libjpeg_version()
+
+cdef extern from "_core/fi_batch.h" nogil:
+    ctypedef struct fi_random_boxes:
+        double scale[2]
+        double ratio[2]
+        double flip
+        uint64_t key
+
+    ctypedef struct fi_readers:
+        pass
+
+    ctypedef struct fi_job:
+        fi_source source
+        fi_output out
+        fi_crop crop
+        bint flip
+        uint64_t index
+        uint32_t height
+        uint32_t width
+        fi_failure *failure
+
+    ctypedef struct fi_batch:
+        const fi_options *options
+        const fi_random_boxes *boxes
+        fi_job *jobs
+        fi_header *headers
+        size_t count
+        bint stop_on_failure
+        bint keeps_bytes
+        bint checks_sizes
+        bint by_caller
+        void *owner
+        size_t next
+        size_t done
+        bint out_of_memory
+
+    ctypedef struct fi_read:
+        fi_batch *batch
+        size_t position
+
+    bint fi_box_fit(const fi_random_boxes *boxes, int64_t height, int64_t width, const double *draws, fi_crop *box)
+    fi_crop fi_box_central(const fi_random_boxes *boxes, int64_t height, int64_t width)
+    void fi_box_draw(const fi_random_boxes *boxes, uint64_t index, int64_t height, int64_t width, fi_crop *box,
+                     c_bool *flip)
+
+    void fi_batch_begin(fi_batch *batch)
+    void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns)
+    void fi_batch_cancel(fi_batch *batch)
+    bint fi_batch_finished(fi_batch *batch)
+    void fi_batch_wait(fi_batch *batch, int64_t timeout_ns)
+    void fi_batch_free(fi_batch *batch)
+
+    fi_readers *fi_readers_new(uint64_t max_nbytes, unsigned max_threads, bint adapts)
+    void fi_readers_free(fi_readers *readers)
+    void fi_readers_add(fi_readers *readers, fi_batch *batch)
+    void fi_readers_remove(fi_readers *readers, fi_batch *batch)
+    unsigned fi_readers_wanted(fi_readers *readers)
+    void fi_readers_limit(fi_readers *readers)
+    void fi_readers_enter(fi_readers *readers)
+    void fi_readers_leave(fi_readers *readers)
+    bint fi_readers_run(fi_readers *readers, fi_read *read)
+    void fi_readers_supply(fi_readers *readers, fi_read *read, const uint8_t *data, size_t nbytes)
+    void fi_readers_refuse(fi_readers *readers, fi_read *read, bint stop)
+    void fi_readers_stop(fi_readers *readers)

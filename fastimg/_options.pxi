@@ -39,6 +39,8 @@ cdef class Options:
     channels : int
         Of the output.
     planar : bool
+    upright : bool
+        Whether the orientation is applied.
     """
     cdef fi_options core
     cdef str dtype_name
@@ -46,6 +48,10 @@ cdef class Options:
     cdef readonly object size
     cdef readonly int channels
     cdef readonly bint planar
+
+    @property
+    def upright(self):
+        return self.core.orient
 
     def __cinit__(self, *, str mode, str layout, tuple size, str fit, str resample, reducing_gap, tuple pad_value,
                   bint orient, str dtype, tuple mean, tuple std, bint strict, max_pixels, max_scans, bytes table):

@@ -15,7 +15,6 @@ from fastimg.crops import Boxes, parse_interval
 from fastimg.errors import JpegError
 from fastimg.indexing import Indices, resolve_many
 from fastimg.options import Size, parse_integer
-from fastimg.threads import Cancellation
 from fastimg.workers import SharedEpoch
 
 
@@ -24,13 +23,17 @@ class ImageFileAccessor(ArrayLike):
 
     Parameters
     ----------
-    sources : iterable of str, os.PathLike, bytes-like or FileRange
-        The images. They are kept packed; nothing is read yet.
+    sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
+        The images, as for `load`. They are kept packed; nothing is read yet.
     mode, layout, size, fit, resample, reducing_gap, pad_value, crop, flip, orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image.
-    num_threads, on_error
+    num_threads, on_error, read_threads, read_ahead
         As for `load`, for every access. A callable works in the process that makes the accessor; in another one, where
         what it collects would be lost, it is refused at the first error.
+    sizes : (N, 2) integer array, optional
+        Heights and widths of the images as `orient` makes them, before any crop; 0 where they are not known. An image
+        of another size fails with a ValueError. They save reading headers for `shape` and for `boxes` of random crops.
+        A `FileIndex` among the sources' place has them already.
 
     Raises
     ------
@@ -78,6 +81,8 @@ class ImageFileAccessor(ArrayLike):
                 self._size = self._crop[2:]
             elif not len(self):
                 return 0, 0
+            elif self._sizes is not None and self._sizes[0].all():
+                self._size = (int(self._sizes[0, 0]), int(self._sizes[0, 1]))
             else:
                 self._size = self._first_size()
         return self._size
@@ -101,13 +106,17 @@ class ImageFileAccessor(ArrayLike):
     def _fill(self, batch: BatchDecode, out: Any) -> Any:
         return batch.load(out, self._size_if_known())
 
+    def _knows_size(self) -> bool:
+        return self._options.size is not None or self._size is not None or self._crop is not None
+
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         return images[(slice(None), *rest)]
 
     def _share(self) -> dict[str, Any]:
         """The attributes that a view of these images starts with, among them the sizes that all views share."""
         if self._known_sizes is None:
-            self._known_sizes = KnownSizes(self._sources, self._options.replace(size=None))
+            table = np.zeros((len(self), 2), np.int32) if self._sizes is None else self._sizes
+            self._known_sizes = KnownSizes(table)
         return self.__dict__
 
     def read_into(self, indices: Any, out: Any) -> Any:
@@ -217,9 +226,9 @@ class RandomResizedCrop(ImageFileAccessor):
     -----
     It is indexed like an `ImageFileAccessor`. Boxes have the distribution of those of `random_crops`.
 
-    Drawing a box takes the image's size. The header of an image is read when the image is first asked for; the accessor
-    keeps the size for all its views, in 8 bytes, and does not pickle it. If the image is later replaced by a smaller
-    one, it may fail with a ValueError that names it.
+    Drawing a box takes the image's size, which is known when its file has been read: each file is opened once. The
+    accessor keeps sizes for all its views, in 8 bytes each, and pickles them. If a file is replaced by an image of
+    another size, its box is one of the new image.
 
     Examples
     --------
@@ -255,10 +264,6 @@ class RandomResizedCrop(ImageFileAccessor):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, seed {self._random.seed}, epoch {self.epoch}>"
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._share()  # before there are views of this one
 
     def __copy__(self) -> RandomResizedCrop:
         return self.with_epoch(self.epoch)
@@ -335,27 +340,23 @@ class RandomResizedCrop(ImageFileAccessor):
         IndexError, ValueError, TypeError
             As for indexing.
         """
-        return self._draw(resolve_many(indices, len(self)), self._num_threads)
+        chosen = resolve_many(indices, len(self))
+        options = self._options.replace(size=None)
+        sizes = self._known_sizes.get(self._sources, options, chosen, self._num_threads, self._reading)
+        return self._boxes_now().draw(sizes, chosen)
 
-    def _draw(self, indices: Indices, num_threads: int | None) -> tuple[Boxes, npt.NDArray[np.bool_]]:
-        boxes = self._random._replace(epoch=self.epoch)
-        return boxes.draw(self._known_sizes.get(indices, num_threads), indices)
+    def _boxes_now(self) -> RandomBoxes:
+        return self._random._replace(epoch=self.epoch)
 
-    def _batch(
-        self, indices: Indices, num_threads: int | None = None, cancellation: Cancellation | None = None
-    ) -> BatchDecode:
-        threads = num_threads or self._num_threads
-        crops, flips = self._draw(indices, threads)
-        return BatchDecode(
-            self._sources,
-            indices,
-            self._options,
-            crop=crops,
-            flip=flips,
-            num_threads=threads,
-            on_error=self._on_error,
-            cancellation=cancellation,
-        )
+    def _batch(self, indices: Indices, **how: Any) -> BatchDecode:
+        # Each box is drawn when the file has been read, and with it the size.
+        return super()._batch(indices, boxes=self._boxes_now().for_core(), **how)
+
+    def _fill(self, batch: BatchDecode, out: Any) -> Any:
+        images = super()._fill(batch, out)
+        assert batch.indices is not None
+        self._known_sizes.learn(batch.indices, batch.batch.seen_sizes())
+        return images
 
 
 def _check_accessor(accessor: Any) -> None:

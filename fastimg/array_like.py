@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -14,8 +14,9 @@ from fastimg.crops import Crop, parse_crop, parse_flip
 from fastimg.indexing import Index, Indices, resolve
 from fastimg.on_error import OnError, parse_on_error
 from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, parse_options
-from fastimg.sources import Source, SourceList
-from fastimg.threads import Cancellation, check_num_threads
+from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
+from fastimg.sources import Sources, pack_sources
+from fastimg.threads import check_num_threads
 
 #: What accessors of our own hold.
 _ATTRIBUTES = {
@@ -25,7 +26,9 @@ _ATTRIBUTES = {
     "_flip",
     "_on_error",
     "_num_threads",
+    "_reading",
     "_size",
+    "_sizes",
     "_known_sizes",
     "_random",
     "_shared_epoch",
@@ -39,7 +42,7 @@ class ArrayLike:
 
     def __init__(
         self,
-        sources: Iterable[Source],
+        sources: Sources,
         *,
         mode: str = "RGB",
         layout: str = "CHW",
@@ -58,14 +61,21 @@ class ArrayLike:
         max_pixels: int = MAX_PIXELS,
         num_threads: int | None = None,
         on_error: OnError = "raise",
+        read_threads: int | None = None,
+        read_ahead: ReadAhead = READ_AHEAD,
+        sizes: npt.ArrayLike | None = None,
     ) -> None:
         check_num_threads(num_threads)
         self._on_error = parse_on_error(on_error)
-        self._sources = SourceList(sources)
+        self._reading = parse_reading(read_threads, read_ahead)
+        self._sources = pack_sources(sources)
         self._crop = parse_crop(crop)
         self._flip = parse_flip(flip)
         self._num_threads = num_threads
         self._options = parse_options(locals())
+        if sizes is None and self._options.upright and hasattr(sources, "_source_list"):
+            sizes = getattr(sources, "sizes", None)  # an index may know those of the upright images
+        self._sizes = parse_sizes(sizes, len(self._sources))
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -134,10 +144,6 @@ class ArrayLike:
             words.append("height {}, width {}".format(*values["size"]))
         return f"<fastimg.{type(self).__name__}: {', '.join(words)}>"
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Sizes can be read again.
-        return {name: value for name, value in self.__dict__.items() if name != "_known_sizes"}
-
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         kind = type(self)
         return (
@@ -165,37 +171,50 @@ class ArrayLike:
     def dtype(self) -> np.dtype[Any]:
         raise NotImplementedError
 
-    def _batch(
-        self, indices: Indices, num_threads: int | None = None, cancellation: Cancellation | None = None
-    ) -> BatchDecode:
-        return BatchDecode(
-            self._sources,
-            indices,
-            self._options,
-            crop=self._crop,
-            flip=self._flip,
-            num_threads=num_threads or self._num_threads,
-            on_error=self._on_error,
-            cancellation=cancellation,
-        )
+    def _batch(self, indices: Indices, **how: Any) -> BatchDecode:
+        """The decoding of some images; `how`: arguments of BatchDecode that differ from the accessor's own."""
+        own = {
+            "crop": self._crop,
+            "flip": self._flip,
+            "num_threads": self._num_threads,
+            "on_error": self._on_error,
+            "reading": self._reading,
+            "sizes": self._sizes,
+        }
+        return BatchDecode(self._sources, indices, self._options, **{**own, **how})
 
     def _load_one(self, index: int) -> Any:
         return self._read(np.array([index], np.int64))[0]
 
-    def _read(
-        self,
-        indices: Indices,
-        out: Any = None,
-        num_threads: int | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> Any:
-        return self._fill(self._batch(indices, num_threads, cancellation), out)
+    def _read(self, indices: Indices, out: Any = None) -> Any:
+        return self._fill(self._batch(indices), out)
+
+    def _knows_size(self) -> bool:
+        """Whether the size of all results is known without reading a header."""
+        return self._options.size is not None
 
     def _fill(self, batch: BatchDecode, out: Any) -> Any:
         raise NotImplementedError
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         raise NotImplementedError
+
+
+def parse_sizes(sizes: Any, count: int) -> npt.NDArray[np.int32] | None:
+    """Heights and widths of `count` images, (count, 2), int32 and contiguous; 0 for those that are not known."""
+    if sizes is None:
+        return None
+    try:
+        array = np.asarray(sizes)
+    except ValueError:
+        array = np.array(None)  # ragged
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"sizes must be integers, found dtype {array.dtype}")
+    if array.shape != (count, 2):
+        raise ValueError(f"sizes must have shape ({count}, 2), heights and widths, found {array.shape}")
+    if count and (array.max() > 65535 or array.min() < -1):
+        raise ValueError(f"sizes must be from 0 to 65535, found {array.min()} to {array.max()}")
+    return np.ascontiguousarray(np.maximum(array, 0) if count and array.min() < 0 else array, np.int32)
 
 
 def check_copy(copy: bool | None) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -10,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 import fastimg._decode as _decode
-from fastimg.counter_rng import make_key, streams, uniform
-from fastimg.crops import ATTEMPTS, Boxes, draw_boxes
+from fastimg.crops import Boxes
 from fastimg.errors import make_error
 from fastimg.indexing import Indices
+from fastimg.readers import Reading
 from fastimg.sources import SourceList
 from fastimg.threads import run_batch
 
@@ -23,49 +24,72 @@ _NOWHERE = (0, 0, 65536, 65536)
 
 
 class KnownSizes:
-    """Heights and widths of the images of a list, each read when first asked for.
+    """Heights and widths of the images of a list, each kept when it is first met.
 
-    Threads may share it: several may read the same size at once, and write the same value.
+    Threads may share it: several may meet the same size at once, and write the same value.
 
     Parameters
     ----------
-    sources : SourceList
-    options : Options
-        Without a `size`.
+    table : int32 ndarray, (N, 2)
+        0: not known yet.
     """
 
-    def __init__(self, sources: SourceList, options: _decode.Options) -> None:
-        self._sources = sources
-        self._options = options
-        self._table = np.zeros((len(sources), 2), np.int32)
+    def __init__(self, table: npt.NDArray[np.int32]) -> None:
+        self.table = table
+        self._is_mine = False
 
-    def get(self, indices: Indices, num_threads: int | None) -> npt.NDArray[np.int64]:
-        """(n, 2); -1 where the header cannot be read, which the next call tries again.
+    def __getstate__(self) -> tuple[int, npt.NDArray[np.int32] | None]:
+        return len(self.table), self.table if self.table.any() else None
+
+    def __setstate__(self, state: tuple[int, npt.NDArray[np.int32] | None]) -> None:
+        count, table = state
+        self.__init__(np.zeros((count, 2), np.int32) if table is None else table)  # type: ignore[misc]
+
+    def learn(self, indices: Indices, sizes: npt.NDArray[np.int32]) -> None:
+        """Keeps sizes, (n, 2), but for those that are 0."""
+        new = np.flatnonzero((sizes[:, 0] > 0) & (sizes != self.table[indices]).any(axis=1))
+        if not len(new):
+            return
+        if not self._is_mine:  # it may be the caller's, or a file
+            self.table, self._is_mine = self.table.copy(), True
+        self.table[indices[new]] = sizes[new]
+
+    def get(
+        self,
+        sources: SourceList,
+        options: _decode.Options,
+        indices: Indices,
+        num_threads: int | None,
+        reading: Reading,
+    ) -> npt.NDArray[np.int64]:
+        """(n, 2); -1 where the header cannot be read, which the next call tries again. `options` have no size.
 
         Raises
         ------
         MemoryError, OSError
             If there is no memory, or no file can be opened, whatever the images are.
         """
-        sizes = self._table[indices].astype(np.int64)
+        sizes = self.table[indices].astype(np.int64)
         # Look at both: another thread may have written only one yet.
         missing = np.flatnonzero((sizes == 0).any(axis=1))
         if len(missing):
             wanted, places = np.unique(indices[missing], return_inverse=True)
-            sizes[missing] = self._read(wanted, num_threads)[places]
+            batch = _decode.Batch(sources, wanted, options, None, False, False)
+            run_batch(batch, num_threads, reading.start(batch.by_caller))
+            for failure in batch.failures():
+                if failure.is_machine_fault:  # the image may have a header
+                    index = int(wanted[failure.position])
+                    raise make_error(failure, sources[index], index)
+            found = batch.sizes()
+            self.learn(wanted, found.astype(np.int32))
+            sizes[missing] = found[places]
         return sizes
 
-    def _read(self, indices: Indices, num_threads: int | None) -> npt.NDArray[np.int64]:
-        batch = _decode.Batch(self._sources, indices, self._options, None, False, False)
-        run_batch(batch, num_threads)
-        for failure in batch.failures():
-            if failure.is_machine_fault:  # the image may have a header
-                index = int(indices[failure.position])
-                raise make_error(failure, self._sources[index], index)
-        sizes = batch.sizes()
-        readable = sizes[:, 0] > 0
-        self._table[indices[readable]] = sizes[readable]
-        return sizes
+
+@lru_cache(maxsize=64)  # asked for at every access
+def make_key(seed: int, epoch: int) -> int:
+    """64 bits from two integers of at least 0 and any size: the start of an epoch's numbers."""
+    return int(np.random.SeedSequence(seed, spawn_key=(epoch,)).generate_state(1, np.uint64)[0])
 
 
 class RandomBoxes(NamedTuple):
@@ -87,17 +111,17 @@ class RandomBoxes(NamedTuple):
     seed: int
     epoch: int = 0
 
+    def for_core(self) -> tuple[Any, ...]:
+        """The same as the core takes it."""
+        return self.scale, self.ratio, self.flip, make_key(self.seed, self.epoch)
+
     def draw(self, sizes: npt.NDArray[np.int64], indices: Indices) -> tuple[Boxes, npt.NDArray[np.bool_]]:
         """Boxes, (n, 4), and flips, (n,), for images of these indices and sizes, (n, 2); `sizes` is overwritten."""
-        states = streams(make_key(self.seed, self.epoch), indices)
         unknown = sizes[:, 0] < 0
         sizes[unknown] = 1
-        boxes = draw_boxes(
-            sizes, self.scale, self.ratio, lambda attempt, pending: uniform(states[pending], 4 * attempt, 4)
-        )
+        boxes, flips = _decode.draw_boxes(sizes, indices, self.for_core())
         boxes[unknown] = _NOWHERE
-        # The number after those of the last attempt.
-        return boxes, uniform(states, 4 * ATTEMPTS, 1)[0] < self.flip
+        return boxes, flips
 
 
 def parse_probability(name: str, value: Any) -> float:

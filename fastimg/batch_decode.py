@@ -13,6 +13,7 @@ import fastimg._decode as _decode
 from fastimg.crops import Boxes, Crop
 from fastimg.errors import Failure, make_error, picklable_source, source_name
 from fastimg.on_error import warn_caller
+from fastimg.readers import DEFAULT, Reading
 from fastimg.sources import SourceList
 from fastimg.threads import Cancellation, Progress, run_batch
 from fastimg.torch_errors import locate
@@ -39,6 +40,13 @@ class BatchDecode:
         The sources as the caller gave them, for errors to carry.
     cancellation : Cancellation, optional
         How another thread stops it; images decoded after that are unspecified.
+    reading : Reading
+    readers : Readers, optional
+        Those of an iterator, which read the files of its next batches meanwhile.
+    boxes : tuple, optional
+        As for `_decode.Batch`: random boxes, with a size among the options.
+    sizes : int32 ndarray, (N, 2), optional
+        Heights and widths that all sources of the list must have; 0: not known.
     """
 
     def __init__(
@@ -54,6 +62,10 @@ class BatchDecode:
         progress: Progress = False,
         originals: Sequence[Any] | None = None,
         cancellation: Cancellation | None = None,
+        reading: Reading = DEFAULT,
+        readers: _decode.Readers | None = None,
+        boxes: tuple[Any, ...] | None = None,
+        sizes: npt.NDArray[np.int32] | None = None,
     ) -> None:
         self.indices = indices
         self.options = options
@@ -63,7 +75,34 @@ class BatchDecode:
         self.progress = progress
         self.cancellation = cancellation or Cancellation()
         self.originals: Any = sources if originals is None else originals
-        self.batch = _decode.Batch(sources, indices, options, crop, flip, on_error == "raise")
+        self.reading = reading
+        self._readers = readers
+        self._sizes = sizes
+        self.batch = _decode.Batch(
+            sources,
+            indices,
+            options,
+            crop,
+            flip,
+            on_error == "raise",
+            boxes=boxes,
+            sizes=sizes,
+            keeps_bytes=True,
+        )
+
+    def read_ahead(self, has_size: bool) -> None:
+        """Lets the iterator's readers begin; `has_size`: the size of the result is known without a header."""
+        if self._readers is None or not self.batch.reads:
+            return
+        if has_size or self._needs_no_header():
+            self.batch.begin_decoding()
+        self._readers.add(self.batch)
+
+    def close(self) -> None:
+        """Ends what `read_ahead` has begun, if nothing was loaded."""
+        if self._readers is not None and self._readers.has(self.batch):
+            self.batch.cancel()
+            self._readers.remove(self.batch)
 
     def load(self, out: Any = None, size: tuple[int, int] | None = None) -> Any:
         """Decodes images of one size into one array; `size` is their height and width if already known."""
@@ -90,6 +129,8 @@ class BatchDecode:
             return np.full(shape, self.options.size, np.int64)
         if self.crop is not None and self.on_error == "raise":
             return np.array(np.broadcast_to(np.asarray(self.crop)[..., 2:], shape))
+        if self._needs_no_header():
+            return self._given_sizes().astype(np.int64)
         if len(self.batch):
             self._run()
             failures = self.batch.failures()
@@ -97,6 +138,16 @@ class BatchDecode:
             if failures and self.on_error == "raise":
                 self._raise_lowest(failures[0])
         return self.batch.sizes()
+
+    def _given_sizes(self) -> npt.NDArray[np.int32]:
+        assert self._sizes is not None
+        return self._sizes if self.indices is None else self._sizes[self.indices]
+
+    def _needs_no_header(self) -> bool:
+        """Whether the size of every result is known."""
+        if self.options.size or (self.crop is not None and self.on_error == "raise"):
+            return True
+        return self._sizes is not None and self.crop is None and bool(self._given_sizes().all())
 
     def common_size(self, out: Any) -> tuple[int, int]:
         if isinstance(self.crop, tuple):
@@ -143,9 +194,15 @@ class BatchDecode:
         self._handle_failures(batch.failures())
 
     def _run(self, progress: Progress = False) -> None:
+        # An iterator's readers are used once. What then does not fit into memory, images of several sizes, must not
+        # wait for batches that are read after this one.
+        readers, self._readers = self._readers, None
+        shared = readers is not None
+        if readers is None:
+            readers = self.reading.start(self.batch.by_caller)
         self.cancellation.add(self.batch)
         try:
-            run_batch(self.batch, self.num_threads, progress)
+            run_batch(self.batch, self.num_threads, readers, shared=shared, progress=progress)
         finally:
             self.cancellation.discard(self.batch)
 
@@ -155,7 +212,7 @@ class BatchDecode:
     def _source(self, position: int) -> Any:
         return self.originals[self._index(position)]
 
-    def _error(self, failure: Failure) -> Exception:
+    def _error(self, failure: Failure) -> BaseException:
         return make_error(failure, self._source(failure.position), self._index(failure.position))
 
     def _raise_lowest(self, failure: Failure) -> None:

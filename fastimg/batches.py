@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import fastimg._decode as _decode
+from fastimg.batch_reader import BatchReader
 from fastimg.indexing import Indices
 from fastimg.on_error import BatchErrors, EpochErrors
 from fastimg.threads import Cancellation
 
 #: A batch of common size cannot keep more CPUs than this busy; with more, several are decoded at once.
 CPUS_PER_BATCH = 16
+
+#: Where files are slow to come, those of as many samples are asked for ahead of decoding.
+SAMPLES_AHEAD = 128
 
 #: How long the interpreter waits at exit for a function of the caller's to return.
 EXIT_SECONDS = 1.0
@@ -28,6 +32,7 @@ class PendingBatch:
 
     def __init__(self) -> None:
         self.indices: Indices | None = None
+        self.begun: Any = None
         self.buffers: Any = None
         self.result: Any = None
         self.error: BaseException | None = None
@@ -40,7 +45,7 @@ class BatchBuilder:
 
     Parameters
     ----------
-    read : callable (indices, buffers, cancellation) -> (tuple, BatchErrors)
+    read : BatchReader
         Reads a batch from the arrays, and says what failed.
     finish : callable (batch) -> batch
         Calls the caller's functions.
@@ -52,7 +57,7 @@ class BatchBuilder:
 
     def __init__(
         self,
-        read: Callable[[Indices, Any, Cancellation], tuple[tuple[Any, ...], BatchErrors]],
+        read: BatchReader,
         finish: Callable[[Any], Any],
         new_buffers: Callable[[], Any] | None,
         num_threads: int,
@@ -75,12 +80,33 @@ class BatchBuilder:
         if self.new_buffers and pending.buffers is not None:
             self._buffers.append(pending.buffers)
 
+    def begin(self, pending: PendingBatch) -> None:
+        """Lets the files of a batch be read, if it has not begun yet."""
+        if pending.begun is None:
+            assert pending.indices is not None
+            pending.begun = self.read.begin(pending.indices, self.cancellation)
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether reader threads are at work, so that it is worth while to begin early."""
+        return self.read.readers.at_work
+
+    def stop(self, idle: bool) -> None:
+        """Ends the reader threads; `idle`: no other thread uses them any more."""
+        self.cancellation.cancel()
+        if idle:
+            self.read.readers.stop()
+        else:
+            self.read.readers.end()
+
     def decode(self, pending: PendingBatch) -> None:
         """The first half, on all CPUs."""
+        self.begin(pending)
         if self.new_buffers:
             pending.buffers = self._buffers.popleft()
         assert pending.indices is not None
-        pending.result, pending.found = self.read(pending.indices, pending.buffers, self.cancellation)
+        pending.result, pending.found = self.read(pending.indices, pending.begun, pending.buffers)
+        pending.begun = ()
 
     def map(self, pending: PendingBatch) -> None:
         """The second half, in this thread."""
@@ -134,11 +160,14 @@ class PrefetchThreads:
             self.stopped = True
             self.waiting.clear()
             self.changed.notify_all()
-        if threading.current_thread() in self.threads:
-            return  # the garbage collector ran in one of them
-        if self.group.wait(seconds):  # which a signal may interrupt safely, unlike join
+        # The garbage collector may have run in one of them.
+        idle = threading.current_thread() not in self.threads
+        if idle and self.group.wait(seconds):  # which a signal may interrupt safely, unlike join
             for thread in self.threads:
                 thread.join()
+        else:
+            idle = False
+        self.builder.stop(idle)
 
     def _next(self) -> PendingBatch | None:
         with self.changed:
@@ -194,6 +223,7 @@ class BatchIterator(Iterator[Any]):
         self._builder: BatchBuilder | None = None
         self._threads: PrefetchThreads | None = None
         self._pending: deque[PendingBatch] = deque()
+        self._ahead: deque[PendingBatch] = deque()  # only their files are read yet
         self._drawn = False  # whether there are no more indices
         self._held: PendingBatch | None = None
         self._closed = False
@@ -279,17 +309,37 @@ class BatchIterator(Iterator[Any]):
         return True
 
     def _fill(self, count: int) -> None:
-        while len(self._pending) < count and not self._drawn:
-            pending = PendingBatch()
-            try:
-                pending.indices = self._epoch.next_indices()
-            except Exception as error:
-                pending.error = error
-            self._drawn = pending.indices is None
-            if pending.indices is not None or pending.error is not None:
-                self._pending.append(pending)
-            if self._threads and pending.error is None and pending.indices is not None:
+        assert self._builder is not None
+        reads_ahead = bool(self._threads) and self._builder.reads_ahead
+        while len(self._pending) < count:
+            pending = self._ahead.popleft() if self._ahead else self._draw(reads_ahead)
+            if pending is None:
+                break
+            self._pending.append(pending)
+            if self._threads and pending.error is None:
                 self._threads.submit(pending)
+        if reads_ahead and self._epoch.may_draw_ahead:
+            waiting = sum(
+                len(each.indices) for each in (*self._pending, *self._ahead) if each.indices is not None
+            )
+            while waiting < SAMPLES_AHEAD and (drawn := self._draw(True)) is not None:
+                self._ahead.append(drawn)
+                waiting += len(drawn.indices) if drawn.indices is not None else SAMPLES_AHEAD
+
+    def _draw(self, begin: bool) -> PendingBatch | None:
+        """Draws the indices of the next batch, and lets its files be read; None at the end."""
+        assert self._builder is not None
+        if self._drawn:
+            return None
+        pending = PendingBatch()
+        try:
+            pending.indices = self._epoch.next_indices()
+            if begin and pending.indices is not None:
+                self._builder.begin(pending)
+        except Exception as error:
+            pending.error = error
+        self._drawn = pending.indices is None
+        return None if self._drawn and pending.error is None else pending
 
     def __len__(self) -> int:
         """The number of batches that are left, with those that ``on_error="drop"`` will skip."""
@@ -326,11 +376,16 @@ class BatchIterator(Iterator[Any]):
     def _close(self) -> None:
         self._closed = True
         self._pending.clear()
+        self._ahead.clear()
         self._held = None
-        if self._threads:
-            threads, self._threads = self._threads, None
-            if self._pid == os.getpid():  # in a forked process there are no threads
-                threads.stop()
+        threads, self._threads = self._threads, None
+        builder, self._builder = self._builder, None
+        if self._pid != os.getpid():
+            return  # in a forked process there are no threads
+        if threads:
+            threads.stop()
+        elif builder:
+            builder.stop(True)
 
     def __enter__(self) -> BatchIterator:
         return self

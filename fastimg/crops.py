@@ -6,13 +6,14 @@ from __future__ import annotations
 import math
 import operator
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+import fastimg._decode as _decode
 from fastimg.header import Header, read_sizes
 from fastimg.options import parse_flag
 from fastimg.sources import Source, reject_single_source
@@ -151,62 +152,17 @@ def random_crops(
     scale, ratio = parse_interval("scale", scale), parse_interval("ratio", ratio)
     generator = _generator(rng)
     sizes = _sizes(sizes_or_sources)
-    return draw_boxes(sizes, scale, ratio, lambda _, pending: generator.random((4, len(pending))))
-
-
-def draw_boxes(
-    sizes: npt.NDArray[np.int64],
-    scale: tuple[float, float],
-    ratio: tuple[float, float],
-    draw: Callable[[int, npt.NDArray[np.int64]], npt.NDArray[np.float64]],
-) -> Boxes:
-    """Draws the boxes of `random_crops` from any source of numbers.
-
-    Parameters
-    ----------
-    sizes : int64 ndarray, (N, 2)
-        Heights and widths, at least 1.
-    scale, ratio : (float, float)
-        Checked already.
-    draw : callable (attempt, pending) -> float64 ndarray, (4, n)
-        Uniform numbers from [0, 1) for area, ratio, top and left of the n images that have no box yet; `pending` are
-        their positions.
-
-    Returns
-    -------
-    int64 ndarray, (N, 4)
-        (top, left, height, width).
-    """
-    (low, high), (narrow, wide) = scale, ratio
-    boxes = _central(sizes, narrow, wide)
+    formula = (scale, ratio, 0.0, 0)
+    boxes, _ = _decode.fit_boxes(sizes, None, formula)
     pending = np.arange(len(sizes))
-    for attempt in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):
         if not len(pending):
             break
-        draws = draw(attempt, pending)
-        height, width = sizes[pending].T
-        with np.errstate(over="ignore", under="ignore"):
-            area = height * (width * (low + (high - low) * draws[0]))
-            aspect = np.exp(math.log(narrow) + (math.log(wide) - math.log(narrow)) * draws[1])
-            h, w = np.rint(np.sqrt(area / aspect)), np.rint(np.sqrt(area * aspect))
-        fits = (h >= 1) & (w >= 1) & (h <= height) & (w <= width)
-        h, w = h[fits].astype(np.int64), w[fits].astype(np.int64)
-        # A draw is at most 1 - 2**-53: the product stays below the factor.
-        top = (draws[2, fits] * (height[fits] - h + 1)).astype(np.int64)
-        left = (draws[3, fits] * (width[fits] - w + 1)).astype(np.int64)
-        boxes[pending[fits]] = np.stack([top, left, h, w], axis=1)
+        draws = np.ascontiguousarray(generator.random((4, len(pending))).T)
+        found, fits = _decode.fit_boxes(sizes[pending], draws, formula)
+        boxes[pending[fits]] = found[fits]
         pending = pending[~fits]
     return boxes
-
-
-def _central(sizes: npt.NDArray[np.int64], narrow: float, wide: float) -> Boxes:
-    """The largest central boxes whose width / height lies in the interval, as far as whole pixels allow."""
-    height, width = sizes.T
-    h, w = height.copy(), width.copy()
-    tall, flat = width < narrow * height, width > wide * height
-    h[tall] = np.clip(np.rint(width[tall] / narrow), 1, height[tall])
-    w[flat] = np.clip(np.rint(height[flat] * wide), 1, width[flat])
-    return np.stack([(height - h) // 2, (width - w) // 2, h, w], axis=1)
 
 
 def parse_interval(name: str, value: Any) -> tuple[float, float]:
@@ -262,4 +218,4 @@ def _sizes(given: Any) -> npt.NDArray[np.int64]:
         raise ValueError(
             f"sizes must be at least 1, found height {sizes[i, 0]} and width {sizes[i, 1]} for image {i}"
         )
-    return sizes.astype(np.int64)
+    return np.ascontiguousarray(sizes, np.int64)

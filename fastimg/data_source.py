@@ -5,34 +5,28 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastimg.batch_reader import BatchReader, Buffers
 from fastimg.batches import BatchBuilder, BatchIterator
 from fastimg.epochs import Epoch, check_state
 from fastimg.indexing import Index, resolve_many
 from fastimg.on_error import BatchOnError, EpochErrors, parse_on_error
 from fastimg.options import parse_integer
-from fastimg.sample_arrays import BatchReader, Buffers, by_position, common_length
+from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
+from fastimg.sample_arrays import by_position, common_length
 from fastimg.sampling import Samples, Shuffle, check_sampler, parse_repeats, parse_seed
 from fastimg.threads import check_num_threads, default_num_threads
-from fastimg.torch_errors import worker_info
+from fastimg.workers import warn_untold_worker
 
 if TYPE_CHECKING:
     from fastimg.torch_iterable import TorchIterable as TorchIterable
 
 __all__ = ["ArrayDataSource", "BatchIterator"]  # TorchIterable would import PyTorch
-
-WORKER_WARNING = (
-    "a shuffled batch_iterator in a DataLoader worker was not told the epoch: new workers repeat the order and the "
-    "crops of their first one, and every worker draws all samples of its source. Use "
-    "fastimg.data_source.TorchIterable, or name the epoch, by batch_iterator(epoch=...) or set_epoch, and give each "
-    "worker a shard"
-)
 
 
 class ArrayDataSource:
@@ -238,6 +232,8 @@ class ArrayDataSource:
         reuse_buffers: bool = False,
         on_error: BatchOnError | None = None,
         include_mask: bool = False,
+        read_threads: int | None = None,
+        read_ahead: ReadAhead | None = None,
     ) -> BatchIterator:
         """Begins an epoch.
 
@@ -268,6 +264,8 @@ class ArrayDataSource:
             smaller, and skipped if nothing is left of it.
         include_mask : bool
             Whether batches end with a mask, (n,) bool: True where a sample is good in all arrays.
+        read_threads, read_ahead : optional
+            As for `load`, for all accessors and batches together; None: the first accessor's.
 
         Returns
         -------
@@ -293,15 +291,13 @@ class ArrayDataSource:
         batch_size = parse_integer("batch_size", batch_size, 1)
         prefetch = parse_integer("prefetch", prefetch, 0)
         check_num_threads(num_threads)
+        parse_reading(read_threads, READ_AHEAD if read_ahead is None else read_ahead)
         if on_error is not None:
             on_error = parse_on_error(on_error, drop=True)
         if epoch is not None:
             self.set_epoch(epoch)
-        elif not self._told and not (shuffle is None or shuffle is False):
-            worker = worker_info()
-            if worker is not None and worker.id == 0:  # one of them is enough
-                self._told = True
-                warnings.warn(WORKER_WARNING, stacklevel=2)
+        elif not (self._told or shuffle is None or shuffle is False):
+            self._told = warn_untold_worker()
         begun = self._begin(batch_size, shuffle, bool(drop_last))
 
         def make() -> BatchBuilder:
@@ -311,7 +307,14 @@ class ArrayDataSource:
                 else array
                 for i, array in enumerate(self._arrays)
             )
-            read = BatchReader(arrays, self._include_indices, num_threads, on_error, bool(include_mask))
+            read = BatchReader(
+                arrays,
+                self._include_indices,
+                num_threads,
+                (read_threads, read_ahead),
+                on_error,
+                bool(include_mask),
+            )
             new_buffers = Buffers(read.arrays, batch_size) if reuse_buffers else None
             return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
 

@@ -73,6 +73,12 @@ class Epoch:
                 next(self._batches, None)
         return next(self._batches, None)
 
+    @property
+    def may_draw_ahead(self) -> bool:
+        """Whether more can be drawn without the caller's noticing: all its random numbers have been drawn by then."""
+        samples = self._samples
+        return samples.sampler is None and (samples.repeats == 1 or self._order.is_own)
+
     def batches_left(self) -> int:
         """The number of batches that the caller has yet to get."""
         count = self._samples.finite_batches(self._batch_size, self._drop_last)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -85,11 +86,21 @@ class Failure(NamedTuple):
     os_errno: int
     detail: tuple[int, int, int, int]
     text: str
+    error: BaseException | None = None  # what the caller's reader raised
 
     @property
     def is_machine_fault(self) -> bool:
         """Whether the machine, not the image, is at fault, as ``machine_fault`` in ``_core/batch.c`` decides."""
+        if self.error is not None:
+            return is_machine_fault(self.error)
         return self.status == "NOMEM" or (self.status == "OS" and self.os_errno in _MACHINE_ERRNOS)
+
+
+def is_machine_fault(error: BaseException) -> bool:
+    """Whether what a reader raised is about the machine or the process, and not about one image."""
+    if isinstance(error, OSError):
+        return error.errno in _MACHINE_ERRNOS
+    return isinstance(error, MemoryError) or not isinstance(error, Exception)
 
 
 _FILE_KINDS = (
@@ -172,6 +183,10 @@ _VALUE_ERRORS: dict[str, Callable[[Failure], str]] = {
         f"expected an image of height {f.detail[0]} and width {f.detail[1]}, "
         f"found height {f.detail[2]} and width {f.detail[3]}"
     ),
+    "SIZE": lambda f: (
+        f"expected height {f.detail[0]} and width {f.detail[1]}, as given by sizes, "
+        f"found height {f.detail[2]} and width {f.detail[3]}"
+    ),
 }
 
 
@@ -186,10 +201,12 @@ def picklable_source(source: object) -> object:
     """A source as exceptions carry it: data in memory is described, not kept."""
     if isinstance(source, str | os.PathLike) or hasattr(source, "path"):
         return source
+    if hasattr(source, "reader"):
+        return str(source)
     return f"<{type(source).__name__}, {memoryview(source).nbytes} bytes>"  # type: ignore[arg-type]
 
 
-def make_error(failure: Failure, source: object, index: int | None) -> Exception:
+def make_error(failure: Failure, source: object, index: int | None) -> BaseException:
     """The exception for a failed image.
 
     Parameters
@@ -203,11 +220,13 @@ def make_error(failure: Failure, source: object, index: int | None) -> Exception
 
     Returns
     -------
-    Exception
+    BaseException
         A `JpegError`, `OSError` (of the subclass for its errno), `MemoryError` or `ValueError`, with attributes
-        `source` and `index`.
+        `source` and `index`; or what a reader of the caller's has raised.
     """
     source = picklable_source(source)
+    if failure.error is not None:
+        return reader_error(failure.error, source_name(source), index)
     where = "" if index is None else f"image {index}: "
     prefix = f"{where}{source_name(source)}: "
     error: Exception
@@ -225,3 +244,13 @@ def make_error(failure: Failure, source: object, index: int | None) -> Exception
     else:
         error = MemoryError(prefix + "no memory left")
     return locate(error, source, index)
+
+
+def reader_error(error: BaseException, name: str, index: int | None) -> BaseException:
+    """What a reader raised for an image, with attributes `index` and `source`, and a note."""
+    where = name if index is None else f"image {index}: {name}"
+    with contextlib.suppress(AttributeError):  # a class may have no room for attributes
+        if isinstance(error, Exception):
+            error = locate(error, name, index)
+    error.add_note(f"while reading {where}")
+    return error

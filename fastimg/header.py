@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +12,8 @@ import numpy.typing as npt
 import fastimg._decode as _decode
 from fastimg.errors import make_error
 from fastimg.options import ANY_HEADER
-from fastimg.sources import Source, SourceList, reject_single_source
+from fastimg.readers import DEFAULT
+from fastimg.sources import Source, Sources, pack_with_originals, reject_single_source
 from fastimg.threads import check_num_threads, run_batch
 
 # The usual names, by luma's sampling factors (horizontal, vertical) where both chroma components have (1, 1).
@@ -113,13 +112,13 @@ def read_header(source: Source) -> Header:
     return _header(*_decode.read_header(source))
 
 
-def read_headers(sources: Iterable[Source], num_threads: int | None = None) -> list[Header]:
+def read_headers(sources: Sources, num_threads: int | None = None) -> list[Header]:
     """Reads many headers in threads, and nothing else of the files.
 
     Parameters
     ----------
-    sources : iterable of str, os.PathLike, bytes-like or FileRange
-        The JPEGs.
+    sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
+        The JPEGs, as for `load`.
     num_threads : int, optional
         As for `load`.
 
@@ -144,18 +143,18 @@ def read_headers(sources: Iterable[Source], num_threads: int | None = None) -> l
     return [_header(*fields) for fields in _read_all(sources, num_threads).headers()]
 
 
-def read_sizes(sources: Iterable[Source], num_threads: int | None = None) -> npt.NDArray[np.int64]:
+def read_sizes(sources: Sources, num_threads: int | None = None) -> npt.NDArray[np.int64]:
     """Heights and widths of the upright images, (N, 2), as `read_headers` reads them."""
     return _read_all(sources, num_threads).sizes()
 
 
-def _read_all(sources: Iterable[Source], num_threads: int | None) -> _decode.Batch:
+def _read_all(sources: Sources, num_threads: int | None) -> _decode.Batch:
     reject_single_source(sources)
     check_num_threads(num_threads)
-    items: Any = sources if isinstance(sources, (list, tuple)) else list(sources)
-    batch = _decode.Batch(SourceList(items), None, ANY_HEADER, None, False, True)
+    items, packed = pack_with_originals(sources)
+    batch = _decode.Batch(packed, None, ANY_HEADER, None, False, True)
     if len(batch):
-        run_batch(batch, num_threads)
+        run_batch(batch, num_threads, DEFAULT.start(batch.by_caller))
     for failure in batch.failures():
         raise make_error(failure, items[failure.position], failure.position)
     return batch

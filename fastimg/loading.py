@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -13,8 +12,9 @@ import fastimg._decode as _decode
 from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Crop, Crops, Flips, parse_crop, parse_crops, parse_flip, parse_flips
 from fastimg.on_error import OnError, parse_on_error
-from fastimg.options import MAX_PIXELS, Options, PadValue, Size, Statistic, options_of, parse_options
-from fastimg.sources import Source, SourceList, reject_single_source
+from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, options_of, parse_options
+from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
+from fastimg.sources import Source, Sources, pack_with_originals, reject_single_source
 from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads
 
 __all__ = ["decode", "default_num_threads", "load"]
@@ -133,7 +133,7 @@ def decode(
 
 @overload
 def load(
-    sources: Iterable[Source],
+    sources: Sources,
     out: Any = None,
     *,
     mode: str = "RGB",
@@ -155,10 +155,12 @@ def load(
     progress: Progress = False,
     on_error: OnError = "raise",
     return_mask: Literal[False] = False,
+    read_threads: int | None = None,
+    read_ahead: ReadAhead = READ_AHEAD,
 ) -> npt.NDArray[Any]: ...
 @overload
 def load(
-    sources: Iterable[Source],
+    sources: Sources,
     out: Any = None,
     *,
     mode: str = "RGB",
@@ -180,9 +182,11 @@ def load(
     progress: Progress = False,
     on_error: OnError = "raise",
     return_mask: Literal[True],
+    read_threads: int | None = None,
+    read_ahead: ReadAhead = READ_AHEAD,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]: ...
 def load(
-    sources: Iterable[Source],
+    sources: Sources,
     out: Any = None,
     *,
     mode: str = "RGB",
@@ -204,13 +208,16 @@ def load(
     progress: Progress = False,
     on_error: OnError = "raise",
     return_mask: bool = False,
+    read_threads: int | None = None,
+    read_ahead: ReadAhead = READ_AHEAD,
 ) -> npt.NDArray[Any] | tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Decodes many JPEGs into one array, on all cores, with the GIL released.
 
     Parameters
     ----------
-    sources : iterable of str, os.PathLike, bytes-like or FileRange
-        N images of one size, or of any with `size` or `crop`.
+    sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
+        N images of one size, or of any with `size` or `crop`. A reader is an object with a length and a method
+        ``read(i)`` that returns the data of image i, a bytes-like object: see Notes.
     out : array, optional
         As for `decode`, with a first axis of N: an ndarray, a memmap, ``tensor.numpy()``.
     crop : (top, left, height, width) or (N, 4) integer array, optional
@@ -232,6 +239,13 @@ def load(
         stops the batch.
     return_mask : bool
         Whether to say also which images are good.
+    read_threads : int, optional
+        How many files may be read at the same time, in threads of their own, while others are decoded. None: as many as
+        decoding would wait for, none where files come from memory, and up to 64, or 8 in a daemonic process, where
+        storage is slow. 0: each thread reads a file and then decodes it.
+    read_ahead : int or str
+        How many bytes may have been read and not yet been decoded, such as 1000000 or "64 MiB"; a larger file is read
+        alone.
 
     Returns
     -------
@@ -256,6 +270,14 @@ def load(
     KeyboardInterrupt
         On Ctrl-C, within 0.1 s and the time of one image; no thread is left running.
 
+    Notes
+    -----
+    The method ``read`` of a reader is called from the threads that read, several at a time unless the reader has an
+    attribute ``thread_safe`` that is False. What it raises is that image's error, with attributes `index` and `source`.
+    Further methods are used if it has them: ``name(i)``, what errors call an image, and ``nbytes(i)``, its size if that
+    is known before it is read (-1 if not), without which `read_ahead` goes by the largest so far. A reader must pickle:
+    each process, forked or not, makes its own from a pickle before it reads, so files and connections are opened anew.
+
     Examples
     --------
     >>> paths = fastimg.find_images("photos")
@@ -264,32 +286,20 @@ def load(
     (1000, 3, 256, 256)
     """
     reject_single_source(sources)
-    array, mask = _load(sources, out, parse_options(locals()), crop, flip, num_threads, progress, on_error)
-    return (array, mask()) if return_mask else array
-
-
-def _load(
-    sources: Iterable[Source],
-    out: Any,
-    options: Options,
-    crop: Crops | None,
-    flip: Flips,
-    num_threads: int | None,
-    progress: Progress,
-    on_error: OnError,
-) -> tuple[npt.NDArray[Any], Callable[[], npt.NDArray[np.bool_]]]:
-    """The array, and what makes the mask."""
-    items = sources if isinstance(sources, (list, tuple)) else list(sources)
-    boxes, flips = parse_crops(crop, len(items)), parse_flips(flip, len(items))
+    options = parse_options(locals())
+    originals, packed = pack_with_originals(sources)
+    boxes, flips = parse_crops(crop, len(packed)), parse_flips(flip, len(packed))
     check_num_threads(num_threads)
     check_progress(progress)
+    reading = parse_reading(read_threads, read_ahead)
     on_error = parse_on_error(on_error)
-    if len(items) == 1 and on_error == "raise" and progress is False:
+    if len(packed) == 1 and on_error == "raise" and progress is False and isinstance(originals, list | tuple):
         box: Any = tuple(boxes[0].tolist()) if isinstance(boxes, np.ndarray) else boxes
         mirror = flips if isinstance(flips, bool) else bool(flips[0])
-        return _decode.decode(items[0], out, options, box, mirror, True), lambda: np.ones(1, np.bool_)
+        array = _decode.decode(originals[0], out, options, box, mirror, True)
+        return (array, np.ones(1, np.bool_)) if return_mask else array
     batch = BatchDecode(
-        SourceList(items),
+        packed,
         None,
         options,
         crop=boxes,
@@ -297,6 +307,8 @@ def _load(
         num_threads=num_threads,
         on_error=on_error,
         progress=progress,
-        originals=items,
+        originals=originals,
+        reading=reading,
     )
-    return batch.load(out), batch.good
+    array = batch.load(out)
+    return (array, batch.good()) if return_mask else array

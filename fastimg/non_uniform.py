@@ -18,13 +18,15 @@ class NonUniformImageFileAccessor(ArrayLike):
 
     Parameters
     ----------
-    sources : iterable of str, os.PathLike, bytes-like or FileRange
-        The images. They are kept packed; nothing is read yet.
+    sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
+        The images, as for `load`. They are kept packed; nothing is read yet.
     mode, layout, size, fit, resample, reducing_gap, pad_value, crop, flip, orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image. With `size` all images have that size.
-    num_threads, on_error
+    num_threads, on_error, read_threads, read_ahead
         As for `ImageFileAccessor`. With errors tolerated, an image whose header cannot be read has height and
         width 0 unless `size` is given.
+    sizes : (N, 2) integer array, optional
+        As for `ImageFileAccessor`.
 
     Raises
     ------

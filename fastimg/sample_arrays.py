@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The arrays of a data source, and how a batch is read from them."""
+"""The arrays of a data source, each made readable by position."""
 
 from __future__ import annotations
 
@@ -12,137 +12,12 @@ import numpy.typing as npt
 
 from fastimg.array_like import ArrayLike
 from fastimg.indexing import Indices
-from fastimg.on_error import BatchErrors, ErrorLog
-from fastimg.threads import Cancellation
 
 #: Integers up to this one are exact as float64.
 _EXACT = 2**53
 
 #: DLPack's device types whose memory the CPU reads: kDLCPU and kDLCUDAHost.
 _CPU_DEVICES = (1, 3)
-
-
-class BatchReader:
-    """Reads one batch from all arrays.
-
-    Parameters
-    ----------
-    arrays : tuple of array-like
-    include_indices, include_mask : bool
-        Whether a batch begins with its indices, and ends with a mask, True where a sample is good in all arrays.
-    num_threads : int or None
-    on_error : None, "raise", "fill", "drop" or ErrorCallback
-        For all accessors; None: what each was made with.
-
-    Attributes
-    ----------
-    arrays : tuple of array-like
-        Accessors are views that collect their errors here.
-    """
-
-    def __init__(
-        self,
-        arrays: tuple[Any, ...],
-        include_indices: bool,
-        num_threads: int | None,
-        on_error: Any = None,
-        include_mask: bool = False,
-    ) -> None:
-        self.include_indices = include_indices
-        self.include_mask = include_mask
-        self.num_threads = num_threads
-        self._drop = on_error == "drop"
-        self._logs = tuple(_log_for(array, on_error) for array in arrays)
-        self.arrays = tuple(
-            array if log is None or log == array._on_error else array._with_on_error(log)
-            for array, log in zip(arrays, self._logs, strict=True)
-        )
-
-    def __call__(
-        self, indices: Indices, buffers: tuple[Any, ...] | None, cancellation: Cancellation
-    ) -> tuple[tuple[Any, ...], BatchErrors]:
-        outs = buffers or (None,) * len(self.arrays)
-        parts: list[Any] = [None] * len(self.arrays)
-        found = BatchErrors(len(indices))
-        good = np.ones(len(indices), np.bool_)
-
-        def read(i: int, wanted: Indices) -> None:
-            log = self._logs[i]
-            if isinstance(log, ErrorLog):
-                log.begin()
-            parts[i] = self._one(self.arrays[i], wanted, _part(outs[i], len(wanted)), cancellation)
-            if isinstance(log, ErrorLog):
-                errors: list[Any] = log.take()
-                found.errors += [(log.policy, error) for error in errors]
-                good[np.isin(wanted, [error.index for error in errors])] = False
-
-        # What nothing can be left out of is read for the samples that are kept.
-        late = [i for i, log in enumerate(self._logs) if self._drop and log is None]
-        for i in range(len(self.arrays)):
-            if i not in late:
-                read(i, indices)
-        found.bad = int((~good).sum())
-        if self._drop and found.bad:
-            found.empty = not good.any()
-            indices = indices[good]
-            parts = [_keep(part, good) for part in parts]
-            good = good[good]
-        if not found.empty:
-            for i in late:
-                read(i, indices)
-        before = (indices.copy(),) if self.include_indices else ()
-        return (*before, *parts, *((good,) if self.include_mask else ())), found
-
-    def _one(self, array: Any, indices: Indices, out: Any, cancellation: Cancellation) -> Any:
-        if _is_accessor(array):
-            return array._read(indices, out, self.num_threads, cancellation)
-        if out is None:
-            return array[indices]
-        return np.take(array, indices, axis=0, out=out, mode="clip")  # "raise" would need a buffer
-
-
-def _log_for(array: Any, on_error: Any) -> Any:
-    """What collects an accessor's errors, "raise" if they are to be raised, or None if it is no accessor."""
-    if not isinstance(array, ArrayLike):
-        return None
-    policy = array._on_error if on_error is None else on_error
-    return policy if policy == "raise" else ErrorLog(policy)
-
-
-def _keep(part: Any, good: npt.NDArray[np.bool_]) -> Any:
-    """Leaves samples out of what an array gave for a batch; None stays."""
-    if part is None:
-        return None
-    if isinstance(part, list | tuple):
-        return [each for each, keep in zip(part, good, strict=True) if keep]
-    return part[good]
-
-
-def _part(out: Any, count: int) -> Any:
-    """As much of a buffer as a batch needs; None if a sampler gave more indices than it was asked for."""
-    return None if out is None or len(out) < count else out[:count]
-
-
-def _is_accessor(array: Any) -> bool:
-    """Whether images can be decoded straight into a batch: not if a subclass does something with them first."""
-    return isinstance(array, ArrayLike) and not array._has_own_index()
-
-
-class Buffers:
-    """Makes one array per source array for a batch; None for those that give lists or are not known."""
-
-    def __init__(self, arrays: tuple[Any, ...], batch_size: int) -> None:
-        self.arrays = arrays
-        self.batch_size = batch_size
-
-    def __call__(self) -> tuple[Any, ...]:
-        return tuple(self._one(array) for array in self.arrays)
-
-    def _one(self, array: Any) -> Any:
-        is_accessor = _is_accessor(array) and array.ndim > 1
-        if not is_accessor and type(array) not in (np.ndarray, np.memmap):
-            return None
-        return np.empty((self.batch_size, *array.shape[1:]), array.dtype)
 
 
 def common_length(arrays: tuple[Any, ...]) -> int:

@@ -54,6 +54,11 @@ class Order:
                 f"shuffle must be None, a bool, an integer seed, a RandomState or a Generator, found {shuffle!r}"
             )
 
+    @property
+    def is_own(self) -> bool:
+        """Whether no random number generator of the caller's is used."""
+        return self.rng is None or self.seed is not None
+
     def state(self) -> dict[str, Any]:
         """Plain types that `restore` takes, if called before the order is drawn."""
         state: dict[str, Any] = {"kind": self.kind, "seed": self.seed, "rng": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import operator
 import os
+import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,13 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fastimg.source_readers import Reader, SourceReader, is_reader
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
 
-Source: TypeAlias = "str | os.PathLike[str] | os.PathLike[bytes] | Buffer | npt.NDArray[Any] | FileRange"
+Source: TypeAlias = (
+    "str | os.PathLike[str] | os.PathLike[bytes] | Buffer | npt.NDArray[Any] | FileRange | ReaderItem"
+)
+Sources: TypeAlias = "Iterable[Source] | Reader"
 
 WHOLE_FILE = 2**64 - 1
 IN_MEMORY = 2**64 - 1
+BY_READER = 2**64 - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,44 @@ class FileRange:
         return f"{os.fsdecode(self.path)}[{self.offset}:{self.offset + self.size}]"
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderItem:
+    """One image of an object that reads images by itself.
+
+    Parameters
+    ----------
+    reader : Reader
+        The object: see `load`.
+    index : int
+        Which of its images.
+
+    Raises
+    ------
+    TypeError
+        If `reader` has no ``read`` or no length, or `index` is not an integer.
+    IndexError
+        If `index` is out of range.
+    """
+
+    reader: Any
+    index: int
+
+    def __post_init__(self) -> None:
+        if not is_reader(self.reader):
+            raise TypeError(f"reader must have read() and a length, found {type(self.reader).__name__}")
+        index = operator.index(self.index)
+        if not 0 <= index < len(self.reader):
+            raise IndexError(f"index {index} is out of range for {len(self.reader)} images")
+        object.__setattr__(self, "index", index)
+
+    def __str__(self) -> str:
+        return SourceReader(self.reader).name(self.index)
+
+    def read(self) -> Any:
+        """The image's data, a bytes-like object, or whatever the reader raises."""
+        return SourceReader(self.reader).read(self.index)
+
+
 def encode_path(path: Any) -> bytes:
     """The bytes of a path as the system takes them."""
     encoded = os.fsencode(path)
@@ -83,16 +128,18 @@ class SourceList:
     Parameters
     ----------
     sources : iterable of Source
-        Paths, bytes-like objects and `FileRange` objects in any mixture.
+        Paths, bytes-like objects, `FileRange` and `ReaderItem` objects in any mixture.
 
     Attributes
     ----------
     blob : bytes
         The paths, each followed by a null byte. Neighbouring ranges of one file share its path.
     starts : ndarray of uint64, (N,)
-        Position of each source's path in `blob`; IN_MEMORY for a bytes-like object.
+        Position of each source's path in `blob`; IN_MEMORY for a bytes-like object, BY_READER for an image of a reader.
     ranges : ndarray of uint64, (N, 2), or None
-        Offset and size of a `FileRange`; 0 and WHOLE_FILE for a whole file. None: all are whole.
+        Offset and size of a `FileRange`; 0 and WHOLE_FILE for a whole file; number of the reader, and index of its
+        image. None: all are whole files or in memory.
+    readers : list of SourceReader
     names : bytes
         The name of each source's `FileRange`, followed by a null byte, so that errors can show it after an accessor was
         sent to another process; empty if there are no names. They are indexed when the first is asked for.
@@ -107,7 +154,7 @@ class SourceList:
         If a path contains a null byte.
     """
 
-    __slots__ = ("_name_starts", "blob", "buffers", "names", "ranges", "starts")
+    __slots__ = ("_name_starts", "blob", "buffers", "names", "ranges", "readers", "starts")
 
     def __init__(self, sources: Iterable[Source]) -> None:
         reject_single_source(sources)
@@ -116,6 +163,8 @@ class SourceList:
         ranges: dict[int, tuple[int, int]] = {}
         names: dict[int, bytes] = {}
         self.buffers: dict[int, Any] = {}
+        self.readers: list[SourceReader] = []
+        numbers: dict[int, int] = {}  # of readers, by identity
         end, last, last_start = 0, None, 0
         for i, source in enumerate(sources):
             path: Any = source
@@ -124,6 +173,13 @@ class SourceList:
                 ranges[i] = (source.offset, source.size)
                 if source.name:
                     names[i] = source.name.encode("utf-8", "surrogatepass")
+            elif isinstance(source, ReaderItem):
+                number = numbers.setdefault(id(source.reader), len(self.readers))
+                if number == len(self.readers):
+                    self.readers.append(SourceReader(source.reader))
+                ranges[i] = (number, source.index)
+                starts.append(BY_READER)
+                continue
             elif not isinstance(source, str | os.PathLike):
                 check_buffer(source)
                 self.buffers[i] = source
@@ -152,6 +208,9 @@ class SourceList:
         start = int(self.starts[index])
         if start == IN_MEMORY:
             return self.buffers[index]
+        if start == BY_READER:
+            reader, item = self._read_by(index)
+            return ReaderItem(reader.here(), item)
         path = os.fsdecode(self.blob[start : self.blob.index(b"\0", start)])
         if self.ranges is not None and int(self.ranges[index, 1]) != WHOLE_FILE:
             return FileRange(path, int(self.ranges[index, 0]), int(self.ranges[index, 1]), self._name(index))
@@ -166,20 +225,63 @@ class SourceList:
         return self.names[start : self.names.index(b"\0", start)].decode("utf-8", "surrogatepass")
 
     def __getstate__(self) -> tuple[Any, ...]:
-        # The blob says where plain paths begin.
-        plain = self.ranges is None and not self.buffers
-        return self.blob, None if plain else self.starts, self.ranges, self.buffers, self.names
+        # The blob says where plain paths begin, if each begins where the one before ends.
+        starts = None if self._is_plain() else self.starts
+        return self.blob, starts, self.ranges, self.buffers, self.names, self.readers
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.blob, starts, self.ranges, self.buffers, self.names = state
+        self.blob, starts, self.ranges, self.buffers, self.names, self.readers = state
         self.starts = _starts(self.blob) if starts is None else starts
         self._name_starts = None
+
+    def _is_plain(self) -> bool:
+        return self.ranges is None and not self.buffers
+
+    def _read_by(self, index: int) -> tuple[SourceReader, int]:
+        assert self.ranges is not None
+        number, item = self.ranges[index].tolist()
+        return self.readers[number], item
+
+    def describe(self, index: int) -> tuple[int, bool]:
+        """Of an image of a reader: its size or UNKNOWN, and whether no other may be read at the same time."""
+        reader, item = self._read_by(index)
+        return reader.nbytes(item), reader.alone
+
+    def read(self, index: int) -> Any:
+        """The data of an image of a reader, a bytes-like object."""
+        reader, item = self._read_by(index)
+        return reader.read(item)
 
     def hashable(self) -> tuple[Any, ...]:
         """Plain, hashable values that are equal for equal sources."""
         ranges = None if self.ranges is None else self.ranges.tobytes()
         buffers = tuple((i, bytes(b)) for i, b in self.buffers.items())
-        return self.blob, self.starts.tobytes(), ranges, buffers, self.names
+        return self.blob, self.starts.tobytes(), ranges, buffers, self.names, pickle.dumps(self.readers)
+
+
+def pack_with_originals(sources: Any) -> tuple[Any, SourceList]:
+    """What errors take an image's source from, by index, and the sources packed."""
+    if hasattr(sources, "_source_list") or is_reader(sources):
+        packed = pack_sources(sources)
+        return packed, packed
+    items = sources if isinstance(sources, list | tuple) else list(sources)
+    return items, SourceList(items)
+
+
+def pack_sources(sources: Any) -> SourceList:
+    """The sources of a call or an accessor, packed."""
+    if hasattr(sources, "_source_list"):
+        packed: SourceList = sources._source_list()
+        return packed
+    if not is_reader(sources):
+        return SourceList(sources)
+    packed = SourceList(())
+    reader = SourceReader(sources)
+    items = np.arange(len(reader), dtype=np.uint64)
+    packed.readers = [reader]
+    packed.starts = np.full(len(items), BY_READER, np.uint64)
+    packed.ranges = np.stack([np.zeros_like(items), items], axis=1)
+    return packed
 
 
 def _starts(blob: bytes) -> npt.NDArray[np.uint64]:
@@ -190,7 +292,7 @@ def _starts(blob: bytes) -> npt.NDArray[np.uint64]:
     return starts
 
 
-ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, FileRange)
+ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, FileRange, ReaderItem)
 
 
 def reject_single_source(sources: Any) -> None:
@@ -207,7 +309,7 @@ def check_buffer(source: Any) -> None:
         view = memoryview(source)
     except TypeError:
         raise TypeError(
-            "a source is a path (str or os.PathLike), a bytes-like object or a FileRange, "
+            "a source is a path (str or os.PathLike), a bytes-like object, a FileRange or a ReaderItem, "
             f"found {type(source).__name__}"
         ) from None
     if not view.c_contiguous:

@@ -44,6 +44,12 @@ def _cgroup_cpus() -> float:
     return float("inf")
 
 
+def is_daemonic() -> bool:
+    """Whether this is a worker process, as of a data loader."""
+    process = sys.modules.get("multiprocessing.process")
+    return bool(process and process.current_process().daemon)
+
+
 def default_num_threads() -> int:
     """The number of threads used when none is given.
 
@@ -63,8 +69,7 @@ def default_num_threads() -> int:
         if not wanted.isascii() or not wanted.isdigit() or int(wanted) < 1:
             raise ValueError(f"FASTIMG_NUM_THREADS must be an integer of at least 1, found {wanted!r}")
         return int(wanted)
-    process = sys.modules.get("multiprocessing.process")
-    if process and process.current_process().daemon:
+    if is_daemonic():
         return 1
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cpus, round(_cgroup_cpus()) if _cgroup_cpus() < cpus else cpus))
@@ -114,24 +119,46 @@ class Cancellation:
                 batch.cancel()
 
 
-def _run(batch: _decode.Batch, num_threads: int | None, report: Callable[[], None]) -> None:
-    group = _decode.ThreadGroup()
+def _run(
+    batch: _decode.Batch,
+    num_threads: int | None,
+    readers: _decode.Readers,
+    shared: bool,
+    report: Callable[[], None],
+) -> None:
+    decoders = _decode.ThreadGroup()
     try:
+        if not readers.has(batch):
+            readers.add(batch)
+        readers.grow()
+        if batch.by_caller and readers.refused:
+            raise RuntimeError("can't start new thread")
         batch.run(ALONE_NS)
-        if not batch.exhausted:
+        readers.grow()
+        if not batch.finished:
             count = min(num_threads or default_num_threads(), len(batch) - batch.done)
             if count > 1:
-                group.start(lambda: batch.run(0), count)
-        while not group.wait(WAKE_SECONDS):
+                decoders.start(lambda: batch.run(0), count)
+        while not decoders.wait(WAKE_SECONDS if batch.finished else 0):
+            batch.wait(WAKE_SECONDS)
+            readers.grow()
             report()
-        while not batch.exhausted:
+        while not batch.finished:
             batch.run(SLICE_NS)
+            readers.grow()
             report()
     finally:
-        group.stop(batch.cancel)
+        readers.finish(batch, decoders, not shared)
 
 
-def run_batch(batch: _decode.Batch, num_threads: int | None, progress: Progress = False) -> None:
+def run_batch(
+    batch: _decode.Batch,
+    num_threads: int | None,
+    readers: _decode.Readers,
+    *,
+    shared: bool = False,
+    progress: Progress = False,
+) -> None:
     """Runs a batch to the end.
 
     Parameters
@@ -140,23 +167,27 @@ def run_batch(batch: _decode.Batch, num_threads: int | None, progress: Progress 
         With at least one job.
     num_threads : int or None
         None: `default_num_threads`.
+    readers : Readers
+        What reads the sources, perhaps for some time already.
+    shared : bool
+        Whether the readers are used on; else their threads end with the call.
     progress : bool or callable
         True: a tqdm bar. A callable gets (done, total) from time to time, and at the end.
 
     Raises
     ------
     KeyboardInterrupt
-        Within 50 ms and the time of one image after Ctrl-C; the threads have ended.
+        Within 50 ms, the time of one image and that of the reads under way after Ctrl-C; the threads have ended.
     """
     total = len(batch)
     if progress is False:
-        _run(batch, num_threads, lambda: None)
+        _run(batch, num_threads, readers, shared, lambda: None)
     elif progress is True:
         with tqdm(total=total, unit="img", smoothing=0.1) as bar:
-            _run(batch, num_threads, lambda: _advance(bar, batch.done))
+            _run(batch, num_threads, readers, shared, lambda: _advance(bar, batch.done))
             _advance(bar, batch.done)
     else:
-        _run(batch, num_threads, lambda: _report(progress, batch.done, total))
+        _run(batch, num_threads, readers, shared, lambda: _report(progress, batch.done, total))
         progress(batch.done, total)
 
 

@@ -10,8 +10,16 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from fastimg.on_error import warn_caller
 from fastimg.options import parse_integer
 from fastimg.torch_errors import worker_info
+
+_UNTOLD_WORKER = (
+    "a shuffled batch_iterator in a DataLoader worker was not told the epoch: new workers repeat the order and the "
+    "crops of their first one, and every worker draws all samples of its source. Use "
+    "fastimg.data_source.TorchIterable, or name the epoch, by batch_iterator(epoch=...) or set_epoch, and give each "
+    "worker a shard"
+)
 
 #: What fits into shared memory.
 MAX_EPOCH = 2**63 - 1
@@ -126,3 +134,12 @@ class WorkerEpochs:
         told = self._shared.local if count == 0 else self._shared.get()
         # A worker that goes on for another epoch keeps its seed.
         return (worker.seed - worker.id + count, False) if told is None else (told, True)
+
+
+def warn_untold_worker() -> bool:
+    """Warns in the first worker of a DataLoader, whose source was not told the epoch; returns whether it did."""
+    worker = worker_info()
+    if worker is None or worker.id != 0:  # one of them is enough
+        return False
+    warn_caller(_UNTOLD_WORKER)
+    return True

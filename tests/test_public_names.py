@@ -31,7 +31,7 @@ OPTIONS = {
     "strict": True,
     "max_pixels": 178956970,
 }
-OF_MANY = {"num_threads": None, "on_error": "raise"}
+OF_MANY = {"num_threads": None, "on_error": "raise", "read_threads": None, "read_ahead": "64 MiB"}
 
 # Of the methods with two underscores, those that do what users ask of an image or a batch.
 SPECIAL = {"__array__", "__call__", "__getitem__", "__getitems__", "__next__"}
@@ -226,6 +226,8 @@ def test_options(name):
     expected = OPTIONS if name == "decode" else OPTIONS | OF_MANY
     if name == "load":
         expected = expected | {"progress": False, "return_mask": False}
+    elif name != "decode":
+        expected = expected | {"sizes": None}
     assert keywords == expected
     assert list(keywords)[: len(OPTIONS)] == list(OPTIONS)
     assert {name: type(value) for name, value in keywords.items()} == {

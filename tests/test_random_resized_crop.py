@@ -211,14 +211,12 @@ def test_size_of_a_pickle(motley):
     paths = [f"/data/imagenet/train/n{i // 100:08d}/n{i // 100:08d}_{i}.JPEG" for i in range(35_000)]
     view = fastimg.ImageFileAccessor(paths).random_resized_crop(224)
     assert len(pickle.dumps(view)) < sum(map(len, paths)) + 35_000 + 2000
-    # Sizes are not carried along, neither by the view nor by its accessor.
+    # Sizes that are known are carried along, 8 bytes each.
     accessor = fastimg.ImageFileAccessor(motley)
-    before = len(pickle.dumps(accessor))
     view = accessor.random_resized_crop(8)
     small = len(pickle.dumps(view))
-    view.boxes(slice(None))
-    assert len(pickle.dumps(view)) == small
-    assert len(pickle.dumps(accessor)) == before
+    view.boxes(slice(0, 1))
+    assert small < len(pickle.dumps(view)) < small + 8 * len(motley) + 200
 
 
 def test_other_processes(view, tmp_path, child_env):
@@ -317,9 +315,9 @@ def test_a_size_that_is_half_written(motley):
     # What a thread can see of another one that is about to write a row.
     view = fastimg.ImageFileAccessor(motley).random_resized_crop(8)
     crops, _ = view.boxes(slice(None))
-    view._known_sizes._table[7, 1] = view._known_sizes._table[9, 0] = 0
+    view._known_sizes.table[7, 1] = view._known_sizes.table[9, 0] = 0
     assert (view.boxes(slice(None))[0] == crops).all()
-    assert (view._known_sizes._table > 0).all()
+    assert (view._known_sizes.table > 0).all()
 
 
 # ---- dask --------------------------------------------------------------------------------------

@@ -17,10 +17,12 @@ from support.c_programs import COMPILER, CORE, PLAIN_ENV, skip_without_compiler
 
 # What each room may use. A room is a folder, or at the top of the core a stem: header.c and header.h are one.
 BASE = {"fi", "buffer", "cpu", "status"}
+MANY = BASE | {"fi_batch"}
 STAGES = BASE | {"entropy", "pixels"}
-BELOW_DECODER = STAGES | {"jpeg", "plan", "header", "orientation", "source"}
+BELOW_DECODER = STAGES | {"jpeg", "plan", "header", "orientation", "source", "reading"}
 MAY_USE = {
     "fi": set(),
+    "fi_batch": {"fi"},
     "buffer": {"fi"},
     "cpu": {"fi"},
     "status": {"fi"},
@@ -31,8 +33,12 @@ MAY_USE = {
     "header": BASE | {"orientation"},
     "orientation": BASE,
     "source": BASE,
+    "reading": BASE | {"header", "source"},
+    "boxes": MANY,
+    "readers": MANY,
+    "reads": MANY | {"reading", "source", "readers"},
     "decoder": BELOW_DECODER,
-    "batch": BELOW_DECODER | {"decoder"},
+    "batch": MANY | {"boxes", "decoder", "pixels", "readers", "reads"},
     "init": BELOW_DECODER | {"decoder"},
 }
 LIBJPEG = {"jconfig.h", "jerror.h", "jmorecfg.h", "jpegint.h", "jpeglib.h", "setjmp.h"}

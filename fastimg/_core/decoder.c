@@ -3,16 +3,12 @@
 #include "fi.h"
 
 #include "buffer.h"
-#include "header.h"
 #include "jpeg/decompressor.h"
 #include "pixels/copy_sink.h"
 #include "pixels/resample_sink.h"
-#include "source.h"
+#include "reading.h"
 
 #include <stdlib.h>
-
-/* Bytes of a file that are read first: the head of nearly every JPEG, and the whole of many. */
-#define HEAD_NBYTES 16384
 
 /* Larger buffers are freed when a decoder is put aside. */
 #define KEEP_NBYTES ((size_t)1 << 20)
@@ -79,39 +75,11 @@ long fi_decoder_warning_count(const fi_decoder *decoder) {
 
 /* ---- one image ------------------------------------------------------------------------------------------------- */
 
-/* Reads until the header is parsed, at least twice as far each time, so that any head takes linear time. */
-static fi_status read_head(fi_reader *reader, fi_header *header, fi_failure *failure) {
-    uint64_t need = HEAD_NBYTES;
-    fi_status status;
-
-    do {
-        if (need < 2 * (uint64_t)reader->have) need = 2 * (uint64_t)reader->have;
-        status = fi_reader_fill(reader, need, failure);
-        if (status == FI_OK) {
-            status = fi_header_parse(header, reader->data, reader->have, reader->total, &need, failure);
-        }
-    } while (status == FI_OK && need);
-    return status;
-}
-
-/* Report an oversized or unsupported frame even if the header is damaged after it. */
-static fi_status check_head(fi_status status, const fi_header *header, uint64_t max_pixels, fi_failure *failure) {
-    if (status != FI_OK && ((status != FI_E_CUT_HEADER && status != FI_E_NO_IMAGE) || !header->components)) {
-        return status;
-    }
-    const fi_failure first = *failure;
-    if (fi_header_check(header, max_pixels, failure) == FI_OK) *failure = first;
-    return failure->status;
-}
-
 fi_status fi_read_header(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_header *header,
                          fi_failure *failure) {
     fi_reader reader;
     fi_status status = fi_reader_open(&reader, source, &decoder->file, failure);
-    if (status == FI_OK) {
-        status = read_head(&reader, header, failure);
-        if (max_pixels) status = check_head(status, header, max_pixels, failure);
-    }
+    if (status == FI_OK) status = fi_read_head(&reader, max_pixels, header, failure);
     fi_reader_close(&reader);
     return status;
 }
@@ -119,10 +87,7 @@ fi_status fi_read_header(fi_decoder *decoder, const fi_source *source, uint64_t 
 fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure) {
     fi_reader reader;
     fi_status status = fi_reader_open(&reader, source, &decoder->file, failure);
-    if (status == FI_OK) {
-        status = check_head(read_head(&reader, &decoder->header, failure), &decoder->header, max_pixels, failure);
-    }
-    if (status == FI_OK) status = fi_reader_fill(&reader, reader.total, failure);
+    if (status == FI_OK) status = fi_read_whole(&reader, max_pixels, &decoder->header, failure);
     fi_reader_close(&reader);
     decoder->data = reader.data;
     decoder->nbytes = reader.have;

@@ -25,7 +25,6 @@
 #ifndef FI_H
 #define FI_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +55,8 @@ typedef enum fi_status {
     FI_E_SCANS,      /* the limit                                    */
     FI_E_CROP,       /* height, width of the upright image           */
     FI_E_SHAPE,      /* height, width of the array; of the image     */
+    FI_E_SIZE,       /* height, width expected; of the upright image */
+    FI_E_READER,     /* 1: no other image could be read, either      */
     FI_E_INTERNAL,   /* -                                            */
 } fi_status;
 
@@ -82,12 +83,14 @@ void fi_failure_free(fi_failure *failure);
 
 #define FI_WHOLE_FILE UINT64_MAX
 
-/* A file (path), a range of one (path, offset, size), or memory (data, size; path is NULL). */
+/* A file (path), a range of one (path, offset, size), memory (data, size; path is NULL), or what the caller reads. */
 typedef struct fi_source {
     const char *path; /* NUL-terminated bytes, in the system's encoding */
     const uint8_t *data;
     uint64_t offset;
-    uint64_t size; /* FI_WHOLE_FILE: the whole file, and offset is 0 */
+    uint64_t size;  /* FI_WHOLE_FILE: the whole file, and offset is 0; by_caller: not known */
+    bool by_caller; /* only a reader thread of the caller's can read it, see fi_readers_run() */
+    bool alone;     /* by_caller: no other source like this one may be read at the same time */
 } fi_source;
 
 /* ---- headers --------------------------------------------------------------------------------------------------- */
@@ -286,40 +289,6 @@ bool fi_decoder_fell_back(const fi_decoder *decoder);
  */
 fi_status fi_read_header(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_header *header,
                          fi_failure *failure);
-
-/* ---- many images ----------------------------------------------------------------------------------------------- */
-
-typedef struct fi_job {
-    fi_source source;
-    fi_output out;
-    fi_crop crop;
-    bool flip;
-    fi_failure *failure; /* NULL: none, or not run; else owned by the batch's owner */
-} fi_job;
-
-typedef struct fi_batch {
-    const fi_options *options;
-    fi_job *jobs;
-    fi_header *headers; /* not NULL: only read headers, one per job, into here */
-    size_t count;
-    bool stop_on_failure; /* true: a failure stops the batch; false: it zeroes the image */
-    atomic_size_t next; /* the job to claim; count or more: none is left */
-    atomic_size_t done;
-    atomic_bool out_of_memory; /* stopped because there was no memory for a fi_failure */
-} fi_batch;
-
-/*
- * fi_batch_run() claims and runs jobs until none is left, or until budget_ns nanoseconds have passed, but at least one
- * (a budget of 0 has no limit). May be called from any number of threads at once, each with a decoder of its own. A
- * job's failure is stored in it, and either stops the batch or clears the job's output; lack of memory or of file
- * descriptors always stops the batch. Jobs are claimed in order, so when a failure has stopped the batch and all
- * threads have returned, every job before the failed one has run: the lowest failed index does not depend on the number
- * of threads.
- */
-void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns);
-
-/* fi_batch_cancel() stops further jobs from being claimed; those under way are finished. For any thread to call. */
-void fi_batch_cancel(fi_batch *batch);
 
 /* ---- the library ----------------------------------------------------------------------------------------------- */
 

@@ -14,7 +14,13 @@ import fastimg.cli.output as output
 import fastimg.cli.resume as resume
 from fastimg.cli.inputs import list_images
 from fastimg.cli.journal import Plan
-from fastimg.cli.options import add_decode_options, add_thread_options, decode_options
+from fastimg.cli.options import (
+    add_decode_options,
+    add_reading_options,
+    add_thread_options,
+    decode_options,
+    thread_options,
+)
 from fastimg.cli.words import complain, complain_of, count_endings, say, wants_bar
 from fastimg.folders import OnError
 from fastimg.sources import FileRange
@@ -48,6 +54,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="go on where an interrupted run of the same command ended, and if interrupted, leave what is finished",
     )
     add_thread_options(parser)
+    add_reading_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     _reject_outputs_among(args.inputs, names)
     options = decode_options(args)
     # Refuses a bad option before anything is touched.
-    fastimg.load([], num_threads=args.num_threads, **options)
+    threads = thread_options(args)
+    fastimg.load([], **threads, **options)
 
     closed: list[OSError] = []  # of folders that cannot be listed
     on_closed: OnError = closed.append if args.on_error == "fill" else "raise"
@@ -73,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         array = files.open(lambda: output.row_shape(sources, options, args.on_error))
         start = time.perf_counter()
         on_error = failures.append if args.on_error == "fill" else "raise"
-        files.load(args.num_threads, wants_bar(args), on_error)
+        files.load(threads, wants_bar(args), on_error)
         seconds = time.perf_counter() - start
         if len(failures) == len(sources):
             raise ValueError(f"none of {len(sources)} images can be loaded; the first: {failures[0]}")

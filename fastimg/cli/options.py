@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastimg.options import OPTIONS
+from fastimg.readers import READ_AHEAD
 
 
 def _takes_list(argument: dict[str, Any]) -> bool:
@@ -42,6 +43,27 @@ def add_thread_options(parser: argparse.ArgumentParser) -> None:
     """Give a command the options for threads and the progress bar."""
     parser.add_argument("--num-threads", type=int, help="threads (the CPUs this process may use)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options for reading ahead, with the defaults of `fastimg.load`."""
+    parser.add_argument(
+        "--read-threads",
+        type=int,
+        metavar="N",
+        help="files that are read at once (as many as pay; 0: never ahead)",
+    )
+    parser.add_argument(
+        "--read-ahead",
+        default=READ_AHEAD,
+        metavar="SIZE",
+        help="what may have been read and not yet decoded, such as 64MiB (%(default)s)",
+    )
+
+
+def thread_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return how `fastimg.load` shall use threads, as its keyword arguments."""
+    return {name: getattr(args, name) for name in ("num_threads", "read_threads", "read_ahead")}
 
 
 def reject_split_lists(words: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from fastimg.cli.journal import Journal, Plan, Record, identity_of
 from fastimg.cli.words import complain
 from fastimg.crops import parse_crop
 from fastimg.options import make_options, parse_options
+from fastimg.readers import READ_AHEAD, parse_reading
 from fastimg.sources import SourceList
 from fastimg.threads import default_num_threads
 
@@ -142,12 +143,14 @@ class Run(output.FileSet):
             self._journal.begin(self.plan, shape)
         return array
 
-    def load(self, num_threads: int | None, progress: bool, on_error: Any) -> None:
+    def load(self, threads: dict[str, Any], progress: bool, on_error: Any) -> None:
         """Decode the rows that are missing.
 
         Parameters
         ----------
-        num_threads, progress, on_error
+        threads : dict
+            `num_threads`, `read_threads` and `read_ahead` of `fastimg.load`.
+        progress, on_error
             As for `fastimg.load`; a callable as `on_error` gets the errors of these rows.
 
         Raises
@@ -155,7 +158,7 @@ class Run(output.FileSet):
         JpegError, OSError, ValueError, KeyboardInterrupt
             As `fastimg.load` raises them, or a file cannot be written.
         """
-        options = {**self.plan.options, "num_threads": num_threads}
+        options = {**self.plan.options, **threads}
         if not self.resume:
             fastimg.load(self.plan.sources, self.array, progress=progress, on_error=on_error, **options)
             return
@@ -169,11 +172,9 @@ class Run(output.FileSet):
                 finished = int(self._finished.sum())
                 bar = tqdm(total=len(sources), initial=finished, unit="img", smoothing=0.1)
                 stack.enter_context(bar)
-            for start, stop in self._pieces(num_threads):
+            for start, stop in self._pieces(threads["num_threads"]):
                 failures: list[Any] = []
-                batch = self._batch(
-                    sources, start, stop, num_threads, failures if callable(on_error) else None
-                )
+                batch = self._batch(sources, start, stop, threads, failures if callable(on_error) else None)
                 if bar is not None:
                     base = bar.n
                     batch.progress = lambda done, _, base=base: bar.update(base + done - bar.n)
@@ -191,7 +192,7 @@ class Run(output.FileSet):
         sources: SourceList,
         start: int,
         stop: int,
-        num_threads: int | None,
+        threads: dict[str, Any],
         failures: list[Any] | None,
     ) -> BatchDecode:
         options = self.plan.options
@@ -201,7 +202,8 @@ class Run(output.FileSet):
             parse_options(options),
             crop=parse_crop(options["crop"]),
             flip=options["flip"],
-            num_threads=num_threads,
+            num_threads=threads["num_threads"],
+            reading=parse_reading(threads["read_threads"], threads["read_ahead"]),
             on_error="raise" if failures is None else failures.append,
             originals=self.plan.sources,
         )
@@ -226,7 +228,8 @@ class Run(output.FileSet):
         options = self.plan.options
         if options["size"] is None and options["crop"] is None:
             sources = SourceList(self.plan.sources)
-            batch = self._batch(sources, 0, len(sources), None, [])
+            defaults = {"num_threads": None, "read_threads": None, "read_ahead": READ_AHEAD}
+            batch = self._batch(sources, 0, len(sources), defaults, [])
             batch.common_size(None)
 
     def _mark(self, start: int, stop: int, failures: Sequence[Any]) -> None:

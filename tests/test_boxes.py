@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""counter_rng: SplitMix64's numbers, uniform and independent along samples, epochs, draws and seeds."""
+"""Random boxes of the core: NumPy's, of SplitMix64's numbers, which are uniform and independent."""
 
 import math
 
 import numpy as np
 import pytest
+from support import box_reference
+from support.box_reference import streams, uniform
 
-from fastimg.counter_rng import make_key, streams, uniform
+import fastimg._decode as _decode
+from fastimg.augment import make_key
 
 COUNT = 1_000_000
 
@@ -103,3 +106,52 @@ def test_keys():
     keys = {make_key(seed, epoch) for seed in values for epoch in values}
     assert len(keys) == len(values) ** 2
     assert make_key(3, 4) == make_key(3, 4) != make_key(4, 3)
+
+
+# ---- boxes of these numbers -----------------------------------------------------------------------
+
+FORMULAS = [
+    ((0.08, 1.0), (3 / 4, 4 / 3), 0.5),
+    ((1.0, 1.0), (1.0, 1.0), 0.0),
+    ((1e-6, 1.0), (0.01, 100.0), 1.0),
+    ((0.5, 2.0), (0.5, 0.5), 0.25),
+    ((1e-300, 1e300), (1e-300, 1e300), 0.5),
+]
+
+
+@pytest.mark.parametrize(("scale", "ratio", "flip"), FORMULAS)
+def test_boxes_are_those_of_numpy(scale, ratio, flip):
+    rng = np.random.default_rng(7)
+    sizes = np.exp(rng.uniform(0, math.log(65536), (20_000, 2))).astype(np.int64)
+    sizes[:6] = [(1, 1), (65535, 1), (1, 65535), (65535, 65535), (7, 40000), (2**31, 2**31)]
+    indices = rng.permutation(10**6)[:20_000]
+    for seed, epoch in ((0, 0), (2**200, 2**70)):
+        key = make_key(seed, epoch)
+        boxes, flips = _decode.draw_boxes(sizes, indices, (scale, ratio, flip, key))
+        expected, mirrored = box_reference.draw_boxes(sizes, indices, scale, ratio, flip, key)
+        assert boxes.dtype == np.int64 and flips.dtype == np.bool_
+        assert (boxes == expected).all() and (flips == mirrored).all()
+
+
+def test_boxes_of_other_numbers():
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1, 700, (5000, 2))
+    formula = ((0.08, 1.0), (3 / 4, 4 / 3), 0.0, 0)
+    central, fits = _decode.fit_boxes(sizes, None, formula)
+    assert fits.all() and (central == box_reference.central(sizes, *formula[1])).all()
+    draws = rng.random((5000, 4))
+    boxes, fits = _decode.fit_boxes(sizes, draws, formula)
+    assert 0 < fits.sum() < 5000
+    areas = boxes[fits, 2] * boxes[fits, 3] / sizes[fits].prod(axis=1)
+    assert areas.max() <= 1 and (boxes[fits, :2] >= 0).all()
+    assert (boxes[fits, :2] + boxes[fits, 2:] <= sizes[fits]).all()
+
+
+def test_arrays_of_the_wrong_length():
+    formula = ((0.08, 1.0), (3 / 4, 4 / 3), 0.5, 1)
+    sizes = np.ones((4, 2), np.int64)
+    for indices in (np.arange(3), np.arange(5)):
+        with pytest.raises(ValueError, match="expected 16 bytes for each of"):
+            _decode.draw_boxes(sizes, indices, formula)
+    with pytest.raises(ValueError, match="expected 32 bytes for each of"):
+        _decode.fit_boxes(sizes, np.ones((3, 4)), formula)

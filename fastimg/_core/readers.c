@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#if !defined(_POSIX_C_SOURCE) && !defined(__APPLE__)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include "readers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+/*
+ * A source is slow if it takes longer than a file in the page cache can: this long and, per byte, as if it came with
+ * 1 GB/s; and if decoding would wait for it more than a sixteenth of the time.
+ */
+#define QUICK_NS 250e3
+#define QUICK_NS_PER_BYTE 1.0
+#define SLOW_SHARE (1.0 / 16)
+
+/* The number of sources after which old ones begin to count less. */
+#define MEMORY 64
+
+/* Not measured yet: reads of the caller's begin with this many threads. */
+#define FIRST_THREADS 2
+
+int64_t fi_now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static bool init_condition(pthread_cond_t *condition) {
+#ifdef __APPLE__
+    return pthread_cond_init(condition, NULL) == 0;
+#else
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0) return false;
+    bool done = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0;
+    done = done && pthread_cond_init(condition, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    return done;
+#endif
+}
+
+fi_readers *fi_readers_new(uint64_t max_nbytes, unsigned max_threads, bool adapts) {
+    fi_readers *readers = calloc(1, sizeof *readers);
+
+    if (!readers) return NULL;
+    readers->max_nbytes = max_nbytes;
+    readers->max_threads = max_threads;
+    readers->wanted = adapts ? 0 : max_threads;
+    readers->adapts = adapts;
+    readers->pid = getpid();
+    if (pthread_mutex_init(&readers->lock, NULL) == 0) {
+        if (init_condition(&readers->for_readers) && init_condition(&readers->for_decoders) &&
+            init_condition(&readers->for_owners)) {
+            return readers;
+        }
+        pthread_mutex_destroy(&readers->lock);
+    }
+    free(readers);
+    return NULL;
+}
+
+void fi_readers_free(fi_readers *readers) {
+    if (!readers) return;
+    /* In a forked process the threads are missing, and what they held at the fork is held for ever. */
+    if (readers->pid == getpid()) {
+        pthread_cond_destroy(&readers->for_owners);
+        pthread_cond_destroy(&readers->for_decoders);
+        pthread_cond_destroy(&readers->for_readers);
+        pthread_mutex_destroy(&readers->lock);
+    }
+    free(readers);
+}
+
+void fi_readers_wait_for(fi_readers *readers, pthread_cond_t *condition, int64_t deadline) {
+    if (deadline == INT64_MAX) {
+        pthread_cond_wait(condition, &readers->lock);
+        return;
+    }
+#ifdef __APPLE__
+    const int64_t left = deadline - fi_now_ns();
+    const struct timespec time = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+    if (left > 0) pthread_cond_timedwait_relative_np(condition, &readers->lock, &time);
+#else
+    const struct timespec time = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
+    pthread_cond_timedwait(condition, &readers->lock, &time);
+#endif
+}
+
+/* ---- how many threads ------------------------------------------------------------------------------------------ */
+
+void fi_timing_add(fi_timing *sum, const fi_timing *more) {
+    sum->read_ns += more->read_ns;
+    sum->decode_ns += more->decode_ns;
+    sum->nbytes += more->nbytes;
+    sum->reads += more->reads;
+    sum->decodes += more->decodes;
+    if (sum->reads > MEMORY) {
+        sum->read_ns /= 2;
+        sum->nbytes /= 2;
+        sum->reads /= 2;
+    }
+    if (sum->decodes > MEMORY) {
+        sum->decode_ns /= 2;
+        sum->decodes /= 2;
+    }
+}
+
+/* How many threads read as fast as `decoders` decode, and half as many more; 0 if decoders do so well by themselves. */
+static unsigned choose_threads(const fi_timing *timing, size_t decoders) {
+    if (!timing->reads) return 0;
+    const double read_ns = (double)timing->read_ns / timing->reads;
+    const double nbytes = (double)timing->nbytes / timing->reads;
+    const double decode_ns = timing->decodes ? (double)timing->decode_ns / timing->decodes + 1 : 1;
+    if (read_ns < QUICK_NS + QUICK_NS_PER_BYTE * nbytes || read_ns < SLOW_SHARE * decode_ns) return 0;
+    const double threads = 1.5 * (double)decoders * read_ns / decode_ns + 2;
+    return threads < 1e6 ? (unsigned)threads : 1000000;
+}
+
+/* Decoding waits, or would go faster if it did not read: are more threads wanted? */
+static void consider(fi_readers *readers, const fi_batch *batch) {
+    const unsigned threads = atomic_load(&readers->threads);
+    const size_t decoders = batch->headers ? readers->max_threads : atomic_load(&batch->running);
+    const bool measured = readers->timing.reads && (batch->headers || readers->timing.decodes);
+    unsigned wanted = measured ? choose_threads(&readers->timing, decoders) : 0;
+
+    if (!readers->adapts || !wanted || readers->wanted > threads) return;
+    if (threads && wanted <= threads) {
+        /* They are not enough all the same. Give the last ones the time for a few reads. */
+        const int64_t since = fi_now_ns() - readers->grown;
+        if (since > 4 * (readers->timing.read_ns / readers->timing.reads)) wanted = threads + threads / 4 + 1;
+    }
+    if (wanted > readers->max_threads) wanted = readers->max_threads;
+    if (wanted <= readers->wanted) return;
+    readers->wanted = wanted;
+    readers->grown = fi_now_ns();
+    pthread_cond_broadcast(&readers->for_owners);
+}
+
+bool fi_readers_learn(fi_batch *batch, fi_timing *timing) {
+    fi_readers *readers = batch->readers;
+
+    pthread_mutex_lock(&readers->lock);
+    fi_timing_add(&readers->timing, timing);
+    *timing = (fi_timing){0};
+    if (atomic_load(&readers->threads) == 0) consider(readers, batch);
+    const bool more = readers->wanted > atomic_load(&readers->threads);
+    pthread_mutex_unlock(&readers->lock);
+    return more;
+}
+
+static size_t count_unclaimed(const fi_readers *readers) {
+    size_t count = 0;
+    for (fi_batch *batch = readers->first; batch; batch = batch->following) {
+        const size_t next = atomic_load(&batch->next);
+        if (next < batch->count) count += batch->count - next;
+    }
+    return count;
+}
+
+unsigned fi_readers_wanted(fi_readers *readers) {
+    pthread_mutex_lock(&readers->lock);
+    const unsigned threads = atomic_load(&readers->threads);
+    const size_t most = threads + count_unclaimed(readers);
+    if (readers->wanted > most) readers->wanted = (unsigned)most;
+    const unsigned wanted = readers->wanted;
+    pthread_mutex_unlock(&readers->lock);
+    return wanted;
+}
+
+void fi_readers_limit(fi_readers *readers) {
+    pthread_mutex_lock(&readers->lock);
+    readers->max_threads = readers->wanted = atomic_load(&readers->threads);
+    pthread_mutex_unlock(&readers->lock);
+}
+
+/* ---- batches --------------------------------------------------------------------------------------------------- */
+
+void fi_readers_wake_oldest(fi_readers *readers) {
+    fi_read *read = readers->oldest;
+    while (read && read->state != WAITING) read = read->newer;
+    if (read) pthread_cond_signal(&read->wake);
+}
+
+static void free_bytes(fi_readers *readers, fi_job *job) {
+    if (!job->is_read) return;
+    readers->nbytes -= job->nbytes;
+    free(job->bytes);
+    job->bytes = NULL;
+    job->nbytes = 0;
+    job->is_read = false;
+    fi_readers_wake_oldest(readers);
+}
+
+void fi_readers_release(fi_batch *batch, fi_job *job) {
+    pthread_mutex_lock(&batch->readers->lock);
+    free_bytes(batch->readers, job);
+    pthread_mutex_unlock(&batch->readers->lock);
+}
+
+void fi_readers_add(fi_readers *readers, fi_batch *batch) {
+    pthread_mutex_lock(&readers->lock);
+    fi_batch **last = &readers->first;
+    while (*last) last = &(*last)->following;
+    *last = batch;
+    batch->following = NULL;
+    batch->readers = readers;
+    for (size_t i = 0; i < batch->count; i++) readers->nbytes += batch->jobs[i].nbytes;
+    const unsigned first = batch->by_caller ? FIRST_THREADS : 0;
+    const unsigned least = readers->adapts ? first : readers->max_threads;
+    if (readers->wanted < least) readers->wanted = least < readers->max_threads ? least : readers->max_threads;
+    pthread_cond_broadcast(&readers->for_readers);
+    pthread_mutex_unlock(&readers->lock);
+}
+
+void fi_readers_remove(fi_readers *readers, fi_batch *batch) {
+    if (batch->readers != readers) return;
+    pthread_mutex_lock(&readers->lock);
+    fi_batch **link = &readers->first;
+    while (*link && *link != batch) link = &(*link)->following;
+    if (*link) *link = batch->following;
+    while (batch->reading) fi_readers_wait_for(readers, &readers->for_owners, INT64_MAX);
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->keeps_bytes && batch->headers) {
+            readers->nbytes -= batch->jobs[i].nbytes;
+        } else {
+            free_bytes(readers, &batch->jobs[i]);
+        }
+    }
+    batch->first_ready = batch->last_ready = FI_NONE;
+    batch->readers = NULL;
+    fi_readers_wake_oldest(readers);
+    pthread_mutex_unlock(&readers->lock);
+}
+
+/* Whether the batch is finished, but for threads that have not left it yet. */
+static bool is_used_up(const fi_batch *batch) {
+    if (atomic_load(&batch->end) == 0) return true;
+    return atomic_load(&batch->next) >= batch->count && batch->reading == 0 && batch->first_ready == FI_NONE;
+}
+
+bool fi_batch_finished(fi_batch *batch) {
+    fi_readers *readers = batch->readers;
+    if (!readers) return atomic_load(&batch->next) >= batch->count && atomic_load(&batch->running) == 0;
+    pthread_mutex_lock(&readers->lock);
+    const bool finished = is_used_up(batch) && atomic_load(&batch->running) == 0;
+    pthread_mutex_unlock(&readers->lock);
+    return finished;
+}
+
+void fi_batch_wait(fi_batch *batch, int64_t timeout_ns) {
+    fi_readers *readers = batch->readers;
+    const int64_t deadline = fi_now_ns() + timeout_ns;
+
+    pthread_mutex_lock(&readers->lock);
+    while (!(is_used_up(batch) && atomic_load(&batch->running) == 0) &&
+           readers->wanted <= atomic_load(&readers->threads) && fi_now_ns() < deadline) {
+        fi_readers_wait_for(readers, &readers->for_owners, deadline);
+    }
+    pthread_mutex_unlock(&readers->lock);
+}
+
+void fi_readers_left(fi_batch *batch) {
+    fi_readers *readers = batch->readers;
+
+    if (!readers) {
+        atomic_fetch_sub(&batch->running, 1);
+        return;
+    }
+    /* Under the lock, as the owner may take the batch away as soon as the last thread has left. */
+    pthread_mutex_lock(&readers->lock);
+    atomic_fetch_sub(&batch->running, 1);
+    pthread_cond_broadcast(&readers->for_owners);
+    pthread_mutex_unlock(&readers->lock);
+}
+
+/* Errors of the machine, which the next images would meet as well. */
+static bool is_machine_fault(const fi_failure *failure) {
+    const int code = failure->os_errno;
+    return failure->status == FI_E_NOMEM || (failure->status == FI_E_READER && failure->detail[0]) ||
+           (failure->status == FI_E_OS && (code == ENOMEM || code == EMFILE || code == ENFILE));
+}
+
+void fi_batch_drop(fi_batch *batch, size_t end) {
+    size_t old = atomic_load(&batch->end);
+
+    while (end < old && !atomic_compare_exchange_weak(&batch->end, &old, end)) {}
+    atomic_store(&batch->next, batch->count);
+    if (!batch->readers) return;
+    for (fi_read *read = batch->readers->oldest; read; read = read->newer) {
+        if (read->state == WAITING) pthread_cond_signal(&read->wake);
+    }
+    pthread_cond_broadcast(&batch->readers->for_decoders);
+    pthread_cond_broadcast(&batch->readers->for_owners);
+}
+
+void fi_readers_drop(fi_batch *batch, size_t end) {
+    fi_readers *readers = batch->readers;
+    if (readers) pthread_mutex_lock(&readers->lock);
+    fi_batch_drop(batch, end);
+    if (readers) pthread_mutex_unlock(&readers->lock);
+}
+
+bool fi_batch_stops_for(const fi_batch *batch, const fi_failure *failure) {
+    return batch->stop_on_failure || is_machine_fault(failure);
+}
+
+void fi_readers_fail(fi_batch *batch, size_t position, fi_failure *failure) {
+    batch->jobs[position].failure = failure;
+    if (fi_batch_stops_for(batch, failure)) fi_readers_drop(batch, position);
+}
+
+/* ---- decoders' side -------------------------------------------------------------------------------------------- */
+
+bool fi_readers_lead(const fi_batch *batch) {
+    return batch->readers && (batch->by_caller || (!batch->headers && atomic_load(&batch->readers->threads)));
+}
+
+/* The first job that is ready and has not been dropped. */
+static size_t pop_ready(fi_batch *batch) {
+    while (batch->first_ready != FI_NONE) {
+        const size_t i = batch->first_ready;
+        batch->first_ready = batch->jobs[i].following;
+        if (batch->first_ready == FI_NONE) batch->last_ready = FI_NONE;
+        if (i < atomic_load(&batch->end)) return i;
+        free_bytes(batch->readers, &batch->jobs[i]);
+    }
+    return FI_NONE;
+}
+
+size_t fi_readers_take(fi_batch *batch, int64_t deadline, fi_timing *timing) {
+    fi_readers *readers = batch->readers;
+    size_t i;
+
+    pthread_mutex_lock(&readers->lock);
+    fi_timing_add(&readers->timing, timing);
+    *timing = (fi_timing){0};
+    while ((i = pop_ready(batch)) == FI_NONE && !is_used_up(batch)) {
+        consider(readers, batch);
+        if (deadline != INT64_MAX) {
+            if (readers->wanted > atomic_load(&readers->threads) || fi_now_ns() >= deadline) break;
+        }
+        fi_readers_wait_for(readers, &readers->for_decoders, deadline);
+    }
+    pthread_mutex_unlock(&readers->lock);
+    return i;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What batches and their readers know of each other. The manual is fi.h. */
+#ifndef FI_READERS_H
+#define FI_READERS_H
+
+#include "fi_batch.h"
+
+#include <unistd.h>
+
+#define FI_NONE SIZE_MAX /* no job */
+
+int64_t fi_now_ns(void);
+
+/* How long one thread's sources took to read, and to decode. */
+typedef struct fi_timing {
+    int64_t read_ns, decode_ns;
+    uint64_t nbytes;
+    unsigned reads, decodes;
+} fi_timing;
+
+/* Of a fi_read. */
+enum { OPENING, WAITING, READING };
+
+struct fi_readers {
+    pthread_mutex_t lock;
+    pthread_cond_t for_readers;  /* a job can be claimed */
+    pthread_cond_t for_decoders; /* a job is ready */
+    pthread_cond_t for_owners;   /* more threads are wanted, or a read or a batch has ended */
+    fi_batch *first;             /* batches, oldest first */
+    fi_read *oldest, *newest;    /* reads under way */
+    uint64_t max_nbytes, nbytes; /* in flight */
+    uint64_t largest;            /* of what the caller has read */
+    unsigned max_threads, wanted;
+    atomic_uint threads;
+    bool adapts, stopped, alone;
+    fi_timing timing;
+    int64_t grown; /* when */
+    pid_t pid;
+};
+
+/* ---- for batches ----------------------------------------------------------------------------------------------- */
+
+/* Whether jobs of this batch are to be taken with fi_readers_take(), and not claimed. */
+bool fi_readers_lead(const fi_batch *batch);
+
+/*
+ * Waits for a job that has been read, until the deadline (INT64_MAX: none), and adds this thread's timing. FI_NONE: no
+ * job is left, the time is over or, with a deadline, more reader threads are wanted.
+ */
+size_t fi_readers_take(fi_batch *batch, int64_t deadline, fi_timing *timing);
+
+/* Runs a job of a batch that reads headers, in this thread. */
+void fi_readers_run_here(fi_batch *batch, size_t position);
+
+/* Frees the bytes of a job that has been decoded. */
+void fi_readers_release(fi_batch *batch, fi_job *job);
+
+/* Adds this thread's timing, and zeroes it. Returns whether more reader threads are wanted. */
+bool fi_readers_learn(fi_batch *batch, fi_timing *timing);
+
+/* Stores a failure, and drops the jobs after it if it stops the batch. */
+void fi_readers_fail(fi_batch *batch, size_t position, fi_failure *failure);
+
+/* Drops the jobs from `end` on. */
+void fi_readers_drop(fi_batch *batch, size_t end);
+
+/* A thread has left fi_batch_run(). */
+void fi_readers_left(fi_batch *batch);
+
+/* ---- for one read. The caller holds the lock ------------------------------------------------------------------- */
+
+/* Waits for a change, but not beyond the deadline, INT64_MAX for none. */
+void fi_readers_wait_for(fi_readers *readers, pthread_cond_t *condition, int64_t deadline);
+
+/* There may be room for the oldest read that waits for it. */
+void fi_readers_wake_oldest(fi_readers *readers);
+
+void fi_timing_add(fi_timing *sum, const fi_timing *more);
+
+/* Drops the jobs from `end` on. Without readers, no lock is needed. */
+void fi_batch_drop(fi_batch *batch, size_t end);
+
+/* Whether a failure stops its batch. */
+bool fi_batch_stops_for(const fi_batch *batch, const fi_failure *failure);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reading.h"
+
+#include "header.h"
+
+/* Bytes that are read first for the header alone: the head of nearly every JPEG. */
+#define HEAD_NBYTES 16384
+
+/* Bytes that are read first if the rest is wanted, too: most photos for the web are read at once. */
+#define FIRST_NBYTES 262144
+
+/* Reads at least twice as far each time, so that any head takes linear time. */
+static fi_status read_and_parse(fi_reader *reader, uint64_t first, fi_header *header, fi_failure *failure) {
+    uint64_t need = first;
+    fi_status status;
+
+    do {
+        if (need < 2 * (uint64_t)reader->have) need = 2 * (uint64_t)reader->have;
+        status = fi_reader_fill(reader, need, failure);
+        if (status == FI_OK) {
+            status = fi_header_parse(header, reader->data, reader->have, reader->total, &need, failure);
+        }
+    } while (status == FI_OK && need);
+    return status;
+}
+
+/* Report an oversized or unsupported frame even if the header is damaged after it. */
+static fi_status check(fi_status status, const fi_header *header, uint64_t max_pixels, fi_failure *failure) {
+    if (status != FI_OK && ((status != FI_E_CUT_HEADER && status != FI_E_NO_IMAGE) || !header->components)) {
+        return status;
+    }
+    const fi_failure first = *failure;
+    if (fi_header_check(header, max_pixels, failure) == FI_OK) *failure = first;
+    return failure->status;
+}
+
+fi_status fi_read_head(fi_reader *reader, uint64_t max_pixels, fi_header *header, fi_failure *failure) {
+    const fi_status status = read_and_parse(reader, HEAD_NBYTES, header, failure);
+    return max_pixels ? check(status, header, max_pixels, failure) : status;
+}
+
+fi_status fi_read_whole(fi_reader *reader, uint64_t max_pixels, fi_header *header, fi_failure *failure) {
+    fi_status status = read_and_parse(reader, FIRST_NBYTES, header, failure);
+    if (max_pixels) status = check(status, header, max_pixels, failure);
+    return status == FI_OK ? fi_reader_fill(reader, reader->total, failure) : status;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One source after another: what a reader thread does. */
+#if !defined(_POSIX_C_SOURCE) && !defined(__APPLE__)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include "readers.h"
+#include "reading.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one read -------------------------------------------------------------------------------------------------- */
+
+static void link_read(fi_readers *readers, fi_read *read, fi_batch *batch, size_t position) {
+    *read = (fi_read){.batch = batch, .position = position, .older = readers->newest, .state = OPENING};
+    read->wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    if (readers->newest) readers->newest->newer = read;
+    readers->newest = read;
+    if (!readers->oldest) readers->oldest = read;
+    batch->reading++;
+    if (batch->jobs[position].source.alone) readers->alone = true;
+}
+
+static void unlink_read(fi_readers *readers, fi_read *read) {
+    *(read->older ? &read->older->newer : &readers->oldest) = read->newer;
+    *(read->newer ? &read->newer->older : &readers->newest) = read->older;
+    if (read->batch->jobs[read->position].source.alone) {
+        readers->alone = false;
+        pthread_cond_broadcast(&readers->for_readers);
+    }
+    fi_readers_wake_oldest(readers);
+    pthread_cond_broadcast(&readers->for_decoders);
+    if (--read->batch->reading == 0) pthread_cond_broadcast(&readers->for_owners);
+}
+
+static bool fits(const fi_readers *readers, uint64_t nbytes) {
+    return readers->nbytes == 0 ||
+           (readers->nbytes <= readers->max_nbytes && nbytes <= readers->max_nbytes - readers->nbytes);
+}
+
+/* Whether an older read goes first: one that waits for room, or may have to and belongs to an earlier batch. */
+static bool is_turn(const fi_read *read) {
+    for (const fi_read *other = read->older; other; other = other->older) {
+        if (other->state == WAITING || (other->state == OPENING && other->batch != read->batch)) return false;
+    }
+    return true;
+}
+
+/* Whether a source that takes `nbytes` may be read now; FI_WHOLE_FILE: as many as the largest before. */
+static bool has_room(const fi_readers *readers, const fi_read *read, uint64_t nbytes) {
+    if (!is_turn(read)) return false;
+    if (nbytes != FI_WHOLE_FILE) return fits(readers, nbytes);
+    return readers->largest ? fits(readers, readers->largest) : read->older == NULL;
+}
+
+/*
+ * Waits for room, in the order of the claims, and takes it. While headers are read nobody waits, as nothing is decoded,
+ * and there may be none; nor is there any for a job that has been dropped.
+ */
+static void reserve(fi_readers *readers, fi_read *read, uint64_t nbytes) {
+    fi_batch *batch = read->batch;
+
+    read->state = WAITING;
+    while (!has_room(readers, read, nbytes) && !batch->headers && read->position < atomic_load(&batch->end)) {
+        fi_readers_wait_for(readers, &read->wake, INT64_MAX);
+    }
+    read->has_room = read->position < atomic_load(&batch->end) && has_room(readers, read, nbytes);
+    read->state = READING;
+    read->reserved = !read->has_room ? 0 : nbytes == FI_WHOLE_FILE ? readers->largest : nbytes;
+    readers->nbytes += read->reserved;
+    fi_readers_wake_oldest(readers);
+}
+
+static void make_ready(fi_batch *batch, size_t position) {
+    batch->jobs[position].following = FI_NONE;
+    *(batch->last_ready == FI_NONE ? &batch->first_ready : &batch->jobs[batch->last_ready].following) = position;
+    batch->last_ready = position;
+}
+
+/* What has come of a read. Buffer and failure are owned. */
+typedef struct result {
+    fi_buffer buffer;
+    fi_failure *failure; /* NULL: none */
+    fi_header header;
+    size_t nbytes; /* of the source, in the buffer */
+    bool is_whole; /* the buffer holds the source */
+    bool no_memory;
+} result;
+
+static result new_result(void) {
+    result result = {.failure = calloc(1, sizeof *result.failure)};
+    result.no_memory = !result.failure;
+    return result;
+}
+
+static void succeed(result *result) {
+    fi_failure_free(result->failure);
+    result->failure = NULL;
+}
+
+/* The caller holds the lock. */
+static void finish(fi_readers *readers, fi_read *read, result *result) {
+    fi_batch *batch = read->batch;
+    fi_job *job = &batch->jobs[read->position];
+
+    readers->nbytes -= read->reserved;
+    if (result->no_memory) atomic_store(&batch->out_of_memory, true);
+    if (result->no_memory) fi_batch_drop(batch, 0);
+    if (read->position < atomic_load(&batch->end)) {
+        if (result->is_whole) {
+            job->bytes = result->buffer.data;
+            job->nbytes = result->nbytes;
+            job->is_read = true;
+            readers->nbytes += job->nbytes;
+            result->buffer = (fi_buffer){0};
+        }
+        job->failure = result->failure;
+        result->failure = NULL;
+        if (batch->headers) {
+            batch->headers[read->position] = result->header;
+            atomic_fetch_add(&batch->done, 1);
+        } else {
+            make_ready(batch, read->position);
+        }
+        if (job->failure && fi_batch_stops_for(batch, job->failure)) fi_batch_drop(batch, read->position);
+    }
+    fi_failure_free(result->failure);
+    fi_buffer_free(&result->buffer);
+    unlink_read(readers, read);
+}
+
+/* Reads from an open source: all of it, or its header. */
+static void read_open(fi_reader *reader, const fi_batch *batch, bool whole, result *result) {
+    const uint64_t max_pixels = batch->options->max_pixels;
+    const fi_status status = whole ? fi_read_whole(reader, max_pixels, &result->header, result->failure)
+                                   : fi_read_head(reader, max_pixels, &result->header, result->failure);
+
+    if (status != FI_OK) return;
+    succeed(result);
+    result->is_whole = whole;
+    result->nbytes = reader->have;
+}
+
+static void read_source(fi_readers *readers, fi_read *read) {
+    fi_batch *batch = read->batch;
+    const fi_source *source = &batch->jobs[read->position].source;
+    result result = new_result();
+    fi_timing timing = {.reads = 1};
+    fi_reader reader = {.fd = -1};
+
+    if (!result.no_memory) {
+        int64_t start = fi_now_ns();
+        const bool is_open = fi_reader_open(&reader, source, &result.buffer, result.failure) == FI_OK;
+        timing.read_ns = fi_now_ns() - start;
+        pthread_mutex_lock(&readers->lock);
+        if (is_open && source->path && (!batch->headers || batch->keeps_bytes)) {
+            reserve(readers, read, reader.total);
+        } else {
+            read->state = READING;
+            fi_readers_wake_oldest(readers);
+        }
+        const bool dropped = read->position >= atomic_load(&batch->end);
+        pthread_mutex_unlock(&readers->lock);
+        start = fi_now_ns();
+        /* Make room for all of it, unless its size is hard to believe. */
+        if (read->has_room && reader.total <= readers->max_nbytes) {
+            fi_buffer_reserve(&result.buffer, (size_t)reader.total, 0);
+        }
+        if (is_open && !dropped) read_open(&reader, batch, read->has_room, &result);
+        timing.read_ns += fi_now_ns() - start;
+        timing.nbytes = reader.have;
+        fi_reader_close(&reader);
+    }
+    pthread_mutex_lock(&readers->lock);
+    fi_timing_add(&readers->timing, &timing);
+    finish(readers, read, &result);
+    pthread_mutex_unlock(&readers->lock);
+}
+
+void fi_readers_run_here(fi_batch *batch, size_t position) {
+    fi_readers *readers = batch->readers;
+    fi_read read;
+
+    pthread_mutex_lock(&readers->lock);
+    link_read(readers, &read, batch, position);
+    pthread_mutex_unlock(&readers->lock);
+    read_source(readers, &read);
+}
+
+/* ---- threads --------------------------------------------------------------------------------------------------- */
+
+void fi_readers_enter(fi_readers *readers) {
+    atomic_fetch_add(&readers->threads, 1);
+}
+
+void fi_readers_leave(fi_readers *readers) {
+    atomic_fetch_sub(&readers->threads, 1);
+}
+
+/* Claims the oldest source that nobody has claimed. Nothing need be read for some jobs: they are ready at once. */
+static bool claim(fi_readers *readers, fi_read *read) {
+    for (fi_batch *batch = readers->first; batch; batch = batch->following) {
+        while (atomic_load(&batch->next) < batch->count) {
+            /* Only this function claims jobs of a batch with sources that the caller reads. */
+            if (batch->by_caller && readers->alone && batch->jobs[atomic_load(&batch->next)].source.alone) return false;
+            const size_t i = atomic_fetch_add(&batch->next, 1);
+            if (i >= batch->count) break;
+            if (!batch->headers && (batch->jobs[i].source.data || batch->jobs[i].is_read)) {
+                make_ready(batch, i);
+                pthread_cond_broadcast(&readers->for_decoders);
+                continue;
+            }
+            link_read(readers, read, batch, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the caller shall read a source; if not, it has been dropped. */
+static bool prepare_for_caller(fi_readers *readers, fi_read *read, uint64_t nbytes) {
+    reserve(readers, read, nbytes);
+    if (read->position < atomic_load(&read->batch->end)) {
+        read->since = fi_now_ns();
+        return true;
+    }
+    result nothing = {0};
+    finish(readers, read, &nothing);
+    return false;
+}
+
+bool fi_readers_run(fi_readers *readers, fi_read *read) {
+    pthread_mutex_lock(&readers->lock);
+    while (!readers->stopped) {
+        if (!claim(readers, read)) {
+            fi_readers_wait_for(readers, &readers->for_readers, INT64_MAX);
+            continue;
+        }
+        const fi_source *source = &read->batch->jobs[read->position].source;
+        if (source->by_caller) {
+            if (!prepare_for_caller(readers, read, source->size)) continue;
+            pthread_mutex_unlock(&readers->lock);
+            return true;
+        }
+        pthread_mutex_unlock(&readers->lock);
+        read_source(readers, read);
+        pthread_mutex_lock(&readers->lock);
+    }
+    pthread_mutex_unlock(&readers->lock);
+    return false;
+}
+
+static void finish_of_caller(fi_readers *readers, fi_read *read, size_t nbytes, result *result) {
+    const fi_timing timing = {.reads = 1, .read_ns = fi_now_ns() - read->since, .nbytes = nbytes};
+
+    pthread_mutex_lock(&readers->lock);
+    if (nbytes > readers->largest) readers->largest = nbytes;
+    fi_timing_add(&readers->timing, &timing);
+    finish(readers, read, result);
+    pthread_mutex_unlock(&readers->lock);
+}
+
+void fi_readers_supply(fi_readers *readers, fi_read *read, const uint8_t *data, size_t nbytes) {
+    const fi_batch *batch = read->batch;
+    const fi_source memory = {.data = data, .size = nbytes};
+    result result = new_result();
+    fi_reader reader;
+
+    if (batch->headers && !result.no_memory && fi_reader_open(&reader, &memory, NULL, result.failure) == FI_OK) {
+        read_open(&reader, batch, false, &result);
+    }
+    if (!result.no_memory && (!batch->headers || (batch->keeps_bytes && read->has_room && !result.failure))) {
+        result.is_whole = fi_buffer_reserve(&result.buffer, nbytes ? nbytes : 1, 0);
+        if (result.is_whole) memcpy(result.buffer.data, data, nbytes);
+        result.nbytes = nbytes;
+        if (result.is_whole && !batch->headers) succeed(&result);
+        if (!result.is_whole && !batch->headers) result.failure->status = FI_E_NOMEM;
+    }
+    finish_of_caller(readers, read, nbytes, &result);
+}
+
+void fi_readers_refuse(fi_readers *readers, fi_read *read, bool stop) {
+    result result = new_result();
+
+    if (result.failure) {
+        result.failure->status = FI_E_READER;
+        result.failure->detail[0] = stop;
+    }
+    finish_of_caller(readers, read, 0, &result);
+}
+
+void fi_readers_stop(fi_readers *readers) {
+    pthread_mutex_lock(&readers->lock);
+    readers->stopped = true;
+    pthread_cond_broadcast(&readers->for_readers);
+    pthread_mutex_unlock(&readers->lock);
+}

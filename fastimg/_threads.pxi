@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Part of _decode.pyx: threads that decode, and threads that read.
+
+cdef class ThreadGroup:
+    """Threads that run one function, each with a lock that it holds until it ends.
+
+    They are started, and waited for, without a single bytecode in between: wherever Ctrl-C strikes, every thread that
+    runs is known, and `stop` waits for it. What goes wrong in a thread is kept for the caller; nothing is printed.
+    """
+    cdef list locks
+    cdef list errors
+
+    def __cinit__(self):
+        self.locks = []
+        self.errors = []
+
+    def start(self, work, int count, spawn=start_new_thread):
+        """Starts up to `count` threads that call `work`, as many as the system gives, and returns their number.
+
+        ``spawn(function, arguments)`` starts one; RuntimeError: there are no more.
+        """
+        for _ in range(count):
+            if not self.try_start(work, spawn):
+                break
+        return len(self.locks)
+
+    cpdef bint try_start(self, work, spawn=start_new_thread) except *:
+        """Starts one thread; returns False if the system gives none."""
+        lock = allocate_lock()
+        lock.acquire()
+        try:
+            spawn(self.run, (work, lock))
+        except RuntimeError:
+            return False
+        self.locks.append(lock)
+        return True
+
+    def run(self, work, lock):
+        """One thread's life."""
+        try:
+            work()
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            lock.release()
+
+    def wait(self, double seconds):
+        """Whether all threads have ended, waiting for each for at most `seconds`; their first error is raised then."""
+        for lock in list(self.locks):
+            if not lock.acquire(True, seconds):
+                return False
+            lock.release()
+        if self.errors:
+            raise self.errors[0]
+        return True
+
+    def stop(self, cancel):
+        """Calls `cancel`, and waits for all threads, whatever signals arrive meanwhile."""
+        cancel()
+        for lock in list(self.locks):
+            while True:
+                try:
+                    if lock.acquire(True, 1.0):
+                        lock.release()
+                        break
+                except KeyboardInterrupt:
+                    pass  # one is on its way already
+
+
+cdef class Readers:
+    """Threads that read what batches decode (``fi_readers``).
+
+    Parameters
+    ----------
+    nbytes : int
+        How much may have been read and not yet been decoded.
+    threads : int
+        How many there may be.
+    adapts : bool
+        Whether they are started only as decoding waits for files.
+    """
+    cdef fi_readers *core
+    cdef ThreadGroup group
+    cdef list batches  # those that have been added
+    cdef object growing
+    cdef readonly bint refused  # whether the system gave not a single thread
+
+    def __cinit__(self, nbytes, unsigned threads, bint adapts):
+        self.group = ThreadGroup()
+        self.batches = []
+        self.growing = allocate_lock()
+        self.core = fi_readers_new(nbytes, threads, adapts)
+        if self.core == NULL:
+            raise MemoryError("no memory for reader threads")
+
+    def __dealloc__(self):
+        fi_readers_free(self.core)
+
+    def add(self, Batch batch not None):
+        """Reads the sources of this batch after those of the batches that have been added before."""
+        self.batches.append(batch)
+        with nogil:
+            fi_readers_add(self.core, &batch.core)
+
+    def has(self, Batch batch not None):
+        """Whether the batch has been added, and not been removed."""
+        return any([each is batch for each in self.batches])
+
+    def remove(self, Batch batch not None):
+        """Reads no more of this batch, and waits for what is being read."""
+        with nogil:
+            fi_readers_remove(self.core, &batch.core)
+        self.batches = [each for each in self.batches if each is not batch]
+
+    @property
+    def at_work(self):
+        """Whether there are threads, or some are wanted: reading early is worth while."""
+        return len(self.group.locks) > 0 or fi_readers_wanted(self.core) > 0
+
+    def grow(self):
+        """Starts the threads that are wanted, as many as the system gives."""
+        cdef unsigned wanted
+        if not self.growing.acquire(False):
+            return  # another thread is at it
+        try:
+            wanted = fi_readers_wanted(self.core)
+            while len(self.group.locks) < wanted:
+                fi_readers_enter(self.core)
+                if not self.group.try_start(self.read):
+                    fi_readers_leave(self.core)
+                    fi_readers_limit(self.core)
+                    self.refused = not self.group.locks
+                    break
+        finally:
+            self.growing.release()
+
+    def read(self):
+        """One thread's life."""
+        cdef fi_read read
+        cdef bint found
+        try:
+            while True:
+                with nogil:
+                    found = fi_readers_run(self.core, &read)
+                if not found:
+                    return
+                self.read_for(&read)
+        finally:
+            fi_readers_leave(self.core)
+
+    cdef int read_for(self, fi_read *read) except -1:
+        """Reads a source by the caller's own means."""
+        cdef Batch batch = <Batch>read.batch.owner
+        cdef View view = None
+        cdef bint stop = True
+        try:
+            view = view_of(batch.sources.read(batch.core.jobs[read.position].index), PyBUF_SIMPLE)
+        except BaseException as error:
+            batch.errors[read.position] = error
+            stop = is_machine_fault(error)
+        if view is None:
+            with nogil:
+                fi_readers_refuse(self.core, read, stop)
+        else:
+            with nogil:
+                fi_readers_supply(self.core, read, <const uint8_t *>view.buffer.buf, view.buffer.len)
+        return 0
+
+    def finish(self, Batch batch not None, ThreadGroup decoders not None, bint last):
+        """Cancels what is left of a batch, waits for its threads, and removes it; `last`: ends the readers, too."""
+        decoders.stop(batch.cancel)
+        self.remove(batch)
+        if last:
+            self.stop()
+
+    def stop(self):
+        """Ends the threads, and removes all batches."""
+        for batch in self.batches:
+            batch.cancel()
+        self.group.stop(self.end)
+        for batch in self.batches:
+            self.remove(batch)
+
+    def end(self):
+        """Ends the threads after what they are reading, without waiting for them."""
+        with nogil:
+            fi_readers_stop(self.core)

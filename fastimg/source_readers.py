@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Objects of the caller's that read the data of images: from a database, a server, an archive."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import threading
+from typing import Any, Protocol
+
+#: The size of a source that is not known before it has been read.
+UNKNOWN = 2**64 - 1
+
+
+class Reader(Protocol):
+    """What may stand in the place of a list of sources; the other methods that are looked for are optional.
+
+    Attributes
+    ----------
+    thread_safe : bool, optional
+        False: `read` is never called by two threads at once, and in order if there is nothing to decide otherwise.
+    """
+
+    def __len__(self) -> int:
+        """The number of images."""
+
+    def read(self, index: int, /) -> Any:
+        """The data of an image: a bytes-like object, which is not kept."""
+
+
+def is_reader(sources: Any) -> bool:
+    """Whether an object reads images by itself, and is not a source: a mmap has both methods, too."""
+    if not (callable(getattr(sources, "read", None)) and hasattr(sources, "__len__")):
+        return False
+    try:
+        memoryview(sources)
+    except TypeError:
+        return True
+    return False
+
+
+class SourceReader:
+    """A reader of the caller's, made anew in every process.
+
+    Parameters
+    ----------
+    reader : Reader
+    """
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+        self._pid = os.getpid()
+        self.alone = not getattr(reader, "thread_safe", True)
+        # Only for calls that come from several lists of images at once.
+        self._lock: Any = threading.Lock() if self.alone else contextlib.nullcontext()
+
+    def __getstate__(self) -> Any:
+        return self._reader
+
+    def __setstate__(self, reader: Any) -> None:
+        self.__init__(reader)  # type: ignore[misc]
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def here(self) -> Any:
+        """The reader of this process."""
+        if self._pid != os.getpid():  # files, connections and locks are its parent's
+            self.__init__(pickle.loads(pickle.dumps(self._reader)))  # type: ignore[misc]
+        return self._reader
+
+    def nbytes(self, index: int) -> int:
+        """The size of an image's data if the reader knows it, else UNKNOWN."""
+        ask = getattr(self.here(), "nbytes", None)
+        size = int(ask(index)) if callable(ask) else -1
+        return size if size >= 0 else UNKNOWN
+
+    def name(self, index: int) -> str:
+        """What errors call an image."""
+        ask = getattr(self._reader, "name", None)
+        return str(ask(index)) if callable(ask) else f"{type(self._reader).__name__}[{index}]"
+
+    def read(self, index: int) -> Any:
+        """The data of an image.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If what the reader returns is not contiguous bytes.
+        BaseException
+            Whatever the reader raises.
+        """
+        reader = self.here()
+        with self._lock:
+            data = reader.read(index)
+        try:
+            contiguous = memoryview(data).c_contiguous
+        except TypeError:
+            raise TypeError(
+                f"{type(reader).__name__}.read must return a bytes-like object, found {type(data).__name__}"
+            ) from None
+        if not contiguous:
+            raise ValueError(f"{type(reader).__name__}.read must return contiguous bytes")
+        return data
