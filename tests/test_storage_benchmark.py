@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files that are slow are slow, and counted."""
+"""Files that are slow are slow, and counted; the benchmark of them runs, and does not time what is wrong."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,11 @@ from support.c_programs import skip_without_compiler
 from support.processes import child_env
 
 from benchmarks import _slow_files as slow_files
+from benchmarks import storage
+from benchmarks._loaders import Epoch
+from benchmarks._peers import available, find
 from benchmarks._slow_files import SlowFiles, SlowFilesError
+from benchmarks._storage import STORAGE, checked
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="LD_PRELOAD is Linux's")
 
@@ -207,3 +212,108 @@ def test_says_why_not(monkeypatch, root, tmp_path, compiler, words):
     monkeypatch.setenv("CC", compiler)
     with pytest.raises(SlowFilesError, match=words):
         SlowFiles(root, tmp_path)
+
+
+# ---- the benchmark -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(4):
+        # Coarse blocks: fine noise is nothing that filters agree on.
+        image = np.kron(jpegs.pixels(8, 10, seed=i), np.ones((20, 20, 1), np.uint8))
+        (folder / f"{i}.jpg").write_bytes(jpegs.turbo(image))
+    return folder
+
+
+def test_runs(photos, tmp_path, capsys):
+    skip_without_compiler()
+    facts = tmp_path / "facts.json"
+    options = ["--count", "9", "--size", "64", "--rounds", "1", "--waits", "30", "0", "--json", str(facts)]
+    only = ("fastimg.load", "fastimg crops, batches of 8", "32 threads, fastimg.decode")
+    storage.main(["--images", str(photos), *options, "--work", str(tmp_path), "--only", *only])
+    payload, text = json.loads(facts.read_text()), capsys.readouterr().out
+    assert "plain: 9 files to (3, 64, 64), 1 rounds, images/s" in text
+    assert not list(tmp_path.glob("fastimg-bench-*"))
+    for table in ("plain", "crop"):
+        rows = payload[table]
+        assert set(rows) == {only[table == "crop"], only[2]}
+        for row in rows.values():
+            assert row["reason"] is None
+            assert row["psnr"][0] >= 30
+            assert row["kept"][0] == 1
+            assert [len(rates) for rates in row["rates"]] == [1, 1]
+            assert all(0 < row["min"][i] <= row["rate"][i] <= row["max"][i] for i in range(2))
+            assert min(row["opens"]) >= 1
+        assert rows["32 threads, fastimg.decode"]["opens"] == [1, 1]
+        assert max(rows["32 threads, fastimg.decode"]["rates"][1]) <= 9 / 0.03
+    if payload["cold"]:
+        assert set(payload["cold"]) == set(payload["plain"])
+    else:
+        assert "cold is left out" in text
+
+
+def test_refuses_without_a_compiler(photos, monkeypatch):
+    monkeypatch.setenv("CC", "/none/cc")
+    with pytest.raises(SystemExit, match="no C compiler"):
+        storage.main(["--images", str(photos)])
+
+
+@pytest.fixture
+def epoch(photos: Path) -> Epoch:
+    return Epoch([str(path) for path in sorted(photos.iterdir())], None, None, None, 64, None, False)
+
+
+@pytest.fixture
+def originals(epoch: Epoch) -> dict[str, np.ndarray]:
+    return {path: jpegs.rgb_pillow(Path(path).read_bytes()) for path in epoch.paths}
+
+
+@pytest.mark.parametrize("cropped", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DataLoader, 2 workers, fastimg.decode",
+        "SPDL, fastimg.decode",
+        "SPDL, FFmpeg",
+        "32 threads, simplejpeg",
+    ],
+)
+def test_peers(photos, tmp_path, epoch, originals, name, cropped):
+    skip_without_compiler()
+    kind = find(STORAGE, name)
+    if available([kind])[1]:
+        pytest.skip(f"{name} cannot be imported")
+    slow = SlowFiles(photos, tmp_path)
+    if cropped:
+        boxes, flips = (
+            np.tile([10, 20, 130, 140], (len(epoch.paths), 1)),
+            np.arange(len(epoch.paths)) % 2 == 0,
+        )
+        epoch = epoch._replace(boxes=boxes, flips=flips)
+    assert storage.verify(kind, epoch, originals, slow)["reason"] is None
+    assert slow.counts()["opens"] == len(epoch.paths)
+
+
+def test_leaves_out_what_is_wrong(epoch, originals, slow):
+    kind = find(STORAGE, "fastimg.load")
+    black = dict.fromkeys(originals, np.zeros((160, 200, 3), np.uint8))
+    missing = epoch._replace(paths=["none.jpg"])
+    assert storage.verify(kind, missing, black, slow)["reason"].startswith("FileNotFoundError")
+    assert storage.verify(kind, epoch, black, slow)["reason"].startswith("PSNR")
+    assert storage.verify(kind, epoch, originals, slow)["reason"].startswith("0 opens of 4 files were seen")
+
+
+WHOLE = np.zeros((3, 3, 64, 64), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [[WHOLE], [WHOLE] * 3, [WHOLE.transpose(0, 2, 3, 1)] * 2, [WHOLE.astype(np.float32)] * 2],
+    ids=["too few", "too many", "HWC", "float"],
+)
+def test_checks_batches(epoch, batches):
+    with pytest.raises(ValueError, match="expected"):
+        list(checked(epoch._replace(paths=["one.jpg"] * 6), batches))
