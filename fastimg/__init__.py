@@ -19,6 +19,7 @@ from fastimg.errors import (
     TruncatedJpegError,
     UnsupportedJpegError,
 )
+from fastimg.file_index import FileIndex
 from fastimg.folders import find_images
 from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
@@ -28,6 +29,7 @@ from fastimg.sources import FileRange
 
 __all__ = [
     "CorruptJpegError",
+    "FileIndex",
     "FileRange",
     "Header",
     "ImageFileAccessor",

@@ -84,6 +84,13 @@ def use() -> None:
     fastimg.image_folder(["a", pathlib.Path("b")], on_error=errors.append, left_out=others)
     found: list[str] = fastimg.find_images(".", on_error="raise", left_out=others)
     found += fastimg.find_images(".", on_error=errors.append)
+    index: fastimg.FileIndex = fastimg.FileIndex.from_folder("train", labels=True, on_error=failures.append)
+    index = fastimg.FileIndex(map(pathlib.Path, paths), [0, 1], classes, sizes=False, progress=tell)
+    index.save(pathlib.Path("train.index.npz"))
+    index = fastimg.FileIndex.load("train.index.npz", root=pathlib.Path("train")).refresh(num_threads=2)
+    text += index[0] + index.paths[0] + index.root
+    part: fastimg.FileIndex = index[index.changed()]
+    print(fastimg.load(index, size=8), fastimg.ImageFileAccessor(part, size=8), part.labels, index.nbytes.sum())
     version: str = fastimg.__version__
     print(found, version, fastimg.build_info())
 
@@ -139,6 +146,11 @@ fastimg.image_folder(5)
 fastimg.find_images(5)
 fastimg.find_images(".", on_error="fill")
 fastimg.image_folder([5])
+fastimg.FileIndex(5)
+fastimg.FileIndex([5])
+fastimg.FileIndex(["a.jpg"], sizes=None)
+fastimg.FileIndex.from_folder("a", on_error="drop")
+fastimg.FileIndex.load(5)
 fastimg.resize("a.jpg")
 number: int = fastimg.decode("a.jpg")
 text: str = fastimg.load(["a.jpg"])
