@@ -25,8 +25,10 @@ from fastimg.torch_errors import locate
 _CHUNK = 8192  # files whose headers are read in one batch
 _TRIED = 16  # files that are asked for by one thread, to see how long one takes
 _SLOW_SECONDS = 200e-6  # a file system that takes longer is asked in threads; on others they wait for the GIL
-_THREADS = 32  # all but a few of which wait for the storage
 _LONGEST_NS = 2**63 - 1
+
+#: How many threads look at files by default: all but a few of them wait for the storage.
+THREADS = 32
 
 _GONE = (FileNotFoundError, NotADirectoryError)
 
@@ -235,7 +237,7 @@ def _read_sizes(
 
 def _default_threads() -> int:
     """More than CPUs, as threads wait for the storage, unless the user has set a number."""
-    return default_num_threads() if os.environ.get("FASTIMG_NUM_THREADS") else _THREADS
+    return default_num_threads() if os.environ.get("FASTIMG_NUM_THREADS") else THREADS
 
 
 @contextlib.contextmanager

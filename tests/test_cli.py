@@ -27,7 +27,9 @@ def test_version() -> None:
     ]
 
 
-@pytest.mark.parametrize("command", [[], ["load"], ["info"], ["check"]], ids=["", "load", "info", "check"])
+@pytest.mark.parametrize(
+    "command", [[], ["load"], ["info"], ["check"], ["index"]], ids=lambda words: "".join(words)
+)
 def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])

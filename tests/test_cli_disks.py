@@ -300,8 +300,13 @@ def test_a_write_that_fails_leaves_nothing_behind(
 @pytest.mark.parametrize("quiet", [False, True])
 @pytest.mark.parametrize(
     "command",
-    [["load", "photos", "-o", "x.npy"], ["load", "photos", "-o", "x.npy", "--resume"], ["check", "photos"]],
-    ids=["load", "resume", "check"],
+    [
+        ["load", "photos", "-o", "x.npy"],
+        ["load", "photos", "-o", "x.npy", "--resume"],
+        ["check", "photos"],
+        ["index", "photos", "-o", "x.npz"],
+    ],
+    ids=["load", "resume", "check", "index"],
 )
 def test_a_bar_on_a_terminal(here: Path, command: list[str], quiet: bool) -> None:
     terminal, stderr = os.openpty()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The ``fastimg`` command: load, info, check."""
+"""The ``fastimg`` command: load, info, check, index."""
 
 import argparse
 import io
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import fastimg
 import fastimg.cli.check as check
+import fastimg.cli.index as index
 import fastimg.cli.info as info
 import fastimg.cli.load as load
 from fastimg.cli.options import reject_split_lists
@@ -78,6 +79,6 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=_version(), help="print the version and the build"
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (load, info, check):
+    for command in (load, info, check, index):
         command.add_parser(commands)
     return parser
