@@ -19,6 +19,7 @@ from fastimg.index_file import Content, Listed, parse_labels
 from fastimg.indexing import Index, resolve
 from fastimg.on_error import OnError
 from fastimg.packed_paths import PackedPaths
+from fastimg.sources import SourceList
 from fastimg.threads import Progress, check_num_threads, check_progress
 
 _CHUNK = 65536  # files whose times `changed` asks for before it compares them
@@ -247,13 +248,8 @@ class FileIndex:
 
     # What `SourceList` is made of.
 
-    @property
-    def _blob(self) -> bytes:
-        return self._content.paths._blob
-
-    @property
-    def _starts(self) -> npt.NDArray[np.uint64]:
-        return self._content.paths._starts
+    def _source_list(self) -> SourceList:
+        return self._content.paths._source_list()
 
     def __len__(self) -> int:
         return len(self._content.paths)

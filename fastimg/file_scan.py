@@ -18,7 +18,8 @@ import fastimg._decode as _decode
 from fastimg.errors import make_error
 from fastimg.on_error import parse_on_error, warn_caller
 from fastimg.options import ANY_HEADER
-from fastimg.sources import SourceList
+from fastimg.readers import DEFAULT
+from fastimg.sources import pack_sources
 from fastimg.threads import WAKE_SECONDS, Progress, default_num_threads, run_batch
 from fastimg.torch_errors import locate
 
@@ -224,9 +225,9 @@ def _read_sizes(
     """
     if not len(positions):
         return np.zeros((0, 2), np.int64), {}
-    batch = _decode.Batch(SourceList(paths), positions, ANY_HEADER, None, False, False)
-    run_batch(batch, num_threads, lambda done, _: report(first + done))
-    errors = {}
+    batch = _decode.Batch(pack_sources(paths), positions, ANY_HEADER, None, False, False)
+    run_batch(batch, num_threads, DEFAULT.start(False), progress=lambda done, _: report(first + done))
+    errors: dict[int, Any] = {}
     for failure in batch.failures():
         position = int(positions[failure.position])
         errors[first + position] = make_error(failure, paths[position], first + position)

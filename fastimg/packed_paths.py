@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.indexing import resolve
-from fastimg.sources import reject_single_source
+from fastimg.sources import SourceList, reject_single_source
 
 _CHUNK = 4096  # paths that an iterator decodes at a time
 
@@ -74,6 +74,9 @@ class PackedPaths(Sequence[str]):
             return type(self)(blob[int(self._starts[positions[0]]) : int(ends[positions[-1]])])
         pairs = zip(self._starts[positions].tolist(), ends[positions].tolist(), strict=True)
         return type(self)(b"".join([blob[start:end] for start, end in pairs]))
+
+    def _source_list(self) -> SourceList:
+        return SourceList.of_paths(self._blob, self._starts)
 
     def __len__(self) -> int:
         return len(self._starts)

@@ -200,6 +200,13 @@ class SourceList:
         self.names = b"".join(names.get(i, b"") + b"\0" for i in range(len(starts))) if names else b""
         self._name_starts: npt.NDArray[np.uint64] | None = None
 
+    @classmethod
+    def of_paths(cls, blob: bytes, starts: npt.NDArray[np.uint64]) -> SourceList:
+        """Sources of paths that are packed already."""
+        packed = cls(())
+        packed.blob, packed.starts = blob, starts
+        return packed
+
     def __len__(self) -> int:
         return len(self.starts)
 
