@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The bound on what is read ahead, in bytes: it is never passed, and nothing stands still because of it."""
+
+import itertools
+
+import numpy as np
+import pytest
+from support import jpegs
+from support.jpegs import assert_same
+from support.processes import run_probe
+from support.reader_objects import Held, Memory, Sized, no_thread_left
+
+import fastimg
+from fastimg.data_source import ArrayDataSource
+from fastimg.sources import ReaderItem
+
+
+@pytest.fixture(scope="module")
+def files():
+    """60 images of 2 to 90 kB, in no order, which take longer to decode than to read."""
+    sides = np.random.default_rng(2).permutation(np.linspace(40, 300, 60).astype(int)).tolist()
+    return [jpegs.turbo(jpegs.noise(side, side, seed=side), quality=80) for side in sides]
+
+
+@pytest.fixture(scope="module")
+def images(files):
+    return fastimg.load(files, size=9)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+@pytest.mark.parametrize("read_threads", [None, 1, 4, 64])
+@pytest.mark.parametrize("read_ahead", [1, 20_000, 100_000, 400_000, "64 MiB"])
+def test_the_bound_is_exact(files, images, read_ahead, read_threads, num_threads):
+    reader = Held(files)
+    options = {"read_ahead": read_ahead, "read_threads": read_threads, "num_threads": num_threads}
+    with no_thread_left():
+        assert_same(fastimg.load(reader, size=9, **options), images)
+    assert reader.bytes == reader.count == 0
+    bound = 64 << 20 if type(read_ahead) is str else read_ahead
+    # What is larger than the bound is alone.
+    assert reader.most_of_many <= bound
+    assert reader.most <= max(bound, *map(len, files))
+
+
+def test_it_reads_ahead(files, images):
+    # Decoding is slow: without a bound all would be read by the time the first few are done.
+    reader = Held(files)
+    fastimg.load(reader, size=9, read_threads=4, num_threads=1, read_ahead=400_000)
+    assert reader.most_count > 4 and reader.most > 200_000
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 4])
+@pytest.mark.parametrize("read_ahead", [1, 50_000, 200_000])
+def test_the_bound_is_that_of_an_iterator(files, images, read_ahead, prefetch):
+    # However many batches are made at once.
+    reader = Held(files)
+    source = ArrayDataSource([fastimg.ImageFileAccessor(reader, size=9), np.arange(60)])
+    with no_thread_left():
+        batches = source.batch_iterator(
+            7, shuffle=3, prefetch=prefetch, read_ahead=read_ahead, read_threads=8
+        )
+        for x, indices in batches:
+            assert_same(x, images[indices])
+    assert reader.most_of_many <= read_ahead
+    assert reader.most <= max(read_ahead, *map(len, files))
+
+
+def test_without_sizes_in_advance(files, images):
+    # Each thread may have one more than the bound allows: it knows only after it has read it.
+    class Unknown(Held):
+        nbytes = property()
+
+    for read_ahead in (1, 50_000, 200_000):
+        reader = Unknown(files)
+        assert not hasattr(reader, "nbytes")
+        options = {"read_ahead": read_ahead, "read_threads": 3, "num_threads": 1}
+        assert_same(fastimg.load(reader, size=9, **options), images)
+        assert reader.most <= read_ahead + 4 * max(map(len, files))
+
+
+def test_after_errors_nothing_is_held(files):
+    for on_error in ("raise", "fill"):
+        reader = Held(files)
+        reader.items[7] = reader.items[30] = b"no image"
+        with no_thread_left():
+            try:
+                with pytest.warns(UserWarning):
+                    fastimg.load(reader, size=9, read_ahead=50_000, read_threads=8, on_error=on_error)
+            except fastimg.UnsupportedJpegError as error:
+                assert error.index == 7
+            else:
+                assert on_error == "fill"
+        assert reader.bytes == reader.count == 0
+
+
+def test_memory_in_use(tmp_path):
+    # 60 files of 4 MB, of which nothing but the first few kB is an image.
+    for i in range(60):
+        path = tmp_path / f"{i}.jpg"
+        path.write_bytes(jpegs.jpeg(40, 40, seed=i))
+        with open(path, "r+b") as file:
+            file.truncate(4_000_000)
+    small, large = (int(run_probe("reading_probe", tmp_path, bound)) for bound in ("8 MB", "100 MB"))
+    assert 30_000 < large < 130_000  # kB: so much is really read ahead
+    assert small < 25_000  # the bound, a file in the decoder, and what else a first call needs
+
+
+# ---- nothing stands still ----------------------------------------------------------------------
+
+
+def test_odd_combinations(files, images):
+    # A claim that waits for room while what it waits for waits for it would never end.
+    sizes, ahead, threads = [1, 2, 7, 60], [1, 30_000, 90_000], [1, 2, 64]
+    kinds = itertools.cycle([Memory, Sized])
+    with no_thread_left():
+        for batch_size, read_ahead, read_threads, prefetch in itertools.product(
+            sizes, ahead, threads, [0, 1, 5]
+        ):
+            accessors = [
+                fastimg.ImageFileAccessor(next(kinds)(files), size=9),
+                fastimg.NonUniformImageFileAccessor(next(kinds)(files), size=9),
+            ]
+            batches = ArrayDataSource(accessors).batch_iterator(
+                batch_size, prefetch=prefetch, read_ahead=read_ahead, read_threads=read_threads, num_threads=1
+            )
+            count = 2 if batch_size < 7 else 60
+            for k, (x, y) in enumerate(itertools.islice(batches, count)):
+                assert_same(x, images[k * batch_size : (k + 1) * batch_size])
+                assert_same(np.stack(y), x)
+            batches.close()
+
+
+def test_two_accessors_of_one_reader(files, images):
+    # Both halves of a batch wait for room in one bound, and for one lock.
+    class Locked(Sized):
+        thread_safe = False
+
+    reader = Locked(files)
+    items = [ReaderItem(reader, i) for i in range(60)]
+    arrays = [
+        fastimg.ImageFileAccessor(reader, size=9),
+        fastimg.ImageFileAccessor(items).random_resized_crop(9),
+        fastimg.NonUniformImageFileAccessor(items[::-1], size=9),
+    ]
+    expected = fastimg.ImageFileAccessor(files).random_resized_crop(9)[:]
+    with no_thread_left():
+        for prefetch, read_ahead in itertools.product([0, 1, 3], [1, 90_000]):
+            source = ArrayDataSource(arrays)
+            batches = source.batch_iterator(11, prefetch=prefetch, read_ahead=read_ahead, epoch=0)
+            found = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+            for one, other in zip(found, (images, expected, images[::-1]), strict=True):
+                assert_same(one, other)
