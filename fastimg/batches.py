@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import fastimg._decode as _decode
-from fastimg.batch_reader import BatchReader
-from fastimg.indexing import Indices
+from fastimg.batch_builder import BatchBuilder, PendingBatch
 from fastimg.on_error import BatchErrors, EpochErrors
-from fastimg.threads import Cancellation
 
 #: A batch of common size cannot keep more CPUs than this busy; with more, several are decoded at once.
 CPUS_PER_BATCH = 16
@@ -25,93 +23,6 @@ SAMPLES_AHEAD = 128
 
 #: How long the interpreter waits at exit for a function of the caller's to return.
 EXIT_SECONDS = 1.0
-
-
-class PendingBatch:
-    """One batch, from its indices to what the caller gets."""
-
-    def __init__(self) -> None:
-        self.indices: Indices | None = None
-        self.begun: Any = None
-        self.buffers: Any = None
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.found: BatchErrors | None = None
-        self.ready = False
-
-
-class BatchBuilder:
-    """Makes batches, in whatever thread it is called.
-
-    Parameters
-    ----------
-    read : BatchReader
-        Reads a batch from the arrays, and says what failed.
-    finish : callable (batch) -> batch
-        Calls the caller's functions.
-    new_buffers : callable () -> buffers, optional
-        Makes a set of arrays for `read` to fill.
-    num_threads : int
-        How many threads `read` uses.
-    """
-
-    def __init__(
-        self,
-        read: BatchReader,
-        finish: Callable[[Any], Any],
-        new_buffers: Callable[[], Any] | None,
-        num_threads: int,
-    ) -> None:
-        self.read = read
-        self.finish = finish
-        self.new_buffers = new_buffers
-        self.num_threads = num_threads
-        self.cancellation = Cancellation()
-        self._buffers: deque[Any] = deque()
-
-    def add_buffers(self, count: int) -> None:
-        """Makes `count` sets of buffers."""
-        if self.new_buffers:
-            self._buffers.extend(self.new_buffers() for _ in range(count))
-
-    def recycle(self, pending: PendingBatch) -> None:
-        """The caller has finished with this batch."""
-        pending.result = None
-        if self.new_buffers and pending.buffers is not None:
-            self._buffers.append(pending.buffers)
-
-    def begin(self, pending: PendingBatch) -> None:
-        """Lets the files of a batch be read, if it has not begun yet."""
-        if pending.begun is None:
-            assert pending.indices is not None
-            pending.begun = self.read.begin(pending.indices, self.cancellation)
-
-    @property
-    def reads_ahead(self) -> bool:
-        """Whether reader threads are at work, so that it is worth while to begin early."""
-        return self.read.readers.at_work
-
-    def stop(self, idle: bool) -> None:
-        """Ends the reader threads; `idle`: no other thread uses them any more."""
-        self.cancellation.cancel()
-        if idle:
-            self.read.readers.stop()
-        else:
-            self.read.readers.end()
-
-    def decode(self, pending: PendingBatch) -> None:
-        """The first half, on all CPUs."""
-        self.begin(pending)
-        if self.new_buffers:
-            pending.buffers = self._buffers.popleft()
-        assert pending.indices is not None
-        pending.result, pending.found = self.read(pending.indices, pending.begun, pending.buffers)
-        pending.begun = ()
-
-    def map(self, pending: PendingBatch) -> None:
-        """The second half, in this thread."""
-        if pending.found is None or not pending.found.empty:
-            pending.result = self.finish(pending.result)
 
 
 class PrefetchThreads:
@@ -311,13 +222,15 @@ class BatchIterator(Iterator[Any]):
     def _fill(self, count: int) -> None:
         assert self._builder is not None
         reads_ahead = bool(self._threads) and self._builder.reads_ahead
+        for pending in self._pending if reads_ahead else ():
+            self._try_to_begin(pending)
         while len(self._pending) < count:
-            pending = self._ahead.popleft() if self._ahead else self._draw(reads_ahead)
-            if pending is None:
+            upcoming = self._ahead.popleft() if self._ahead else self._draw(reads_ahead)
+            if upcoming is None:
                 break
-            self._pending.append(pending)
-            if self._threads and pending.error is None:
-                self._threads.submit(pending)
+            self._pending.append(upcoming)
+            if self._threads and upcoming.error is None:
+                self._threads.submit(upcoming)
         if reads_ahead and self._epoch.may_draw_ahead:
             waiting = sum(
                 len(each.indices) for each in (*self._pending, *self._ahead) if each.indices is not None
@@ -334,12 +247,19 @@ class BatchIterator(Iterator[Any]):
         pending = PendingBatch()
         try:
             pending.indices = self._epoch.next_indices()
-            if begin and pending.indices is not None:
-                self._builder.begin(pending)
         except Exception as error:
             pending.error = error
         self._drawn = pending.indices is None
+        if begin:
+            self._try_to_begin(pending)
         return None if self._drawn and pending.error is None else pending
+
+    def _try_to_begin(self, pending: PendingBatch) -> None:
+        assert self._builder is not None
+        try:
+            self._builder.begin(pending)
+        except Exception as error:
+            pending.error = error
 
     def __len__(self) -> int:
         """The number of batches that are left, with those that ``on_error="drop"`` will skip."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import fastimg._decode as _decode
 from fastimg.header import Header, read_sizes
 from fastimg.options import parse_flag
-from fastimg.sources import Source, reject_single_source
+from fastimg.sources import Source, is_packed_or_reader, reject_single_source
 
 Crop: TypeAlias = "tuple[int, int, int, int]"
 Crops: TypeAlias = "Crop | Sequence[Sequence[int]] | npt.NDArray[Any]"
@@ -195,6 +195,8 @@ def _is_pair(item: Any) -> bool:
 def _sizes(given: Any) -> npt.NDArray[np.int64]:
     """Heights and widths, (N, 2)."""
     reject_single_source(given)
+    if is_packed_or_reader(given):
+        return read_sizes(given)
     items = given if isinstance(given, np.ndarray) else list(given)
     if not len(items):
         return np.empty((0, 2), np.int64)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fastimg.batch_builder import BatchBuilder
 from fastimg.batch_reader import BatchReader, Buffers
-from fastimg.batches import BatchBuilder, BatchIterator
+from fastimg.batches import BatchIterator
 from fastimg.epochs import Epoch, check_state
 from fastimg.indexing import Index, resolve_many
 from fastimg.on_error import BatchOnError, EpochErrors, parse_on_error

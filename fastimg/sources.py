@@ -266,9 +266,14 @@ class SourceList:
         return self.blob, self.starts.tobytes(), ranges, buffers, self.names, pickle.dumps(self.readers)
 
 
+def is_packed_or_reader(sources: Any) -> bool:
+    """Whether `sources` are more than an iterable of them: packed already, or read by an object of the caller's."""
+    return hasattr(sources, "_source_list") or is_reader(sources)
+
+
 def pack_with_originals(sources: Any) -> tuple[Any, SourceList]:
     """What errors take an image's source from, by index, and the sources packed."""
-    if hasattr(sources, "_source_list") or is_reader(sources):
+    if is_packed_or_reader(sources):
         packed = pack_sources(sources)
         return packed, packed
     items = sources if isinstance(sources, list | tuple) else list(sources)

@@ -339,8 +339,9 @@ def test_as_the_core_takes_it(mixed):
     """The attributes that a list of sources is made of."""
     packed = fastimg.sources.SourceList(mixed.paths)
     for index in (FileIndex(mixed.paths), FileIndex([*mixed.paths[::-1], "/x"], on_error=print)[18::-1]):
-        assert index._blob == packed.blob
-        assert index._starts.dtype == np.uint64 and index._starts.tolist() == packed.starts.tolist()
+        found = index._source_list()
+        assert found.blob == packed.blob
+        assert found.starts.dtype == np.uint64 and found.starts.tolist() == packed.starts.tolist()
 
 
 def test_memory():
@@ -351,6 +352,6 @@ def test_memory():
     )
     own = sum(map(len, names))
     content = index._content
-    arrays = [content.labels, content.sizes, content.nbytes, content.mtimes, index._starts]
-    assert len(index._blob) + sum(array.nbytes for array in arrays) - own <= 40 * len(names)
+    arrays = [content.labels, content.sizes, content.nbytes, content.mtimes, index._source_list().starts]
+    assert len(index._source_list().blob) + sum(array.nbytes for array in arrays) - own <= 40 * len(names)
     assert len(pickle.dumps(index)) - own <= 32 * len(names)

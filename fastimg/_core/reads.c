@@ -47,11 +47,9 @@ static bool is_turn(const fi_read *read) {
     return true;
 }
 
-/* Whether a source that takes `nbytes` may be read now; FI_WHOLE_FILE: as many as the largest before. */
+/* Whether a source that takes `nbytes` may be read now; FI_WHOLE_FILE: as many as the largest so far. */
 static bool has_room(const fi_readers *readers, const fi_read *read, uint64_t nbytes) {
-    if (!is_turn(read)) return false;
-    if (nbytes != FI_WHOLE_FILE) return fits(readers, nbytes);
-    return readers->largest ? fits(readers, readers->largest) : read->older == NULL;
+    return is_turn(read) && fits(readers, nbytes == FI_WHOLE_FILE ? readers->largest : nbytes);
 }
 
 /*
