@@ -24,6 +24,7 @@ from fastimg.folders import find_images
 from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
 from fastimg.non_uniform import NonUniformImageFileAccessor
+from fastimg.remote import open_sources
 from fastimg.shards import Shard, read_shard
 from fastimg.sources import FileRange
 
@@ -48,6 +49,7 @@ __all__ = [
     "find_images",
     "image_folder",
     "load",
+    "open_sources",
     "random_crops",
     "read_header",
     "read_headers",
