@@ -8,6 +8,7 @@
 import fastimg.data_source as data_source
 from fastimg.accessors import ImageFileAccessor, RandomResizedCrop
 from fastimg.archives import archive_members
+from fastimg.arrow import arrow_sources
 from fastimg.build import __version__ as __version__
 from fastimg.build import build_info
 from fastimg.classes import ImageFolder, image_folder
@@ -43,6 +44,7 @@ __all__ = [
     "TruncatedJpegError",
     "UnsupportedJpegError",
     "archive_members",
+    "arrow_sources",
     "build_info",
     "data_source",
     "decode",
