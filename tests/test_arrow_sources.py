@@ -7,7 +7,6 @@ import types
 
 import numpy as np
 import pytest
-from support import jpegs
 
 import fastimg
 
@@ -275,8 +274,13 @@ def test_other_processes(method):
 
 
 def test_pixels(batch):
-    sources = fastimg.arrow_sources(pa.array(batch.data))
-    np.testing.assert_array_equal(
-        fastimg.load([sources.read(i) for i in range(len(sources))]), fastimg.load(batch.paths)
-    )
-    assert jpegs.size(bytes(sources.read(0))) == (24, 31)
+    column = pa.chunked_array([batch.data[:20], [*batch.data[20:], None, b"not a JPEG"]])
+    failures = []
+    images = fastimg.load(fastimg.arrow_sources(column), on_error=failures.append, size=(24, 31))
+    np.testing.assert_array_equal(images[: len(batch.data)], fastimg.load(batch.paths, size=(24, 31)))
+    assert [(type(error), error.index, error.source) for error in failures] == [
+        (ValueError, 37, "column[37]"),
+        (fastimg.UnsupportedJpegError, 38, "column[38]"),
+    ]
+    accessor = fastimg.ImageFileAccessor(fastimg.arrow_sources(column[:37]))
+    np.testing.assert_array_equal(accessor[[3, 30]], fastimg.load([batch.paths[3], batch.paths[30]]))

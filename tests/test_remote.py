@@ -12,8 +12,8 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
+import numpy as np
 import pytest
-from support import jpegs
 
 import fastimg
 from fastimg.remote import is_url, open_urls
@@ -365,5 +365,5 @@ def test_import_of_fastimg_does_not_import_fsspec(child_env):
 def test_pixels(batch):
     fsspec.filesystem("memory").pipe({f"/batch/{i:02d}.jpg": data for i, data in enumerate(batch.data)})
     sources = fastimg.open_sources("memory://batch")
-    assert (fastimg.load(read_all(sources)) == fastimg.load(batch.paths)).all()
-    assert jpegs.size(sources.read(0)) == (24, 31)
+    np.testing.assert_array_equal(fastimg.load(sources), fastimg.load(batch.paths))
+    assert fastimg.read_headers(sources) == fastimg.read_headers(batch.paths)
