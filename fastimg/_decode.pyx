@@ -24,7 +24,7 @@ import numpy
 from numpy import empty
 
 from fastimg.errors import Failure, is_machine_fault, make_error, reader_error
-from fastimg.sources import FileRange, ReaderItem, check_buffer, encode_path
+from fastimg.sources import FileRange, ReaderItem, check_buffer, encode_path, open_url
 
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order
 cdef dict FORMAT_NAMES = {"Zf": "complex64", "Zd": "complex128"}
@@ -125,6 +125,7 @@ cdef object coerce(source, fi_source *target):
         target.data = <const uint8_t *>PyBytes_AsString(source)
         target.size = PyBytes_Size(source)
         return source
+    source = open_url(source)
     if isinstance(source, ReaderItem):
         try:
             view = view_of(source.read(), PyBUF_SIMPLE)

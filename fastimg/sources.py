@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fastimg.remote import is_url, open_urls
 from fastimg.source_readers import Reader, SourceReader, is_reader
 
 if TYPE_CHECKING:
@@ -113,6 +114,11 @@ class ReaderItem:
         return SourceReader(self.reader).read(self.index)
 
 
+def open_url(source: Any) -> Any:
+    """The image at a URL, if a source is one, else the source."""
+    return ReaderItem(open_urls([source]), 0) if isinstance(source, str) and is_url(source) else source
+
+
 def encode_path(path: Any) -> bytes:
     """The bytes of a path as the system takes them."""
     encoded = os.fsencode(path)
@@ -165,6 +171,7 @@ class SourceList:
         self.buffers: dict[int, Any] = {}
         self.readers: list[SourceReader] = []
         numbers: dict[int, int] = {}  # of readers, by identity
+        urls: dict[int, str] = {}
         end, last, last_start = 0, None, 0
         for i, source in enumerate(sources):
             path: Any = source
@@ -180,6 +187,10 @@ class SourceList:
                 ranges[i] = (number, source.index)
                 starts.append(BY_READER)
                 continue
+            elif isinstance(source, str) and is_url(source):
+                urls[i] = source
+                starts.append(BY_READER)
+                continue
             elif not isinstance(source, str | os.PathLike):
                 check_buffer(source)
                 self.buffers[i] = source
@@ -191,6 +202,9 @@ class SourceList:
                 last, last_start = encoded, end
                 end += len(encoded) + 1
             starts.append(last_start)
+        if urls:
+            ranges.update((i, (len(self.readers), item)) for item, i in enumerate(urls))
+            self.readers.append(SourceReader(open_urls(list(urls.values()))))
         self.blob = b"".join(part + b"\0" for part in parts)
         self.starts = np.array(starts, np.uint64)
         self.ranges: npt.NDArray[np.uint64] | None = None
