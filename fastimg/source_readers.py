@@ -20,6 +20,8 @@ class Reader(Protocol):
     ----------
     thread_safe : bool, optional
         False: `read` is never called by two threads at once, and in order if there is nothing to decide otherwise.
+    fork_safe : bool, optional
+        True: a forked process uses it as it is. One that holds data in memory would copy it all by a pickle.
     """
 
     def __len__(self) -> int:
@@ -67,7 +69,8 @@ class SourceReader:
     def here(self) -> Any:
         """The reader of this process."""
         if self._pid != os.getpid():  # files, connections and locks are its parent's
-            self.__init__(pickle.loads(pickle.dumps(self._reader)))  # type: ignore[misc]
+            kept = getattr(self._reader, "fork_safe", False)
+            self.__init__(self._reader if kept else pickle.loads(pickle.dumps(self._reader)))  # type: ignore[misc]
         return self._reader
 
     def nbytes(self, index: int) -> int:

@@ -260,6 +260,27 @@ def _read_in_child(sources, connection):
     connection.send(read_all(sources))
 
 
+def _load_in_child(accessor, connection):
+    def refuse(self):
+        raise AssertionError("the data was pickled")
+
+    type(accessor._sources.readers[0]._reader).__reduce__ = refuse
+    connection.send(accessor[[2, 0]])
+
+
+def test_a_fork_shares_the_memory(batch):
+    accessor = fastimg.ImageFileAccessor(fastimg.arrow_sources(pa.array(batch.data)))
+    expected = accessor[[2, 0]]
+    mine, theirs = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=_load_in_child, args=(accessor, theirs))
+    child.start()
+    theirs.close()
+    assert mine.poll(60)
+    np.testing.assert_array_equal(mine.recv(), expected)
+    child.join(60)
+    assert child.exitcode == 0
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_other_processes(method):
     context = multiprocessing.get_context(method)
@@ -267,6 +288,7 @@ def test_other_processes(method):
     sources = fastimg.arrow_sources(pa.chunked_array([DATA, DATA[3:]]))
     child = context.Process(target=_read_in_child, args=(sources, theirs))
     child.start()
+    theirs.close()
     assert mine.poll(60)
     assert mine.recv() == DATA + DATA[3:]
     child.join(60)

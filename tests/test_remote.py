@@ -252,6 +252,7 @@ def test_other_processes(folder, archive, method):
     mine, theirs = context.Pipe()
     child = context.Process(target=_read_in_child, args=(listed, theirs))
     child.start()
+    theirs.close()
     assert mine.poll(60)
     assert mine.recv() == [[b"a b.jpg", "é.jpg".encode()]] * 2
     child.join(60)

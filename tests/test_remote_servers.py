@@ -211,6 +211,7 @@ def test_other_processes(request, server, method, files):
     mine, theirs = context.Pipe()
     child = context.Process(target=_read_in_child, args=(sources, theirs))
     child.start()
+    theirs.close()
     assert mine.poll(60)
     data, first, kept = mine.recv()
     child.join(60)
