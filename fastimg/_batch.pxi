@@ -105,7 +105,10 @@ cdef class Batch:
             self.reads = True
             if start == UINT64_MAX - 1:
                 self.core.by_caller = job.source.by_caller = True
-                job.source.size, job.source.alone = self.sources.describe(at)
+                try:
+                    job.source.size, job.source.alone = self.sources.describe(at)
+                except Exception as error:
+                    raise reader_error(error, str(self.sources[at]), at)
                 continue
             job.source.path = paths + start
             if ranges is not None:

@@ -159,11 +159,13 @@ cdef class Readers:
             batch.errors[read.position] = error
             stop = is_machine_fault(error)
         if view is None:
-            with nogil:
-                fi_readers_refuse(self.core, read, stop)
+            fi_read_refuse(read, stop)
         else:
             with nogil:
-                fi_readers_supply(self.core, read, <const uint8_t *>view.buffer.buf, view.buffer.len)
+                fi_read_supply(read, <const uint8_t *>view.buffer.buf, view.buffer.len)
+            view = None  # the copy alone counts from now on
+        with nogil:
+            fi_readers_finish(self.core, read)
         return 0
 
     def finish(self, Batch batch not None, ThreadGroup decoders not None, bint last):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,10 @@ class ImageFileAccessor(ArrayLike):
 
     def _fill(self, batch: BatchDecode, out: Any) -> Any:
         return batch.load(out, self._size_if_known())
+
+    def _find_size(self) -> None:
+        with contextlib.suppress(ValueError):  # there may be no image with a header
+            self._size_if_known()
 
     def _knows_size(self) -> bool:
         return self._options.size is not None or self._size is not None or self._crop is not None

@@ -189,6 +189,9 @@ class ArrayLike:
     def _read(self, indices: Indices, out: Any = None) -> Any:
         return self._fill(self._batch(indices), out)
 
+    def _find_size(self) -> None:
+        """Finds the size of all results, if the first image says it and can be read."""
+
     def _knows_size(self) -> bool:
         """Whether the size of all results is known without reading a header."""
         return self._options.size is not None

@@ -78,6 +78,7 @@ class BatchDecode:
         self.reading = reading
         self._readers = readers
         self._sizes = sizes
+        self._begun_with_headers = False
         self.batch = _decode.Batch(
             sources,
             indices,
@@ -96,13 +97,17 @@ class BatchDecode:
             return
         if has_size or self._needs_no_header():
             self.batch.begin_decoding()
+        else:
+            self._begun_with_headers = True
         self._readers.add(self.batch)
 
     def close(self) -> None:
         """Ends what `read_ahead` has begun, if nothing was loaded."""
+        self._begun_with_headers = False
         if self._readers is not None and self._readers.has(self.batch):
             self.batch.cancel()
             self._readers.remove(self.batch)
+            self._readers = None
 
     def load(self, out: Any = None, size: tuple[int, int] | None = None) -> Any:
         """Decodes images of one size into one array; `size` is their height and width if already known."""
@@ -186,6 +191,8 @@ class BatchDecode:
 
     def _decode_into(self, out: Any, shape: Any) -> None:
         batch = self.batch
+        if self._begun_with_headers:  # but meanwhile the size is known
+            self.close()
         batch.set_output(out, shape)
         if len(batch):
             self._run(self.progress)
@@ -196,7 +203,7 @@ class BatchDecode:
     def _run(self, progress: Progress = False) -> None:
         # An iterator's readers are used once. What then does not fit into memory, images of several sizes, must not
         # wait for batches that are read after this one.
-        readers, self._readers = self._readers, None
+        readers, self._readers, self._begun_with_headers = self._readers, None, False
         shared = readers is not None
         if readers is None:
             readers = self.reading.start(self.batch.by_caller)

@@ -58,6 +58,8 @@ class BatchReader:
             for array, log in zip(arrays, self._logs, strict=True)
         )
         accessors = [array for array in self.arrays if _is_accessor(array)]
+        for array in accessors:
+            array._find_size()  # if it can be known, batches are decoded as they are read
         own = accessors[0]._reading if accessors else DEFAULT
         self._reading = parse_reading(
             *(mine if given is None else given for given, mine in zip(reading, own, strict=True))

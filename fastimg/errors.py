@@ -246,11 +246,17 @@ def make_error(failure: Failure, source: object, index: int | None) -> BaseExcep
     return locate(error, source, index)
 
 
+_WHILE = "while reading "
+
+
 def reader_error(error: BaseException, name: str, index: int | None) -> BaseException:
     """What a reader raised for an image, with attributes `index` and `source`, and a note."""
     where = name if index is None else f"image {index}: {name}"
     with contextlib.suppress(AttributeError):  # a class may have no room for attributes
         if isinstance(error, Exception):
             error = locate(error, name, index)
-    error.add_note(f"while reading {where}")
+    # The reader may raise one object again and again.
+    notes = getattr(error, "__notes__", [])
+    notes[:] = [note for note in notes if not note.startswith(_WHILE)]
+    error.add_note(_WHILE + where)
     return error

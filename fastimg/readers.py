@@ -18,8 +18,13 @@ READ_AHEAD = "64 MiB"
 MAX_THREADS = 64
 MAX_THREADS_OF_WORKER = 8
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|k|m|g|ki|mi|gi)b?", re.IGNORECASE | re.ASCII)
+#: What is asked for beyond these counts for as much.
+MOST_THREADS = 4096
+_MOST = 2**62
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_UNITS |= {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|[kmgt]i?)b?", re.IGNORECASE | re.ASCII)
 
 
 class Reading(NamedTuple):
@@ -49,21 +54,23 @@ def parse_reading(read_threads: Any, read_ahead: Any) -> Reading:
     Raises
     ------
     ValueError, TypeError
-        If `read_threads` is not None or an integer from 0 to 1024, or `read_ahead` not a number of bytes.
+        If `read_threads` is not None or an integer of at least 0, or `read_ahead` not a number of bytes.
     """
     if read_threads is not None:
-        read_threads = parse_integer("read_threads", read_threads, 0, 1024)
+        read_threads = min(parse_integer("read_threads", read_threads, 0), MOST_THREADS)
     return Reading(read_threads, _parse_nbytes("read_ahead", read_ahead))
 
 
 def _parse_nbytes(name: str, value: Any) -> int:
     if not isinstance(value, str):
-        return parse_integer(name, value, 1, 2**62)
+        return min(parse_integer(name, value, 1), _MOST)
     match = _SIZE.fullmatch(value.strip())
-    if match is None:
-        raise ValueError(f"{name} must be a number of bytes, such as 1000000 or '64 MiB', found {value!r}")
-    nbytes = float(match[1]) * _UNITS[match[2].lower()]
-    return parse_integer(name, int(min(nbytes, 2.0**63)), 1, 2**62)
+    nbytes = float(match[1]) * _UNITS[match[2].lower()] if match else 0
+    if nbytes < 1:
+        raise ValueError(
+            f"{name} must be a number of bytes, at least 1, such as 1000000 or '64 MiB', found {value!r}"
+        )
+    return int(min(nbytes, _MOST))
 
 
 DEFAULT = parse_reading(None, READ_AHEAD)

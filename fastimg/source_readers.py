@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import pickle
 import threading
+import weakref
 from typing import Any, Protocol
 
 #: The size of a source that is not known before it has been read.
@@ -42,6 +44,9 @@ def is_reader(sources: Any) -> bool:
     return False
 
 
+_in_use: weakref.WeakValueDictionary[int, SourceReader] = weakref.WeakValueDictionary()  # by the reader's id
+
+
 class SourceReader:
     """A reader of the caller's, made anew in every process.
 
@@ -53,9 +58,16 @@ class SourceReader:
     def __init__(self, reader: Any) -> None:
         self._reader = reader
         self._pid = os.getpid()
+        _in_use[id(reader)] = self
         self.alone = not getattr(reader, "thread_safe", True)
         # Only for calls that come from several lists of images at once.
         self._lock: Any = threading.Lock() if self.alone else contextlib.nullcontext()
+
+    @classmethod
+    def of(cls, reader: Any) -> SourceReader:
+        """The one of this reader, if there is one already: lists that share a reader share its lock."""
+        known = _in_use.get(id(reader))
+        return cls(reader) if known is None or known._reader is not reader else known
 
     def __getstate__(self) -> Any:
         return self._reader
@@ -76,13 +88,20 @@ class SourceReader:
     def nbytes(self, index: int) -> int:
         """The size of an image's data if the reader knows it, else UNKNOWN."""
         ask = getattr(self.here(), "nbytes", None)
-        size = int(ask(index)) if callable(ask) else -1
-        return size if size >= 0 else UNKNOWN
+        found = ask(index) if callable(ask) else -1
+        try:
+            size = operator.index(found)
+        except TypeError:
+            raise TypeError(f"{self.name(index)}: nbytes must be an integer, found {found!r}") from None
+        return size if 0 <= size < UNKNOWN else UNKNOWN
 
     def name(self, index: int) -> str:
         """What errors call an image."""
         ask = getattr(self._reader, "name", None)
-        return str(ask(index)) if callable(ask) else f"{type(self._reader).__name__}[{index}]"
+        with contextlib.suppress(Exception):  # what failed for other reasons should say those
+            if callable(ask):
+                return str(ask(index))
+        return f"{type(self._reader).__name__}[{index}]"
 
     def read(self, index: int) -> Any:
         """The data of an image.
@@ -100,9 +119,8 @@ class SourceReader:
         try:
             contiguous = memoryview(data).c_contiguous
         except TypeError:
-            raise TypeError(
-                f"{type(reader).__name__}.read must return a bytes-like object, found {type(data).__name__}"
-            ) from None
+            found = type(data).__name__
+            raise TypeError(f"{self.name(index)}: expected a bytes-like object, found {found}") from None
         if not contiguous:
-            raise ValueError(f"{type(reader).__name__}.read must return contiguous bytes")
+            raise ValueError(f"{self.name(index)}: expected contiguous bytes")
         return data

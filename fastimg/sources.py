@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import mmap
 import operator
 import os
 import pickle
@@ -107,11 +108,11 @@ class ReaderItem:
         object.__setattr__(self, "index", index)
 
     def __str__(self) -> str:
-        return SourceReader(self.reader).name(self.index)
+        return SourceReader.of(self.reader).name(self.index)
 
     def read(self) -> Any:
         """The image's data, a bytes-like object, or whatever the reader raises."""
-        return SourceReader(self.reader).read(self.index)
+        return SourceReader.of(self.reader).read(self.index)
 
 
 def open_url(source: Any) -> Any:
@@ -183,7 +184,7 @@ class SourceList:
             elif isinstance(source, ReaderItem):
                 number = numbers.setdefault(id(source.reader), len(self.readers))
                 if number == len(self.readers):
-                    self.readers.append(SourceReader(source.reader))
+                    self.readers.append(SourceReader.of(source.reader))
                 ranges[i] = (number, source.index)
                 starts.append(BY_READER)
                 continue
@@ -204,7 +205,7 @@ class SourceList:
             starts.append(last_start)
         if urls:
             ranges.update((i, (len(self.readers), item)) for item, i in enumerate(urls))
-            self.readers.append(SourceReader(open_urls(list(urls.values()))))
+            self.readers.append(SourceReader.of(open_urls(list(urls.values()))))
         self.blob = b"".join(part + b"\0" for part in parts)
         self.starts = np.array(starts, np.uint64)
         self.ranges: npt.NDArray[np.uint64] | None = None
@@ -245,12 +246,35 @@ class SourceList:
         start = int(self._name_starts[index])
         return self.names[start : self.names.index(b"\0", start)].decode("utf-8", "surrogatepass")
 
+    @classmethod
+    def of_reader(cls, reader: SourceReader) -> SourceList:
+        """All images of a reader."""
+        packed = cls(())
+        packed.readers = [reader]
+        packed.starts = np.full(len(reader), BY_READER, np.uint64)
+        packed.ranges = np.zeros((len(reader), 2), np.uint64)
+        packed.ranges[:, 1] = np.arange(len(reader))
+        return packed
+
+    def _is_a_reader(self) -> bool:
+        """Whether these are all images of one reader."""
+        if len(self.readers) != 1 or self.ranges is None or not (self.starts == BY_READER).all():
+            return False
+        return len(self.readers[0]) == len(self) and bool((self.ranges[:, 1] == np.arange(len(self))).all())
+
     def __getstate__(self) -> tuple[Any, ...]:
+        if self._is_a_reader():
+            return (self.readers[0],)
+        return self._state()
+
+    def _state(self) -> tuple[Any, ...]:
         # The blob says where plain paths begin, if each begins where the one before ends.
         starts = None if self._is_plain() else self.starts
         return self.blob, starts, self.ranges, self.buffers, self.names, self.readers
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if len(state) == 1:
+            state = SourceList.of_reader(*state)._state()
         self.blob, starts, self.ranges, self.buffers, self.names, self.readers = state
         self.starts = _starts(self.blob) if starts is None else starts
         self._name_starts = None
@@ -301,13 +325,7 @@ def pack_sources(sources: Any) -> SourceList:
         return packed
     if not is_reader(sources):
         return SourceList(sources)
-    packed = SourceList(())
-    reader = SourceReader(sources)
-    items = np.arange(len(reader), dtype=np.uint64)
-    packed.readers = [reader]
-    packed.starts = np.full(len(items), BY_READER, np.uint64)
-    packed.ranges = np.stack([np.zeros_like(items), items], axis=1)
-    return packed
+    return SourceList.of_reader(SourceReader.of(sources))
 
 
 def _starts(blob: bytes) -> npt.NDArray[np.uint64]:
@@ -318,7 +336,7 @@ def _starts(blob: bytes) -> npt.NDArray[np.uint64]:
     return starts
 
 
-ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, FileRange, ReaderItem)
+ONE_SOURCE = (str, bytes, bytearray, memoryview, mmap.mmap, os.PathLike, FileRange, ReaderItem)
 
 
 def reject_single_source(sources: Any) -> None:

@@ -98,7 +98,7 @@ def test_the_exception_is_not_marked_twice(batch):
     # One object, raised again and again.
     error = ValueError("again")
     for i in (3, 8, 8):
-        with pytest.raises(ValueError, match=r"^again$") as caught:
+        with pytest.raises(ValueError, match=r"^again\nwhile reading image \d: Broken\[\d\]$") as caught:
             fastimg.load(Broken(batch.data, {i: error}), size=9)
         assert (caught.value.index, caught.value.source) == (i, f"Broken[{i}]")
         shown = "".join(traceback.format_exception(caught.value))
@@ -200,7 +200,7 @@ def test_an_error_in_the_name_or_the_size(way, batch):
     assert (caught.value.index, caught.value.source) == (BAD, f"Sizeless[{BAD}]")
 
 
-@pytest.mark.parametrize("value", [None, "12", 1.5, -1], ids=repr)
+@pytest.mark.parametrize("value", [None, "12", 1.5], ids=repr)
 def test_a_size_that_is_none(way, batch, value):
     class Wrong(Memory):
         def nbytes(self, i):

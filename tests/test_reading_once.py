@@ -111,7 +111,10 @@ def test_accessors(photos, opens, reading):
     resized = fastimg.NonUniformImageFileAccessor(photos.paths, size=9, **reading)
     for _ in range(EPOCHS):
         assert_all_same(mixed[:], photos.images)
-        assert opens.take() == each(1)
+        found = opens.take()
+        # What cannot be kept with its header is read again: all but one that is larger than there is room.
+        again = found - each(1)
+        assert found == each(1) or (reading.get("read_ahead") == 1 and len(again) == N - 1)
         assert_all_same(resized[:], list(sized[:]))
         assert opens.take() == each(2)
     # The first image says what size all have.

@@ -260,7 +260,7 @@ def test_forks_while_others_read(batch):
             assert_same(accessor[:], expected)
             source = ArrayDataSource([accessor])
             assert_same(next(source.batch_iterator(37, read_threads=4))[0], expected)
-        assert tasks() == 1
+        wait_until(lambda: tasks() == 1)
 
     with no_thread_left(), concurrent.futures.ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(work, accessor) for accessor in accessors]

@@ -17,12 +17,13 @@ from support.c_programs import COMPILER, CORE, PLAIN_ENV, skip_without_compiler
 
 # What each room may use. A room is a folder, or at the top of the core a stem: header.c and header.h are one.
 BASE = {"fi", "buffer", "cpu", "status"}
-MANY = BASE | {"fi_batch"}
+MANY = BASE | {"fi_batch", "mapped"}
 STAGES = BASE | {"entropy", "pixels"}
 BELOW_DECODER = STAGES | {"jpeg", "plan", "header", "orientation", "source", "reading"}
 MAY_USE = {
     "fi": set(),
-    "fi_batch": {"fi"},
+    "fi_batch": {"fi", "mapped"},
+    "mapped": {"buffer"},
     "buffer": {"fi"},
     "cpu": {"fi"},
     "status": {"fi"},

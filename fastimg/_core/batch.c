@@ -29,7 +29,7 @@ static fi_status check_size(const fi_batch *batch, fi_job *job, const fi_header 
 
 static fi_status decode_job(fi_batch *batch, fi_job *job, fi_decoder *decoder, fi_timing *timing, fi_failure *failure) {
     const fi_options *options = batch->options;
-    const fi_source memory = {.data = job->bytes, .size = job->nbytes};
+    const fi_source memory = {.data = job->bytes.buffer.data, .size = job->nbytes};
     const int64_t start = fi_now_ns();
     fi_status status = fi_open(decoder, job->is_read ? &memory : &job->source, options->max_pixels, failure);
     const int64_t opened = fi_now_ns();
@@ -77,6 +77,7 @@ void fi_batch_begin(fi_batch *batch) {
     for (size_t i = 0; i < batch->count; i++) {
         fi_failure_free(batch->jobs[i].failure);
         batch->jobs[i].failure = NULL;
+        batch->jobs[i].is_listed = false;
     }
     atomic_store(&batch->next, 0);
     atomic_store(&batch->end, SIZE_MAX);
@@ -86,9 +87,10 @@ void fi_batch_begin(fi_batch *batch) {
 
 /* The next job of a thread; FI_NONE: there is none, or none yet. */
 static size_t next_job(fi_batch *batch, int64_t deadline, fi_timing *timing) {
-    if (!fi_readers_lead(batch)) {
+    while (!fi_readers_lead(batch)) {
         const size_t i = atomic_fetch_add(&batch->next, 1);
-        if (i < batch->count) return i;
+        if (i >= batch->count) break;
+        if (!batch->jobs[i].is_listed) return i;
     }
     /* A reader may have claimed what is left. */
     return batch->readers ? fi_readers_take(batch, deadline, timing) : FI_NONE;
@@ -131,7 +133,7 @@ void fi_batch_cancel(fi_batch *batch) {
 
 void fi_batch_free(fi_batch *batch) {
     for (size_t i = 0; i < batch->count; i++) {
-        free(batch->jobs[i].bytes);
+        fi_mapped_free(&batch->jobs[i].bytes);
         fi_failure_free(batch->jobs[i].failure);
     }
 }

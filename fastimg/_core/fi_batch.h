@@ -6,6 +6,7 @@
 #define FI_BATCH_H
 
 #include "fi.h"
+#include "mapped.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -46,12 +47,13 @@ typedef struct fi_job {
     fi_output out;
     fi_crop crop;
     bool flip;
-    bool is_read;    /* `bytes` are what the source holds */
+    bool is_read;    /* `bytes` hold what the source does */
+    bool is_listed;  /* ready from the beginning, and not to be claimed */
     uint64_t index;  /* of the sample, for random boxes */
     uint32_t height; /* of the image before cropping, upright if the options say so; 0: not known */
     uint32_t width;
-    uint8_t *bytes;      /* what has been read ahead; freed when it has been decoded */
-    size_t nbytes;       /* of `bytes` */
+    fi_mapped bytes;     /* what has been read ahead; freed when it has been decoded */
+    size_t nbytes;       /* of the source, in `bytes` */
     size_t following;    /* in the list of jobs that are ready */
     fi_failure *failure; /* NULL: none, or not run; else owned by the batch's owner */
 } fi_job;
@@ -148,6 +150,16 @@ unsigned fi_readers_wanted(fi_readers *readers);
 /* fi_readers_limit() says that there can be no more threads than there are. */
 void fi_readers_limit(fi_readers *readers);
 
+/* What has come of a read. Bytes and failure are owned. */
+typedef struct fi_read_result {
+    fi_mapped bytes;
+    fi_failure *failure; /* NULL: none */
+    fi_header header;
+    size_t nbytes; /* of the source, in `bytes` */
+    bool is_whole; /* `bytes` hold the source */
+    bool no_memory;
+} fi_read_result;
+
 /* One source that a thread reads. */
 typedef struct fi_read {
     fi_batch *batch;
@@ -159,6 +171,7 @@ typedef struct fi_read {
     int state;
     bool has_room;
     pthread_cond_t wake;
+    fi_read_result result;
 } fi_read;
 
 /*
@@ -170,16 +183,19 @@ void fi_readers_leave(fi_readers *readers);
 
 /*
  * fi_readers_run() reads sources, and returns true when it has claimed one that the caller must read; call
- * fi_readers_supply() or fi_readers_refuse() for it, and then this function again. It returns false when the thread
+ * fi_read_supply() or fi_read_refuse(), then fi_readers_finish(), and then this function again. It returns false when the thread
  * should end.
  */
 bool fi_readers_run(fi_readers *readers, fi_read *read);
 
-/* fi_readers_supply() takes a copy of what the caller has read. */
-void fi_readers_supply(fi_readers *readers, fi_read *read, const uint8_t *data, size_t nbytes);
+/* fi_read_supply() makes a copy of what the caller has read, which may be freed then. */
+void fi_read_supply(fi_read *read, const uint8_t *data, size_t nbytes);
 
-/* fi_readers_refuse() makes the job fail with FI_E_READER; `stop`: it stops the batch in any case. */
-void fi_readers_refuse(fi_readers *readers, fi_read *read, bool stop);
+/* fi_read_refuse() makes the job fail with FI_E_READER; `stop`: it stops the batch in any case. */
+void fi_read_refuse(fi_read *read, bool stop);
+
+/* fi_readers_finish() lets the job be decoded. */
+void fi_readers_finish(fi_readers *readers, fi_read *read);
 
 /* fi_readers_stop() makes all reader threads end, after what they are reading. For any thread to call. */
 void fi_readers_stop(fi_readers *readers);

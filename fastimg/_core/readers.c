@@ -189,8 +189,7 @@ void fi_readers_wake_oldest(fi_readers *readers) {
 static void free_bytes(fi_readers *readers, fi_job *job) {
     if (!job->is_read) return;
     readers->nbytes -= job->nbytes;
-    free(job->bytes);
-    job->bytes = NULL;
+    fi_mapped_free(&job->bytes);
     job->nbytes = 0;
     job->is_read = false;
     fi_readers_wake_oldest(readers);
@@ -202,6 +201,12 @@ void fi_readers_release(fi_batch *batch, fi_job *job) {
     pthread_mutex_unlock(&batch->readers->lock);
 }
 
+void fi_batch_make_ready(fi_batch *batch, size_t position) {
+    batch->jobs[position].following = FI_NONE;
+    *(batch->last_ready == FI_NONE ? &batch->first_ready : &batch->jobs[batch->last_ready].following) = position;
+    batch->last_ready = position;
+}
+
 void fi_readers_add(fi_readers *readers, fi_batch *batch) {
     pthread_mutex_lock(&readers->lock);
     fi_batch **last = &readers->first;
@@ -209,7 +214,13 @@ void fi_readers_add(fi_readers *readers, fi_batch *batch) {
     *last = batch;
     batch->following = NULL;
     batch->readers = readers;
-    for (size_t i = 0; i < batch->count; i++) readers->nbytes += batch->jobs[i].nbytes;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!batch->jobs[i].is_read) continue;
+        /* Kept with its header. Otherwise it would keep room from claims that come before its own. */
+        readers->nbytes += batch->jobs[i].nbytes;
+        batch->jobs[i].is_listed = !batch->headers;
+        if (batch->jobs[i].is_listed) fi_batch_make_ready(batch, i);
+    }
     const unsigned first = batch->by_caller ? FIRST_THREADS : 0;
     const unsigned least = readers->adapts ? first : readers->max_threads;
     if (readers->wanted < least) readers->wanted = least < readers->max_threads ? least : readers->max_threads;

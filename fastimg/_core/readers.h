@@ -77,6 +77,9 @@ void fi_readers_wake_oldest(fi_readers *readers);
 
 void fi_timing_add(fi_timing *sum, const fi_timing *more);
 
+/* Lets a decoder take a job. */
+void fi_batch_make_ready(fi_batch *batch, size_t position);
+
 /* Drops the jobs from `end` on. Without readers, no lock is needed. */
 void fi_batch_drop(fi_batch *batch, size_t end);
 

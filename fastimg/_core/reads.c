@@ -70,21 +70,7 @@ static void reserve(fi_readers *readers, fi_read *read, uint64_t nbytes) {
     fi_readers_wake_oldest(readers);
 }
 
-static void make_ready(fi_batch *batch, size_t position) {
-    batch->jobs[position].following = FI_NONE;
-    *(batch->last_ready == FI_NONE ? &batch->first_ready : &batch->jobs[batch->last_ready].following) = position;
-    batch->last_ready = position;
-}
-
-/* What has come of a read. Buffer and failure are owned. */
-typedef struct result {
-    fi_buffer buffer;
-    fi_failure *failure; /* NULL: none */
-    fi_header header;
-    size_t nbytes; /* of the source, in the buffer */
-    bool is_whole; /* the buffer holds the source */
-    bool no_memory;
-} result;
+typedef fi_read_result result;
 
 static result new_result(void) {
     result result = {.failure = calloc(1, sizeof *result.failure)};
@@ -107,11 +93,11 @@ static void finish(fi_readers *readers, fi_read *read, result *result) {
     if (result->no_memory) fi_batch_drop(batch, 0);
     if (read->position < atomic_load(&batch->end)) {
         if (result->is_whole) {
-            job->bytes = result->buffer.data;
+            job->bytes = result->bytes;
             job->nbytes = result->nbytes;
             job->is_read = true;
             readers->nbytes += job->nbytes;
-            result->buffer = (fi_buffer){0};
+            result->bytes = (fi_mapped){0};
         }
         job->failure = result->failure;
         result->failure = NULL;
@@ -119,12 +105,12 @@ static void finish(fi_readers *readers, fi_read *read, result *result) {
             batch->headers[read->position] = result->header;
             atomic_fetch_add(&batch->done, 1);
         } else {
-            make_ready(batch, read->position);
+            fi_batch_make_ready(batch, read->position);
         }
         if (job->failure && fi_batch_stops_for(batch, job->failure)) fi_batch_drop(batch, read->position);
     }
     fi_failure_free(result->failure);
-    fi_buffer_free(&result->buffer);
+    fi_mapped_free(&result->bytes);
     unlink_read(readers, read);
 }
 
@@ -149,7 +135,7 @@ static void read_source(fi_readers *readers, fi_read *read) {
 
     if (!result.no_memory) {
         int64_t start = fi_now_ns();
-        const bool is_open = fi_reader_open(&reader, source, &result.buffer, result.failure) == FI_OK;
+        const bool is_open = fi_reader_open(&reader, source, &result.bytes.buffer, result.failure) == FI_OK;
         timing.read_ns = fi_now_ns() - start;
         pthread_mutex_lock(&readers->lock);
         if (is_open && source->path && (!batch->headers || batch->keeps_bytes)) {
@@ -163,7 +149,7 @@ static void read_source(fi_readers *readers, fi_read *read) {
         start = fi_now_ns();
         /* Make room for all of it, unless its size is hard to believe. */
         if (read->has_room && reader.total <= readers->max_nbytes) {
-            fi_buffer_reserve(&result.buffer, (size_t)reader.total, 0);
+            fi_mapped_reserve(&result.bytes, (size_t)reader.total);
         }
         if (is_open && !dropped) read_open(&reader, batch, read->has_room, &result);
         timing.read_ns += fi_now_ns() - start;
@@ -204,8 +190,15 @@ static bool claim(fi_readers *readers, fi_read *read) {
             if (batch->by_caller && readers->alone && batch->jobs[atomic_load(&batch->next)].source.alone) return false;
             const size_t i = atomic_fetch_add(&batch->next, 1);
             if (i >= batch->count) break;
-            if (!batch->headers && (batch->jobs[i].source.data || batch->jobs[i].is_read)) {
-                make_ready(batch, i);
+            if (batch->jobs[i].is_listed) {
+                if (i + 1 < batch->count) continue;
+                /* It was the last, and the batch may be finished. */
+                pthread_cond_broadcast(&readers->for_decoders);
+                pthread_cond_broadcast(&readers->for_owners);
+                continue;
+            }
+            if (!batch->headers && batch->jobs[i].source.data) {
+                fi_batch_make_ready(batch, i);
                 pthread_cond_broadcast(&readers->for_decoders);
                 continue;
             }
@@ -249,43 +242,42 @@ bool fi_readers_run(fi_readers *readers, fi_read *read) {
     return false;
 }
 
-static void finish_of_caller(fi_readers *readers, fi_read *read, size_t nbytes, result *result) {
+void fi_read_supply(fi_read *read, const uint8_t *data, size_t nbytes) {
+    const fi_batch *batch = read->batch;
+    const fi_source memory = {.data = data, .size = nbytes};
+    result *result = &read->result;
+    fi_reader reader;
+
+    *result = new_result();
+    if (!result->failure) return;
+    if (batch->headers && fi_reader_open(&reader, &memory, NULL, result->failure) == FI_OK) {
+        read_open(&reader, batch, false, result);
+    }
+    if (!batch->headers || (batch->keeps_bytes && read->has_room && !result->failure)) {
+        result->is_whole = fi_mapped_reserve(&result->bytes, nbytes);
+        if (result->is_whole) memcpy(result->bytes.buffer.data, data, nbytes);
+        if (result->is_whole && !batch->headers) succeed(result);
+        if (!result->is_whole && !batch->headers) result->failure->status = FI_E_NOMEM;
+    }
+    result->nbytes = nbytes;
+}
+
+void fi_read_refuse(fi_read *read, bool stop) {
+    read->result = new_result();
+    if (!read->result.failure) return;
+    read->result.failure->status = FI_E_READER;
+    read->result.failure->detail[0] = stop;
+}
+
+void fi_readers_finish(fi_readers *readers, fi_read *read) {
+    const size_t nbytes = read->result.nbytes;
     const fi_timing timing = {.reads = 1, .read_ns = fi_now_ns() - read->since, .nbytes = nbytes};
 
     pthread_mutex_lock(&readers->lock);
     if (nbytes > readers->largest) readers->largest = nbytes;
     fi_timing_add(&readers->timing, &timing);
-    finish(readers, read, result);
+    finish(readers, read, &read->result);
     pthread_mutex_unlock(&readers->lock);
-}
-
-void fi_readers_supply(fi_readers *readers, fi_read *read, const uint8_t *data, size_t nbytes) {
-    const fi_batch *batch = read->batch;
-    const fi_source memory = {.data = data, .size = nbytes};
-    result result = new_result();
-    fi_reader reader;
-
-    if (batch->headers && !result.no_memory && fi_reader_open(&reader, &memory, NULL, result.failure) == FI_OK) {
-        read_open(&reader, batch, false, &result);
-    }
-    if (!result.no_memory && (!batch->headers || (batch->keeps_bytes && read->has_room && !result.failure))) {
-        result.is_whole = fi_buffer_reserve(&result.buffer, nbytes ? nbytes : 1, 0);
-        if (result.is_whole) memcpy(result.buffer.data, data, nbytes);
-        result.nbytes = nbytes;
-        if (result.is_whole && !batch->headers) succeed(&result);
-        if (!result.is_whole && !batch->headers) result.failure->status = FI_E_NOMEM;
-    }
-    finish_of_caller(readers, read, nbytes, &result);
-}
-
-void fi_readers_refuse(fi_readers *readers, fi_read *read, bool stop) {
-    result result = new_result();
-
-    if (result.failure) {
-        result.failure->status = FI_E_READER;
-        result.failure->detail[0] = stop;
-    }
-    finish_of_caller(readers, read, 0, &result);
 }
 
 void fi_readers_stop(fi_readers *readers) {
