@@ -7,9 +7,10 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
-from fastimg.archives import is_hidden
+from fastimg.archives import ArchiveMembers, is_hidden
 from fastimg.folders import SUFFIXES
 from fastimg.sources import FileRange
 
@@ -47,9 +48,10 @@ def belongs_to_a_sample(name: str) -> bool:
     return "." in os.path.basename(name) and not is_hidden(name) and not _META.match(name)
 
 
-def group_by_key(members: list[tuple[int, FileRange]]) -> list[Sample]:
+def group_by_key(members: ArchiveMembers) -> list[Sample]:
     samples: dict[tuple[int, str], Sample] = {}
-    for number, member in members:
+    archives = repeat(0) if members.archives is None else members.archives.tolist()
+    for number, member in zip(archives, members, strict=False):
         key, field = split_key(member.name)
         sample = samples.get((number, key))
         if sample is None:

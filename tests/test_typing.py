@@ -16,6 +16,7 @@ pytest.importorskip("mypy")
 RIGHT = """\
 import collections
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +70,7 @@ def use() -> None:
     lists = fastimg.NonUniformImageFileAccessor(map(pathlib.Path, paths), layout="HWC")
     print(lists[0], lists[1:], len(lists), lists.shape)
 
-    members: list[fastimg.FileRange] = fastimg.archive_members(pathlib.Path("a.tar"), (".jpg", ".jpg_large"))
+    members: Sequence[fastimg.FileRange] = fastimg.archive_members(pathlib.Path("a.tar"), (".jpg", ".jpg_large"))
     shard: fastimg.Shard = fastimg.read_shard("a.tar")
     shard = fastimg.read_shard("a.tar", image="a.jpg;b.jpg", label=["cls"], caption=(), on_error=failures.append)
     print(shard.captions, fastimg.read_shard(pathlib.Path("a.tar"), on_error="drop").captions)

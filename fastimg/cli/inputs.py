@@ -150,7 +150,7 @@ def files_of(name: str, left_out: Counter[str] | None = None) -> Sequence[str | 
             left_out[folders.ending(member)] += 1
         return False
 
-    return [member for _, member in find_members(name, wanted)]
+    return find_members(name, wanted)
 
 
 def identity_of(source: str | FileRange, real: dict[str, str]) -> object:
