@@ -67,6 +67,7 @@ def read_shard(
     label: FieldNames = None,
     caption: FieldNames = None,
     on_error: OnError = "raise",
+    index: bool = False,
 ) -> Shard:
     """List the samples of a shard: an archive where the files of a sample share a key, as in WebDataset.
 
@@ -95,6 +96,8 @@ def read_shard(
         What to do about a sample that cannot be read: raise its error, or leave it out, with one warning for all
         (``"drop"``) or a call with each error. A key without an image, such as one of ``0017.png`` or ``README.md``, is
         left out with that warning under ``"raise"``, too, unless there are no others.
+    index : bool
+        Whether to keep the listing of the archive beside it, as for `archive_members`.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def read_shard(
     named = [parse_fields(*item) for item in (("image", image), ("label", label), ("caption", caption))]
     if named[0] == ():
         raise ValueError("image must name a field, found none")
-    samples = group_by_key(find_members(path, belongs_to_a_sample))
+    samples = group_by_key(find_members(path, belongs_to_a_sample, index))
     fields = choose_fields(faults.shard, samples, *named)
     usable = [sample for sample in samples if _has_image(sample, fields.image, faults)]
     if samples and not usable:

@@ -13,7 +13,7 @@ import pytest
 from support.archive_files import TAR_FORMATS, patch_tar_header
 from support.tar_reference import Place, list_with_tarfile
 
-from fastimg.archives import list_archive
+from fastimg.archives import list_archive, open_regular
 from fastimg.archives.listing import unpack_names
 
 ROUNDS = int(os.environ.get("FASTIMG_FUZZ", 400))
@@ -38,7 +38,8 @@ STRICTER = re.compile(
 
 
 def listed(path: Path) -> list[Place]:
-    members = list_archive(str(path), lambda name: True)
+    with open_regular(str(path)) as file:
+        members = list_archive(file, str(path), lambda name: True)
     archives = np.zeros(len(members), int) if members.archives is None else members.archives
     places = zip(archives.tolist(), unpack_names(members.names), members.ranges.tolist(), strict=True)
     return [

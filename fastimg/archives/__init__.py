@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastimg.archives.files import FileBytes, describe_head, first_bytes, open_regular
 from fastimg.archives.listing import Listing, ListingBuilder
 from fastimg.archives.members import ArchiveMembers
+from fastimg.archives.saved import read_index, write_index
 from fastimg.archives.tar import EMPTY_TAR, is_tar, list_tar
 from fastimg.archives.zip import list_zip
 from fastimg.folders import SUFFIXES
@@ -28,7 +29,9 @@ __all__ = [
 ARCHIVE_SUFFIXES = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
-def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SUFFIXES) -> ArchiveMembers:
+def archive_members(
+    path: str | os.PathLike[str], extensions: Iterable[str] = SUFFIXES, *, index: bool = False
+) -> ArchiveMembers:
     """List the JPEG files in a tar or zip archive, which can be read without unpacking it.
 
     Names that end in one of `extensions`, in any case, count; hidden files and folders (names that start with a dot)
@@ -42,6 +45,10 @@ def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SU
         archive (also zip64, or after other data).
     extensions : iterable of str
         Ends of names. ``[""]`` lists every regular file.
+    index : bool
+        Whether to keep the listing, of all members, in a file beside the archive, ``PATH.index``, and to take it from
+        there while the archive has the size and the time of change that it had. If the file cannot be written, there is
+        none. It is an ``.npz`` of plain arrays, which are checked.
 
     Returns
     -------
@@ -55,9 +62,9 @@ def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SU
     ValueError
         The archive is compressed, damaged, truncated, or of neither kind; the end of a tar archive is followed by
         something other than zeros and another one; a member that counts is compressed, encrypted or sparse, or its data
-        is not in the file. The text names the file.
+        is not in the file; with `index`, ``PATH.index`` is something else, or damaged. The text names the file.
     OSError
-        The file cannot be read, or is not a regular file.
+        The file, or its index, cannot be read, or the file is not a regular file.
     TypeError
         `path` is not a str or a path of str, or `extensions` are not several str.
 
@@ -78,7 +85,7 @@ def archive_members(path: str | os.PathLike[str], extensions: Iterable[str] = SU
     def wanted(name: str) -> bool:
         return name.lower().endswith(ends) and not is_hidden(name)
 
-    return find_members(path, wanted)
+    return find_members(path, wanted, index)
 
 
 def is_archive_name(path: str) -> bool:
@@ -109,26 +116,37 @@ def is_hidden(name: str) -> bool:
 # ---- listing
 
 
-def find_members(path: Any, wanted: Callable[[str], bool]) -> ArchiveMembers:
+def find_members(path: Any, wanted: Callable[[str], bool], index: bool = False) -> ArchiveMembers:
     """List the regular files of an archive whose names are wanted, with the order and errors of `archive_members`."""
     name = os.fspath(path)
     if not isinstance(name, str):
         raise TypeError(f"path: expected str or a path of str, found {type(path).__name__}")
-    listing = list_archive(name, wanted)
+    with open_regular(name) as file:
+        listing = _list_by_index(file, name).select(wanted) if index else list_archive(file, name, wanted)
     listing.raise_fault()
     return ArchiveMembers.of(listing)
 
 
-def list_archive(path: str, wanted: Callable[[str], bool]) -> Listing:
+def _list_by_index(file: BinaryIO, path: str) -> Listing:
+    stat = os.fstat(file.fileno())
+    listing = read_index(path, stat)
+    if listing is None:
+        listing = list_archive(file, path, lambda name: True)
+        after = os.fstat(file.fileno())
+        if (after.st_size, after.st_mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+            write_index(listing, stat)
+    return listing
+
+
+def list_archive(file: BinaryIO, path: str, wanted: Callable[[str], bool]) -> Listing:
     """List the same, with the faults of members in place of an error."""
     builder = ListingBuilder(path)
-    with open_regular(path) as file:
-        head = file.read(EMPTY_TAR)
-        if is_tar(head):
-            list_tar(FileBytes(file, path), path, wanted, builder)
-            return builder.finish()
-        found = describe_head(head)
-        if found is None and zipfile.is_zipfile(file):
-            list_zip(file, path, wanted, builder)
-            return builder.finish()
+    head = file.read(EMPTY_TAR)
+    if is_tar(head):
+        list_tar(FileBytes(file, path), path, wanted, builder)
+        return builder.finish()
+    found = describe_head(head)
+    if found is None and zipfile.is_zipfile(file):
+        list_zip(file, path, wanted, builder)
+        return builder.finish()
     raise ValueError(f"{path}: expected a tar or zip archive, found {found or first_bytes(head)}")

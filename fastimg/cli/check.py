@@ -15,7 +15,7 @@ import fastimg._decode as _decode
 import fastimg.folders as folders
 from fastimg.archives import open_regular
 from fastimg.cli.inputs import files_of, has_image_name, identity_of, is_folder
-from fastimg.cli.options import add_thread_options
+from fastimg.cli.options import add_index_option, add_thread_options
 from fastimg.cli.words import complain, count_endings, reason_of, say, say_fields, say_json, wants_bar
 from fastimg.folders import SUFFIXES
 from fastimg.options import make_options
@@ -44,13 +44,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help=f"leave out files whose names do not end in {', '.join(SUFFIXES)}, as load does, and count them",
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects")
+    add_index_option(parser)
     add_thread_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
     check_num_threads(args.num_threads)
-    sources, rows = _find(args.inputs)
+    sources, rows = _find(args.inputs, args.index)
     sources, left_out = _leave_out(sources) if args.jpeg_only else (sources, None)
     unreadable = len(rows)  # folders and archives, which are not among the files
     nothing = not any(map(_exists, [*sources, *(row["path"] for row in rows)]))
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(row["kind"] != "odd" for row in rows) else 0
 
 
-def _find(inputs: Sequence[str]) -> tuple[list[str | FileRange], list[Row]]:
+def _find(inputs: Sequence[str], index: bool) -> tuple[list[str | FileRange], list[Row]]:
     """Returns the files, each once, and a row for each folder or archive that cannot be listed."""
     sources: dict[object, str | FileRange] = {}
     rows: dict[object, Row] = {}
@@ -89,7 +90,7 @@ def _find(inputs: Sequence[str]) -> tuple[list[str | FileRange], list[Row]]:
             if is_folder(name):
                 found = folders.find_files(name, on_error=lambda error: report(error, error.filename))
             else:
-                found = files_of(name)
+                found = files_of(name, index=index)
         except (ValueError, OSError) as error:
             report(error, name)
             continue

@@ -7,6 +7,7 @@ from typing import Any
 
 import fastimg
 from fastimg.cli.inputs import files_of
+from fastimg.cli.options import add_index_option
 from fastimg.cli.words import reason_of, say_json, say_table
 
 
@@ -18,6 +19,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "inputs", nargs="+", metavar="FILE", help="JPEG files, or .tar or .zip archives of them"
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects")
+    add_index_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     records: list[dict[str, Any]] = []
     for name in args.inputs:
         try:
-            sources = files_of(name)
+            sources = files_of(name, index=args.index)
         except (ValueError, OSError) as error:
             records.append({"path": name, "error": reason_of(error, name)})
             continue

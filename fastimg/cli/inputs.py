@@ -36,7 +36,7 @@ class Listing(NamedTuple):
 
 
 def list_images(
-    inputs: Sequence[str], *, labelled: bool = False, on_error: folders.OnError = "raise"
+    inputs: Sequence[str], *, labelled: bool = False, on_error: folders.OnError = "raise", index: bool = False
 ) -> Listing:
     """Return the images that the arguments name.
 
@@ -49,6 +49,8 @@ def list_images(
         Whether each image must have a class, by the rules of `fastimg.image_folder`.
     on_error : "raise" or callable
         What becomes of the OSError of a folder that cannot be listed.
+    index : bool
+        Whether listings of archives are kept beside them.
 
     Returns
     -------
@@ -65,11 +67,11 @@ def list_images(
         _reject_missing(name)
     left_out: Counter[str] = Counter()
     if labelled:
-        found, names, all_names = _by_class(inputs, on_error, left_out)
+        found, names, all_names = _by_class(inputs, on_error, left_out, index)
         class_names, labels = classes.number_classes([*names, *all_names])
         labels = labels[: len(names)]
     else:
-        found = [each for name in inputs for each in _images_of(name, on_error, left_out)]
+        found = [each for name in inputs for each in _images_of(name, on_error, left_out, index)]
         class_names, labels = [], []
     if not found:
         text = f"no {', '.join(SUFFIXES)} file below {', '.join(inputs)}"
@@ -78,7 +80,7 @@ def list_images(
 
 
 def _by_class(
-    inputs: Sequence[str], on_error: folders.OnError, left_out: Counter[str]
+    inputs: Sequence[str], on_error: folders.OnError, left_out: Counter[str], index: bool
 ) -> tuple[list[str | FileRange], list[str], list[str]]:
     """Returns the images, the name of the class of each, and the names of all class folders, listed or not."""
     groups = classes.find_classes(list(filter(is_folder, inputs)), left_out)
@@ -101,15 +103,17 @@ def _by_class(
                 raise ValueError(f"{name}: no class: the file lies beside folders that are classes")
             left_out[folders.ending(name)] += 1
         else:
-            members = files_of(name, left_out)
+            members = files_of(name, left_out, index)
             found += members
             names += map(classes.class_of, members)
     return found, names, [each.name for each in class_folders]
 
 
-def _images_of(name: str, on_error: folders.OnError, left_out: Counter[str]) -> Sequence[str | FileRange]:
+def _images_of(
+    name: str, on_error: folders.OnError, left_out: Counter[str], index: bool
+) -> Sequence[str | FileRange]:
     if not is_folder(name):
-        return files_of(name, left_out)
+        return files_of(name, left_out, index)
     try:
         return folders.find_images(name, on_error=on_error, left_out=left_out)
     except OSError as error:
@@ -138,8 +142,13 @@ def has_image_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def files_of(name: str, left_out: Counter[str] | None = None) -> Sequence[str | FileRange]:
-    """Return the images of an archive, or the file itself if it is none; count an archive's other members."""
+def files_of(
+    name: str, left_out: Counter[str] | None = None, index: bool = False
+) -> Sequence[str | FileRange]:
+    """Return the images of an archive, or the file itself if it is none; count an archive's other members.
+
+    With `index`, the listing of an archive is kept beside it.
+    """
     if not is_archive_name(name) or is_folder(name):
         return [name]
 
@@ -150,7 +159,7 @@ def files_of(name: str, left_out: Counter[str] | None = None) -> Sequence[str | 
             left_out[folders.ending(member)] += 1
         return False
 
-    return find_members(name, wanted)
+    return find_members(name, wanted, index)
 
 
 def identity_of(source: str | FileRange, real: dict[str, str]) -> object:

@@ -16,6 +16,7 @@ from fastimg.cli.inputs import list_images
 from fastimg.cli.journal import Plan
 from fastimg.cli.options import (
     add_decode_options,
+    add_index_option,
     add_reading_options,
     add_thread_options,
     decode_options,
@@ -53,6 +54,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action="store_true",
         help="go on where an interrupted run of the same command ended, and if interrupted, leave what is finished",
     )
+    add_index_option(parser)
     add_thread_options(parser)
     add_reading_options(parser)
 
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     on_closed: OnError = closed.append if args.on_error == "fill" else "raise"
     try:
         sources, labels, class_names, left_out = list_images(
-            args.inputs, labelled=args.labels, on_error=on_closed
+            args.inputs, labelled=args.labels, on_error=on_closed, index=args.index
         )
     finally:
         complain_of([str(error) for error in closed])

@@ -61,6 +61,15 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_index_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option to keep the listings of archives."""
+    parser.add_argument(
+        "--index",
+        action="store_true",
+        help="keep what each archive holds in ARCHIVE.index, and list it from there while the archive is the same",
+    )
+
+
 def thread_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return how `fastimg.load` shall use threads, as its keyword arguments."""
     return {name: getattr(args, name) for name in ("num_threads", "read_threads", "read_ahead")}
