@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from fastimg.archives import ArchiveMembers, is_hidden
 from fastimg.folders import SUFFIXES
-from fastimg.sources import FileRange
+from fastimg.sources import FileRange, ReaderItem
 
 FieldNames: TypeAlias = str | Iterable[str] | None
 
@@ -24,15 +24,22 @@ _META = re.compile(r"__[^/]*__(/|$)")  # WebDataset's own files and folders
 # ---- which files are a sample
 
 
+class File(NamedTuple):
+    """A file of a sample."""
+
+    name: str
+    source: FileRange | ReaderItem
+
+
 @dataclasses.dataclass(slots=True)
 class Sample:
     """The files of one key."""
 
     key: str
-    files: dict[str, FileRange]  # by field
-    repeated: tuple[FileRange, FileRange] | None = None  # two files of one field
+    files: dict[str, File]  # by field
+    repeated: tuple[File, File] | None = None  # two files of one field
 
-    def find(self, fields: Iterable[str]) -> FileRange | None:
+    def find(self, fields: Iterable[str]) -> File | None:
         """The first of the fields that the sample has."""
         return next((self.files[field] for field in fields if field in self.files), None)
 
@@ -51,14 +58,14 @@ def belongs_to_a_sample(name: str) -> bool:
 def group_by_key(members: ArchiveMembers) -> list[Sample]:
     samples: dict[tuple[int, str], Sample] = {}
     archives = repeat(0) if members.archives is None else members.archives.tolist()
-    for number, member in zip(archives, members, strict=False):
-        key, field = split_key(member.name)
+    for number, file in zip(archives, map(File, members.names, members), strict=False):
+        key, field = split_key(file.name)
         sample = samples.get((number, key))
         if sample is None:
             sample = samples[number, key] = Sample(key, {})
-        other = sample.files.setdefault(field, member)
-        if other is not member:
-            sample.repeated = other, member
+        other = sample.files.setdefault(field, file)
+        if other is not file:
+            sample.repeated = other, file
     return list(samples.values())
 
 

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.archives import find_members, open_regular
+from fastimg.errors import JpegError
 from fastimg.on_error import warn_caller
 from fastimg.samples import (
     IMAGES,
     FieldNames,
     Fields,
+    File,
     Sample,
     belongs_to_a_sample,
     choose_fields,
@@ -25,7 +27,7 @@ from fastimg.samples import (
     list_fields,
     parse_fields,
 )
-from fastimg.sources import FileRange
+from fastimg.sources import FileRange, ReaderItem
 
 OnError: TypeAlias = Literal["raise", "drop"] | Callable[[ValueError], object]
 Labels: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.object_]
@@ -44,7 +46,7 @@ class Shard(NamedTuple):
     keys : list of str
         Names up to the first dot after the last slash.
     images : list of FileRange
-        The image of each key.
+        The image of each key; a `ReaderItem` if it is compressed.
     labels : int64 ndarray or object ndarray, (n,), or None
         The labels, object if they are text (str); None if there are none.
     metadata : list or None
@@ -54,7 +56,7 @@ class Shard(NamedTuple):
     """
 
     keys: list[str]
-    images: list[FileRange]
+    images: list[FileRange | ReaderItem]
     labels: Labels | None
     metadata: list[Any] | None
     captions: list[str | None] | None
@@ -138,7 +140,7 @@ def read_shard(
     if samples and not usable:
         faults.stop()
     with open_regular(faults.shard) as file:
-        rows = _read_rows(file, usable, fields, faults)
+        rows = _read_rows(_Data(file, usable, fields), usable, fields, faults)
     faults.warn(len(samples))
     return _make_shard(rows)
 
@@ -183,7 +185,7 @@ class _Faults:
 
 class _Row(NamedTuple):
     sample: Sample
-    image: FileRange
+    image: FileRange | ReaderItem
     label: Any  # int or str; None if labels are not read
     caption: str | None
     metadata: Any
@@ -202,7 +204,7 @@ def _has_image(sample: Sample, fields: tuple[str, ...], faults: _Faults) -> bool
     return False
 
 
-def _read_rows(file: BinaryIO, samples: list[Sample], fields: Fields, faults: _Faults) -> list[_Row]:
+def _read_rows(data: _Data, samples: list[Sample], fields: Fields, faults: _Faults) -> list[_Row]:
     rows = []
     labelled = sum(sample.find(fields.label) is not None for sample in samples)
     for sample in samples:
@@ -217,21 +219,21 @@ def _read_rows(file: BinaryIO, samples: list[Sample], fields: Fields, faults: _F
             )
         else:
             try:
-                rows.append(_read_row(file, sample, fields))
+                rows.append(_read_row(data, sample, fields))
             except _UnreadableError as error:
                 faults.add(sample, f": {error}")
     return _of_one_kind(rows, fields, faults)
 
 
-def _read_row(file: BinaryIO, sample: Sample, fields: Fields) -> _Row:
+def _read_row(data: _Data, sample: Sample, fields: Fields) -> _Row:
     image: Any = sample.find(fields.image)
     label, caption, metadata = map(sample.find, (fields.label, fields.caption, _METADATA))
     return _Row(
         sample,
-        image,
-        _read_label(file, label) if label else None,
-        _read_text(file, caption) if caption else None,
-        _read_json(file, metadata) if metadata else None,
+        image.source,
+        _read_label(data, label) if label else None,
+        _read_text(data, caption) if caption else None,
+        _read_json(data, metadata) if metadata else None,
     )
 
 
@@ -270,9 +272,49 @@ def _make_shard(rows: list[_Row]) -> Shard:
 # ---- one file
 
 
-def _read_label(file: BinaryIO, source: FileRange) -> int | str:
+class _Data:
+    """The content of the files of samples, but for images.
+
+    Parameters
+    ----------
+    shard : binary file
+    samples : list of Sample
+    fields : Fields
+        What is asked for. From a stream, all of it is read at once, in its order, as going back takes long.
+    """
+
+    def __init__(self, shard: BinaryIO, samples: list[Sample], fields: Fields) -> None:
+        self._shard = shard
+        self._kept: dict[ReaderItem, bytes | JpegError] = {}
+        found = [
+            sample.find(each) for sample in samples for each in (fields.label, fields.caption, _METADATA)
+        ]
+        items = {file.source for file in found if file and isinstance(file.source, ReaderItem)}
+        if items and not next(iter(items)).reader.thread_safe:
+            for item in sorted(items, key=lambda item: item.index):
+                self._kept[item] = _read_item(item)
+
+    def read(self, file: File) -> bytes:
+        source = file.source
+        if isinstance(source, FileRange):
+            self._shard.seek(source.offset)
+            return self._shard.read(source.size)
+        content = self._kept[source] if source in self._kept else _read_item(source)
+        if isinstance(content, JpegError):
+            raise _UnreadableError(f"{file.name} cannot be read: {content}")
+        return content
+
+
+def _read_item(item: ReaderItem) -> bytes | JpegError:
+    try:
+        return bytes(item.read())
+    except JpegError as error:
+        return error
+
+
+def _read_label(data: _Data, file: File) -> int | str:
     """An integer, or text without the white space around it."""
-    value = _read_value(file, source)
+    value = _read_value(data, file)
     label = value.strip() if isinstance(value, str) else value
     if isinstance(label, str) and label:
         if not _INTEGER.fullmatch(label):
@@ -281,39 +323,35 @@ def _read_label(file: BinaryIO, source: FileRange) -> int | str:
             label = int(label)
     if type(label) is not int or not -(2**63) <= label < 2**63:  # bool is an int, too
         raise _UnreadableError(
-            f"{source.name} must be an integer of 64 bits or UTF-8 text, found {_shorten(value)}"
+            f"{file.name} must be an integer of 64 bits or UTF-8 text, found {_shorten(value)}"
         )
     return label
 
 
-def _read_text(file: BinaryIO, source: FileRange) -> str:
-    value = _read_value(file, source)
+def _read_text(data: _Data, file: File) -> str:
+    value = _read_value(data, file)
     if not isinstance(value, str):
-        raise _UnreadableError(f"{source.name} must be UTF-8 text, found {_shorten(value)}")
+        raise _UnreadableError(f"{file.name} must be UTF-8 text, found {_shorten(value)}")
     return value
 
 
-def _read_value(file: BinaryIO, source: FileRange) -> Any:
+def _read_value(data: _Data, file: File) -> Any:
     """What JSON stands for, text as it is, or else bytes."""
-    if source.name.lower().endswith(".json"):
-        return _read_json(file, source)
-    data = _read_data(file, source)
+    if file.name.lower().endswith(".json"):
+        return _read_json(data, file)
+    content = data.read(file)
     try:
-        return data.decode()
+        return content.decode()
     except UnicodeDecodeError:
-        return data
+        return content
 
 
-def _read_json(file: BinaryIO, source: FileRange) -> Any:
+def _read_json(data: _Data, file: File) -> Any:
+    content = data.read(file)
     try:
-        return json.loads(_read_data(file, source))
+        return json.loads(content)
     except (ValueError, RecursionError) as error:  # of its bytes, its syntax, its depth
-        raise _UnreadableError(f"{source.name} must be JSON: {error}") from None
-
-
-def _read_data(file: BinaryIO, source: FileRange) -> bytes:
-    file.seek(source.offset)
-    return file.read(source.size)
+        raise _UnreadableError(f"{file.name} must be JSON: {error}") from None
 
 
 def _shorten(value: Any) -> str:

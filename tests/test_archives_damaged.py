@@ -31,18 +31,6 @@ from fastimg.archives import open_regular
 # ---- what is no plain archive ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("mode", "kind", "remedy"),
-    [
-        ("w:gz", "gzip", "gunzip it first"),
-        ("w:bz2", "bzip2", "bunzip2 it first"),
-        ("w:xz", "xz", "unxz it first"),
-    ],
-)
-def test_compressed_tar(tmp_path, mode, kind, remedy):
-    refuse(make_tar(tmp_path / "a.tar", IMAGES, mode=mode), kind, remedy)
-
-
 def test_zstd_tar(tmp_path):
     (tmp_path / "a.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(range(250)))
     refuse(tmp_path / "a.tar.zst", "zstd", "unzstd it first")

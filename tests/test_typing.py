@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fastimg
+from fastimg.sources import FileRange, ReaderItem
 
 paths = ["a.jpg", "b.jpg"]
 out = np.empty((2, 3, 8, 8), np.uint8)
@@ -70,7 +71,7 @@ def use() -> None:
     lists = fastimg.NonUniformImageFileAccessor(map(pathlib.Path, paths), layout="HWC")
     print(lists[0], lists[1:], len(lists), lists.shape)
 
-    members: Sequence[fastimg.FileRange] = fastimg.archive_members(pathlib.Path("a.tar"), (".jpg", ".jpg_large"))
+    members: Sequence[FileRange | ReaderItem] = fastimg.archive_members(pathlib.Path("a.tar"), (".jpg", ".jpg_large"))
     shard: fastimg.Shard = fastimg.read_shard("a.tar")
     shard = fastimg.read_shard("a.tar", image="a.jpg;b.jpg", label=["cls"], caption=(), on_error=failures.append)
     print(shard.captions, fastimg.read_shard(pathlib.Path("a.tar"), on_error="drop").captions)

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Archives: the positions of the images in a tar or zip archive."""
+"""Archives: the images in a tar or zip archive, where they are or what reads them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from fastimg.archives.files import FileBytes, describe_head, first_bytes, open_regular
 from fastimg.archives.listing import Listing, ListingBuilder
 from fastimg.archives.members import ArchiveMembers
 from fastimg.archives.saved import read_index, write_index
+from fastimg.archives.streams import CompressedFile, StreamBytes, find_codec
 from fastimg.archives.tar import EMPTY_TAR, is_tar, list_tar
+from fastimg.archives.tar_headers import BLOCK
 from fastimg.archives.zip import list_zip
 from fastimg.folders import SUFFIXES
 
@@ -25,7 +30,7 @@ __all__ = [
     "open_regular",
 ]
 
-#: Lower-case ends of the names that the command line takes for archives; compressed ones get a helpful error.
+#: Lower-case ends of the names that the command line takes for archives; those that cannot be read get a helpful error.
 ARCHIVE_SUFFIXES = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
@@ -41,8 +46,8 @@ def archive_members(
     Parameters
     ----------
     path : str or os.PathLike
-        A tar archive (ustar, pax, GNU, or older; or several in one file, as ``cat a.tar b.tar`` makes it) or a zip
-        archive (also zip64, or after other data).
+        A tar archive (ustar, pax, GNU, or older; or several in one file, as ``cat a.tar b.tar`` makes it), which may be
+        compressed by gzip, bzip2 or xz, or a zip archive (also zip64, or after other data), stored or deflated.
     extensions : iterable of str
         Ends of names. ``[""]`` lists every regular file.
     index : bool
@@ -54,15 +59,17 @@ def archive_members(
     -------
     ArchiveMembers
         A sequence of `FileRange` in the order of the archive, or of a zip archive's directory; `name` is the member's.
-        They are sources for `decode`, `load` and the accessors. The sequence pickles in a few milliseconds and has
-        ``names``, a list of all of them; it cannot be changed, as ``list(members)`` can.
+        A member that is compressed is a `fastimg.sources.ReaderItem` instead; `str` of both has the name. They are
+        sources for `decode`, `load` and the accessors. The sequence pickles in a few milliseconds and has ``names``, a
+        list of all of them; it cannot be changed, as ``list(members)`` can.
 
     Raises
     ------
     ValueError
-        The archive is compressed, damaged, truncated, or of neither kind; the end of a tar archive is followed by
-        something other than zeros and another one; a member that counts is compressed, encrypted or sparse, or its data
-        is not in the file; with `index`, ``PATH.index`` is something else, or damaged. The text names the file.
+        The archive is damaged, truncated, compressed in another way, or of neither kind; the end of a tar archive is
+        followed by something other than zeros and another one; a member that counts is encrypted, sparse or compressed
+        in another way, or its data is not in the file; with `index`, ``PATH.index`` is something else, or damaged. The
+        text names the file.
     OSError
         The file, or its index, cannot be read, or the file is not a regular file.
     TypeError
@@ -74,6 +81,10 @@ def archive_members(
     reads), and about 5 microseconds of CPU, or 12 if each has a pax header. Keep the members (they pickle) instead of
     listing them twice. The directory of a zip archive is read at once, which takes about 700 bytes of memory per
     member, and then the 30 bytes and the name before the data of each member that counts.
+
+    To list a compressed tar archive is to decompress it, once; the CRC-32 of each member is kept and compared when it
+    is read. To read members in their order is to decompress it once more. One that comes before the last begins it
+    anew, so unpack what is to be shuffled.
 
     Examples
     --------
@@ -145,8 +156,27 @@ def list_archive(file: BinaryIO, path: str, wanted: Callable[[str], bool]) -> Li
     if is_tar(head):
         list_tar(FileBytes(file, path), path, wanted, builder)
         return builder.finish()
+    if codec := find_codec(head):
+        return _list_stream(path, codec, wanted, builder)
     found = describe_head(head)
     if found is None and zipfile.is_zipfile(file):
         list_zip(file, path, wanted, builder)
         return builder.finish()
     raise ValueError(f"{path}: expected a tar or zip archive, found {found or first_bytes(head)}")
+
+
+def _list_stream(path: str, codec: str, wanted: Callable[[str], bool], builder: ListingBuilder) -> Listing:
+    with contextlib.closing(CompressedFile(path, codec)) as stream:
+        source = StreamBytes(stream, path, codec)
+        head = source.read_at(0, BLOCK)
+        if not any(head):
+            head = source.read_at(0, EMPTY_TAR)
+        if not is_tar(head):
+            raise ValueError(
+                f"{path}: expected a tar archive in the {codec} stream, found {first_bytes(head)}"
+            )
+        list_tar(source, path, wanted, builder)
+    listing = builder.finish()
+    listing.codec = codec
+    listing.crcs = np.array([source.crcs.get(at, 0) for at in listing.ranges[:, 0].tolist()], np.uint32)
+    return listing

@@ -8,6 +8,10 @@ The entries, with N for the number of regular files in the archive:
 - ``names``: uint8, each name in UTF-8, then a null byte
 - ``ranges``: uint64, (N, 2), offset and size
 - ``archives``: uint32, (N,), which of several tar archives in the file; left out if there is one
+- ``packed``: uint64, (N,), the bytes that the data of deflated members takes, 2**64 - 1 for others; left out if all are
+  such
+- ``crcs``: uint32, (N,), the CRC-32 of the data; left out if nothing is compressed
+- ``codec``: uint8, text, how the archive as a whole is compressed, or empty; offsets are then those in the stream
 - ``fault_positions``: int64, the files that cannot be read, and ``faults``: uint8, why, in the form of names
 """
 
@@ -22,7 +26,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastimg.archives.listing import Listing, pack_names, unpack_names
+from fastimg.archives.listing import NOT_PACKED, Listing, pack_names, unpack_names
+from fastimg.archives.streams import CODECS
 
 _FORMAT = "fastimg_archive_index"
 _VERSION = 1
@@ -34,8 +39,11 @@ _ENTRIES: dict[str, tuple[type[Any], tuple[int, ...] | None]] = {
     "fault_positions": (np.int64, None),
     "faults": (np.uint8, None),
     "archives": (np.uint32, ()),
+    "packed": (np.uint64, ()),
+    "crcs": (np.uint32, ()),
+    "codec": (np.uint8, None),
 }
-_OPTIONAL = ("archives",)
+_OPTIONAL = ("archives", "packed", "crcs")
 
 _Entries = dict[str, npt.NDArray[Any]]
 
@@ -76,6 +84,7 @@ def write_index(listing: Listing, archive: os.stat_result) -> None:
         "names": np.frombuffer(listing.names, np.uint8),
         "ranges": listing.ranges,
         "fault_positions": np.array(list(listing.faults), np.int64),
+        "codec": np.frombuffer(listing.codec.encode(), np.uint8),
         "faults": np.frombuffer(pack_names(list(listing.faults.values())), np.uint8),
     }
     entries |= {key: getattr(listing, key) for key in _OPTIONAL if getattr(listing, key) is not None}
@@ -126,7 +135,20 @@ def _make_listing(path: str, entries: _Entries, end: int) -> Listing:
         raise ValueError(f"{names.count(0)} names for {count} files")
     if not all(0 <= position < count for position in positions):
         raise ValueError(f"faults of files {positions}, expected {count} files")
-    ranges = entries["ranges"]
-    if count and max(ranges[:, 0].max(), ranges[:, 1].max(), ranges.sum(axis=1).max()) > end:
+    ranges, packed, crcs = entries["ranges"], entries.get("packed"), entries.get("crcs")
+    codec = entries["codec"].tobytes().decode()
+    if codec not in ("", *CODECS) or (crcs is None and (codec or packed is not None)):
+        raise ValueError(f"codec {codec!r} and {'no ' if crcs is None else ''}CRCs")
+    sizes = ranges[:, 1] if packed is None else np.where(packed == NOT_PACKED, ranges[:, 1], packed)
+    if count and not codec and max(ranges[:, 0].max(), sizes.max(), (ranges[:, 0] + sizes).max()) > end:
         raise ValueError(f"files that do not end at byte {end} at the latest")
-    return Listing(path, names, ranges, entries.get("archives"), dict(zip(positions, faults, strict=True)))
+    return Listing(
+        path,
+        names,
+        ranges,
+        entries.get("archives"),
+        dict(zip(positions, faults, strict=True)),
+        packed,
+        crcs,
+        codec,
+    )

@@ -16,7 +16,8 @@ _LOCAL_HEADER = 30  # bytes of a member's own header, before its name
 _ENTRY = 46  # bytes of its entry in the directory, before its name
 _ENCRYPTED = 0x2041  # flags: encrypted, strongly encrypted, headers masked
 _UTF8 = 0x800
-_METHODS = {8: "deflate", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz"}
+_BEST_RATIO = 1032  # of deflate: 258 bytes of two bits
+_METHODS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz"}
 
 
 def list_zip(file: BinaryIO, path: str, wanted: Callable[[str], bool], listing: ListingBuilder) -> None:
@@ -45,6 +46,8 @@ def list_zip(file: BinaryIO, path: str, wanted: Callable[[str], bool], listing: 
         if fault:
             listing.add_fault(f"member {info.filename} {fault}")
         else:
+            if info.compress_type == zipfile.ZIP_DEFLATED:
+                listing.add_packed(info.compress_size, info.CRC)
             places.append((info.header_offset, offset + info.compress_size, info.filename))
     # The data of an image cannot contain the header of another member.
     for (_, data_end, one), (header, _, other) in itertools.pairwise(sorted(places)):
@@ -81,9 +84,13 @@ def _find_fault(info: zipfile.ZipInfo) -> str:
     """Why a member cannot be read, empty if it can."""
     if info.flag_bits & _ENCRYPTED:
         return "is encrypted; make the archive without a password"
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        if info.file_size > _BEST_RATIO * info.compress_size:
+            return f"is damaged: {info.compress_size} bytes cannot be {info.file_size} when they are inflated"
+        return ""
     if info.compress_type != zipfile.ZIP_STORED:
         method = _METHODS.get(info.compress_type, f"method {info.compress_type}")
-        return f"is compressed ({method}); images are read where they lie: make the archive with zip -0"
+        return f"is compressed ({method}), which is not supported: make the archive with zip -0"
     if info.compress_size != info.file_size:
         return f"is damaged: expected stored data of {info.file_size} bytes, found {info.compress_size}"
     return ""

@@ -14,12 +14,12 @@ import fastimg
 import fastimg._decode as _decode
 import fastimg.folders as folders
 from fastimg.archives import open_regular
-from fastimg.cli.inputs import files_of, has_image_name, identity_of, is_folder
+from fastimg.cli.inputs import Image, files_of, has_image_name, identity_of, is_folder
 from fastimg.cli.options import add_index_option, add_thread_options
 from fastimg.cli.words import complain, count_endings, reason_of, say, say_fields, say_json, wants_bar
 from fastimg.folders import SUFFIXES
 from fastimg.options import make_options
-from fastimg.sources import FileRange
+from fastimg.sources import ReaderItem
 from fastimg.threads import check_num_threads, default_num_threads
 
 Row = dict[str, str]  # path, kind, reason
@@ -74,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(row["kind"] != "odd" for row in rows) else 0
 
 
-def _find(inputs: Sequence[str], index: bool) -> tuple[list[str | FileRange], list[Row]]:
+def _find(inputs: Sequence[str], index: bool) -> tuple[list[Image], list[Row]]:
     """Returns the files, each once, and a row for each folder or archive that cannot be listed."""
-    sources: dict[object, str | FileRange] = {}
+    sources: dict[object, Image] = {}
     rows: dict[object, Row] = {}
     real: dict[str, str] = {}
 
@@ -86,7 +86,7 @@ def _find(inputs: Sequence[str], index: bool) -> tuple[list[str | FileRange], li
 
     for name in inputs:
         try:
-            found: Sequence[str | FileRange]
+            found: Sequence[Image]
             if is_folder(name):
                 found = folders.find_files(name, on_error=lambda error: report(error, error.filename))
             else:
@@ -99,23 +99,23 @@ def _find(inputs: Sequence[str], index: bool) -> tuple[list[str | FileRange], li
     return list(sources.values()), list(rows.values())
 
 
-def _leave_out(sources: Sequence[str | FileRange]) -> tuple[list[str | FileRange], Counter[str]]:
+def _leave_out(sources: Sequence[Image]) -> tuple[list[Image], Counter[str]]:
     """Returns the sources without the files that have no image's name, and the number of those."""
     kept = []
     left_out: Counter[str] = Counter()
     for source in sources:
-        if isinstance(source, FileRange) or has_image_name(source) or not _exists(source):
+        if not isinstance(source, str) or has_image_name(source) or not _exists(source):
             kept.append(source)
         else:
             left_out[folders.ending(source)] += 1
     return kept, left_out
 
 
-def _exists(source: str | FileRange) -> bool:
-    return isinstance(source, FileRange) or os.path.lexists(source)
+def _exists(source: Image) -> bool:
+    return not isinstance(source, str) or os.path.lexists(source)
 
 
-def _examined(sources: Sequence[str | FileRange], num_threads: int) -> Iterator[Row | None]:
+def _examined(sources: Sequence[Image], num_threads: int) -> Iterator[Row | None]:
     """Examine files in threads; results come in the order of the files."""
     pool = ThreadPoolExecutor(num_threads)
     pending: deque[Future[Row | None]] = deque()
@@ -130,7 +130,7 @@ def _examined(sources: Sequence[str | FileRange], num_threads: int) -> Iterator[
         pool.shutdown(cancel_futures=True)
 
 
-def _examine(source: str | FileRange) -> Row | None:
+def _examine(source: Image) -> Row | None:
     path = str(source)
     try:
         notes, *_ = _decode.verify(source, STRICT)
@@ -149,9 +149,12 @@ def _examine(source: str | FileRange) -> Row | None:
     return {"path": path, "kind": kind, "reason": reason}
 
 
-def _starts_as_jpeg(source: str | FileRange) -> bool:
-    path, offset = (os.fsdecode(source.path), source.offset) if isinstance(source, FileRange) else (source, 0)
-    with contextlib.suppress(OSError), open_regular(path) as file:
-        file.seek(offset)
-        return file.read(2) == b"\xff\xd8"
+def _starts_as_jpeg(source: Image) -> bool:
+    with contextlib.suppress(OSError, fastimg.JpegError):
+        if isinstance(source, ReaderItem):
+            return bytes(source.read()[:2]) == b"\xff\xd8"
+        path, offset = (source, 0) if isinstance(source, str) else (os.fsdecode(source.path), source.offset)
+        with open_regular(path) as file:
+            file.seek(offset)
+            return file.read(2) == b"\xff\xd8"
     return False

@@ -4,14 +4,18 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import fastimg.classes as classes
 import fastimg.folders as folders
 from fastimg.archives import find_members, is_archive_name, is_hidden
+from fastimg.archives.readers import MemberReader
 from fastimg.cli.words import count_endings
 from fastimg.folders import SUFFIXES
-from fastimg.sources import FileRange
+from fastimg.sources import FileRange, ReaderItem
+
+#: A file, or a member of an archive, stored or compressed.
+Image: TypeAlias = str | FileRange | ReaderItem
 
 
 class Listing(NamedTuple):
@@ -19,7 +23,7 @@ class Listing(NamedTuple):
 
     Attributes
     ----------
-    sources : list of str or FileRange
+    sources : list of Image
         In the order of the arguments.
     labels : list of int
         For each source, an index into `classes`; empty if labels were not asked for.
@@ -29,7 +33,7 @@ class Listing(NamedTuple):
         The number of files that are no images, as `fastimg.find_images` counts them.
     """
 
-    sources: list[str | FileRange]
+    sources: list[Image]
     labels: list[int]
     classes: list[str]
     left_out: Counter[str]
@@ -81,7 +85,7 @@ def list_images(
 
 def _by_class(
     inputs: Sequence[str], on_error: folders.OnError, left_out: Counter[str], index: bool
-) -> tuple[list[str | FileRange], list[str], list[str]]:
+) -> tuple[list[Image], list[str], list[str]]:
     """Returns the images, the name of the class of each, and the names of all class folders, listed or not."""
     groups = classes.find_classes(list(filter(is_folder, inputs)), left_out)
     class_folders = [each for group in groups for each in group]
@@ -90,7 +94,7 @@ def _by_class(
         raise ValueError(classes.describe_empty(empty))
     holders = {_real_parent(each.path) for each in class_folders}
     next_group, next_images = iter(groups), iter(images)
-    found: list[str | FileRange] = []
+    found: list[Image] = []
     names: list[str] = []
     for name in inputs:
         if is_folder(name):
@@ -105,13 +109,17 @@ def _by_class(
         else:
             members = files_of(name, left_out, index)
             found += members
-            names += map(classes.class_of, members)
+            names += map(_class_of, members)
     return found, names, [each.name for each in class_folders]
 
 
-def _images_of(
-    name: str, on_error: folders.OnError, left_out: Counter[str], index: bool
-) -> Sequence[str | FileRange]:
+def _class_of(source: Image) -> str:
+    if isinstance(source, ReaderItem):
+        source = FileRange(source.reader.path, 0, 0, source.reader.member_name(source.index))
+    return classes.class_of(source)
+
+
+def _images_of(name: str, on_error: folders.OnError, left_out: Counter[str], index: bool) -> Sequence[Image]:
     if not is_folder(name):
         return files_of(name, left_out, index)
     try:
@@ -142,9 +150,7 @@ def has_image_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def files_of(
-    name: str, left_out: Counter[str] | None = None, index: bool = False
-) -> Sequence[str | FileRange]:
+def files_of(name: str, left_out: Counter[str] | None = None, index: bool = False) -> Sequence[Image]:
     """Return the images of an archive, or the file itself if it is none; count an archive's other members.
 
     With `index`, the listing of an archive is kept beside it.
@@ -162,19 +168,28 @@ def files_of(
     return find_members(name, wanted, index)
 
 
-def identity_of(source: str | FileRange, real: dict[str, str]) -> object:
+def place_of(member: FileRange | ReaderItem) -> tuple[str, int, int]:
+    """Return the archive of a member, and offset and size of its data there, or in the stream that is compressed."""
+    if isinstance(member, FileRange):
+        return os.fsdecode(member.path), member.offset, member.size
+    reader: MemberReader = member.reader
+    return reader.path, *reader.place(member.index)
+
+
+def identity_of(source: Image, real: dict[str, str]) -> object:
     """What is the same for two names of one file, or of one member, that differ only in how its folder is named.
 
     Links to files count as files of their own: a list of files that has both of them reads both.
 
     Parameters
     ----------
-    source : str or FileRange
+    source : Image
     real : dict of str to str
         The real paths of folders, as far as they are known: finding one takes longer than all else.
     """
-    if isinstance(source, FileRange):
-        return identity_of(os.fsdecode(source.path), real), source.offset, source.size
+    if not isinstance(source, str):
+        path, offset, size = place_of(source)
+        return identity_of(path, real), offset, size
     folder, name = os.path.split(source.rstrip(os.sep))
     if name in ("", ".", ".."):
         folder, name = source, ""

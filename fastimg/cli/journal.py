@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 import fastimg
+from fastimg.cli.inputs import Image, place_of
 from fastimg.cli.output import partial_name, working_name
 from fastimg.cli.words import complain
 from fastimg.options import OPTIONS
-from fastimg.sources import FileRange
 
 _BEGINNING = b'{"fastimg": '
 
@@ -32,13 +32,13 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    sources : sequence of str or FileRange
+    sources : sequence of Image
         The image of each row.
     options : dict
         Names and values as `fastimg.decode` has them.
     """
 
-    sources: Sequence[str | FileRange]
+    sources: Sequence[Image]
     options: dict[str, Any]
 
     def head(self) -> dict[str, Any]:
@@ -60,15 +60,13 @@ class Plan(NamedTuple):
 
     def lines(self) -> Iterator[bytes]:
         """Yield a line per image: its name, the file's size and last change in ns, and the range if it is a part."""
-        last: str | os.PathLike[str] | None = None
+        last: str | None = None
         state: tuple[int | None, int | None] = (None, None)
         for source in self.sources:
-            part = isinstance(source, FileRange)
-            path = os.fspath(source.path if isinstance(source, FileRange) else source)
+            path, *where = (source,) if isinstance(source, str) else place_of(source)
             if path != last:  # the members of an archive come one after the other
                 last, state = path, _state(path)
-            where = [source.offset, source.size] if isinstance(source, FileRange) else []
-            yield _line([str(source) if part else path, *state, *where])
+            yield _line([str(source), *state, *where])
 
 
 class Record(NamedTuple):

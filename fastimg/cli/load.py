@@ -12,7 +12,7 @@ import numpy as np
 import fastimg
 import fastimg.cli.output as output
 import fastimg.cli.resume as resume
-from fastimg.cli.inputs import list_images
+from fastimg.cli.inputs import Image, list_images, place_of
 from fastimg.cli.journal import Plan
 from fastimg.cli.options import (
     add_decode_options,
@@ -24,7 +24,6 @@ from fastimg.cli.options import (
 )
 from fastimg.cli.words import complain, complain_of, count_endings, say, wants_bar
 from fastimg.folders import OnError
-from fastimg.sources import FileRange
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -155,9 +154,9 @@ def _lines_of(class_names: Sequence[str]) -> bytes:
     return "".join(f"{name}\n" for name in class_names).encode("utf-8", "surrogateescape")
 
 
-def _file_size(source: str | FileRange) -> int:
-    if isinstance(source, FileRange):
-        return source.size
+def _file_size(source: Image) -> int:
+    if not isinstance(source, str):
+        return place_of(source)[2]
     try:
         return os.stat(source).st_size
     except OSError:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 import fastimg
-from fastimg.sources import FileRange
+from fastimg.cli.inputs import Image
 
 _LONGEST_NAME = 255  # bytes, on nearly all file systems
 _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
@@ -163,14 +163,12 @@ class FileSet:
                 file.close()
 
 
-def row_shape(
-    sources: Sequence[str | FileRange], options: Mapping[str, Any], on_error: str
-) -> tuple[int, ...]:
+def row_shape(sources: Sequence[Image], options: Mapping[str, Any], on_error: str) -> tuple[int, ...]:
     """Return the shape of one image in the array, from the size, the crop or the first usable header.
 
     Parameters
     ----------
-    sources : sequence of str or FileRange
+    sources : sequence of Image
         The images.
     options : mapping
         The options that `fastimg.load` shares with its accessors.
@@ -320,7 +318,7 @@ def reserve(file: BinaryIO, nbytes: int) -> None:
 
 
 def write_table(
-    file: BinaryIO, sources: Sequence[str | FileRange], labels: Sequence[int], errors: Mapping[int, str]
+    file: BinaryIO, sources: Sequence[Image], labels: Sequence[int], errors: Mapping[int, str]
 ) -> None:
     """Write the CSV table that describes each row of the array.
 
@@ -328,7 +326,7 @@ def write_table(
     ----------
     file : binary file
         Open for writing. Paths are written as the system's bytes.
-    sources : sequence of str or FileRange
+    sources : sequence of Image
         The file of each row, or the member of an archive, written as the archive's path and its name.
     labels : sequence of int
         The label of each row; empty if there are none.

@@ -32,13 +32,19 @@ def make_tar(path: Path, files: dict[str, bytes], kind: str = "pax", mode: str =
 def make_zip(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_STORED, **options: Any) -> str:
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, data in files.items():
-            with archive.open(zipfile.ZipInfo(name), "w", **options) as member:
+            info = zipfile.ZipInfo(name)
+            info.compress_type = method
+            with archive.open(info, "w", **options) as member:
                 member.write(data)
     return str(path)
 
 
 def make_archive(path: Path, files: dict[str, bytes]) -> str:
-    return (make_zip if path.suffix == ".zip" else make_tar)(path, files)
+    """Make an archive of the kind that its name says."""
+    if path.suffix == ".zip":
+        return make_zip(path, files, zipfile.ZIP_DEFLATED if "deflated" in path.name else zipfile.ZIP_STORED)
+    codec = {".gz": ":gz", ".tgz": ":gz", ".bz2": ":bz2", ".xz": ":xz"}.get(path.suffix, "")
+    return make_tar(path, files, mode=f"w{codec}")
 
 
 def patch_tar_header(data: bytes, at: int, field: int, value: bytes) -> bytes:
