@@ -49,7 +49,7 @@ class BatchReader:
         include_mask: bool = False,
     ) -> None:
         self.include_indices = include_indices
-        self.include_mask = include_mask
+        self.include_mask = bool(include_mask)
         self.num_threads = num_threads
         self._drop = on_error == "drop"
         self._logs = tuple(_log_for(array, on_error) for array in arrays)

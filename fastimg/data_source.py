@@ -292,6 +292,7 @@ class ArrayDataSource:
         batch_size = parse_integer("batch_size", batch_size, 1)
         prefetch = parse_integer("prefetch", prefetch, 0)
         check_num_threads(num_threads)
+        reading = read_threads, read_ahead
         parse_reading(read_threads, READ_AHEAD if read_ahead is None else read_ahead)
         if on_error is not None:
             on_error = parse_on_error(on_error, drop=True)
@@ -308,14 +309,7 @@ class ArrayDataSource:
                 else array
                 for i, array in enumerate(self._arrays)
             )
-            read = BatchReader(
-                arrays,
-                self._include_indices,
-                num_threads,
-                (read_threads, read_ahead),
-                on_error,
-                bool(include_mask),
-            )
+            read = BatchReader(arrays, self._include_indices, num_threads, reading, on_error, include_mask)
             new_buffers = Buffers(read.arrays, batch_size) if reuse_buffers else None
             return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
 

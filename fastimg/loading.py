@@ -276,7 +276,8 @@ def load(
     attribute ``thread_safe`` that is False. What it raises is that image's error, with attributes `index` and `source`.
     Further methods are used if it has them: ``name(i)``, what errors call an image, and ``nbytes(i)``, its size if that
     is known before it is read (-1 if not), without which `read_ahead` goes by the largest so far. A reader must pickle:
-    each process, forked or not, makes its own from a pickle before it reads, so files and connections are opened anew.
+    each process, forked or not, makes its own from a pickle before it reads, so files and connections are opened anew;
+    one with an attribute ``fork_safe`` that is True is kept in forked processes.
 
     Examples
     --------

@@ -223,3 +223,27 @@ def test_names_of_any_bytes(here: Path) -> None:
     assert os.fsencode(load("x.npz")[0]).endswith(b"raw/\xff/\xfe\n.jpg")
     assert fastimg.load(load("x.npz")).shape == (1, 3, 23, 37)
     assert np.array_equal(fastimg.load(load("x.npz")), fastimg.load(PATHS[:1]))
+
+
+# ---- as an input of other commands
+
+
+def test_an_index_is_an_input(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["index", "photos", "-o", "train.index.npz"]) == 0
+    assert main(["load", "train.index.npz", "--labels", "--size", "8", "-o", "x.npy", "-q"]) == 0
+    assert main(["load", "photos", "--labels", "--size", "8", "-o", "y.npy", "-q"]) == 0
+    for end in (".npy", ".labels.npy"):
+        assert (np.load("x" + end) == np.load("y" + end)).all()
+    assert Path("x.classes.txt").read_bytes() == Path("y.classes.txt").read_bytes()
+    assert main(["check", "train.index.npz"]) == 0
+    capsys.readouterr()
+
+
+def test_an_index_that_is_no_input(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["index", "photos", "-o", "plain.npz", "--no-labels"]) == 0
+    assert main(["load", "plain.npz", "--labels", "--size", "8", "-o", "x.npy", "-q"]) == 2
+    assert "plain.npz: the index has no classes" in capsys.readouterr().err
+    np.savez("other.npz", a=np.ones(3))
+    assert main(["load", "other.npz", "--size", "8", "-o", "x.npy", "-q"]) == 2
+    assert "other.npz" in capsys.readouterr().err
+    assert not Path("x.npy").exists()

@@ -322,6 +322,6 @@ def test_images_before_the_failing_one_are_there(batch, everything_bad, read_thr
     sources = [*batch.paths[:20], everything_bad["FileNotFoundError"], *batch.paths[20:]]
     out = np.zeros((38, 3, 24, 31), np.uint8)
     with pytest.raises(FileNotFoundError):
-        fastimg.load(sources, out, read_threads=read_threads, num_threads=2)
+        fastimg.load(sources, out, size=(24, 31), read_threads=read_threads, num_threads=2)
     for image, expected in zip(out[:20], batch.images[:20], strict=True):
         assert_same(image, expected)

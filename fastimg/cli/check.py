@@ -37,7 +37,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="exit status: 0 all files load (odd ones, too), 1 some do not, 2 wrong use or no file",
     )
     parser.set_defaults(run=run)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, .tar or .zip archives")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="files, folders, .tar or .zip archives, indices (.npz)"
+    )
     parser.add_argument(
         "--jpeg-only",
         action="store_true",

@@ -11,6 +11,7 @@ import fastimg.folders as folders
 from fastimg.archives import find_members, is_archive_name, is_hidden
 from fastimg.archives.readers import MemberReader
 from fastimg.cli.words import count_endings
+from fastimg.file_index import FileIndex
 from fastimg.folders import SUFFIXES
 from fastimg.sources import FileRange, ReaderItem
 
@@ -47,8 +48,9 @@ def list_images(
     Parameters
     ----------
     inputs : sequence of str
-        Folders, archives, and files, which count whatever their names are. With `labelled`, a file that lies beside
-        class folders is treated as if the folder that holds it were given: ``photos/*`` is ``photos``.
+        Folders, archives, indices that ``fastimg index`` wrote, and files, which count whatever their names are. With
+        `labelled`, a file that lies beside class folders is treated as if the folder that holds it were given:
+        ``photos/*`` is ``photos``.
     labelled : bool
         Whether each image must have a class, by the rules of `fastimg.image_folder`.
     on_error : "raise" or callable
@@ -102,6 +104,12 @@ def _by_class(
                 paths = next(next_images)
                 found += paths
                 names += [each.name] * len(paths)
+        elif _is_index_name(name):
+            listed = FileIndex.load(name)
+            if listed.labels is None or not listed.classes:
+                raise ValueError(f"{name}: the index has no classes: make it of a folder of class folders")
+            found += listed.paths
+            names += [listed.classes[label] for label in listed.labels.tolist()]
         elif not is_archive_name(name) and _real_parent(name) in holders:
             if has_image_name(name):
                 raise ValueError(f"{name}: no class: the file lies beside folders that are classes")
@@ -146,15 +154,22 @@ def is_folder(name: str) -> bool:
     return os.path.isdir(name) or name.endswith(os.sep)
 
 
+def _is_index_name(name: str) -> bool:
+    """Whether a name is that of a file that ``fastimg index`` has written."""
+    return name.lower().endswith(".npz") and not is_folder(name)
+
+
 def has_image_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
 def files_of(name: str, left_out: Counter[str] | None = None, index: bool = False) -> Sequence[Image]:
-    """Return the images of an archive, or the file itself if it is none; count an archive's other members.
+    """Return the images of an archive or an index, or the file itself; count an archive's other members.
 
     With `index`, the listing of an archive is kept beside it.
     """
+    if _is_index_name(name):
+        return FileIndex.load(name).paths
     if not is_archive_name(name) or is_folder(name):
         return [name]
 

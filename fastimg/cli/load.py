@@ -34,7 +34,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="folders of JPEG files, .tar or .zip archives of them, or files",
+        help="folders of JPEG files, .tar or .zip archives of them, indices (.npz), or files",
     )
     parser.add_argument(
         "-o", "--output", required=True, metavar="NAME.npy", help="also writes NAME.files.csv"
