@@ -10,7 +10,7 @@ import pytest
 from support import jpegs
 from support.jpegs import assert_same
 from support.processes import run_probe
-from support.reader_objects import Held, Memory, Sized, no_thread_left
+from support.reader_objects import Alone, Held, Memory, Sized, Watched, no_thread_left
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
@@ -162,3 +162,50 @@ def test_two_accessors_of_one_reader(files, images):
             found = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
             for one, other in zip(found, (images, expected, images[::-1]), strict=True):
                 assert_same(one, other)
+
+
+@pytest.mark.parametrize("read_threads", [1, 2, 64])
+@pytest.mark.parametrize("prefetch", [0, 1, 4])
+def test_files_beside_data_in_memory(files, images, tmp_path, read_threads, prefetch):
+    # What need not be read must not wait for a thread that waits for room.
+    paths = [tmp_path / f"{i}.jpg" for i in range(60)]
+    for path, data in zip(paths, files, strict=True):
+        path.write_bytes(data)
+    mixture = [path if i // 4 % 2 else data for i, (path, data) in enumerate(zip(paths, files, strict=True))]
+    arrays = [fastimg.ImageFileAccessor(each, size=9) for each in (paths, files, mixture)]
+    arrays.append(fastimg.ImageFileAccessor(files).random_resized_crop(9))
+    with no_thread_left():
+        for read_ahead in (1, 50_000):
+            options = {"prefetch": prefetch, "read_threads": read_threads, "read_ahead": read_ahead}
+            for x, y, z, _, i in ArrayDataSource([*arrays, np.arange(60)]).batch_iterator(4, **options):
+                for found in (x, y, z):
+                    assert_same(found, images[i])
+
+
+@pytest.mark.parametrize("read_threads", [1, 2, 3, 64])
+def test_what_is_kept_with_its_header(tmp_path, read_threads):
+    # The first and the last fit in together; those between them wait for room that the last one has.
+    data = jpegs.jpeg(24, 31)
+    sources = []
+    for i, more in enumerate((0, 2000, 2000, 0)):
+        sources.append(tmp_path / f"{i}.jpg")
+        sources[-1].write_bytes(data + bytes(more))
+    expected = fastimg.load([data] * 4)
+    options = {"read_threads": read_threads, "read_ahead": 2 * len(data) + 100}
+    with no_thread_left():
+        for _ in range(5):
+            assert_same(fastimg.load(sources, **options), expected)
+            assert_same(np.stack(fastimg.NonUniformImageFileAccessor(sources, **options)[:]), expected)
+
+
+@pytest.mark.parametrize("cls", [Watched, Alone])
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_two_accessors_of_unknown_size(cls, prefetch):
+    # The first image says what size all have, while headers of a batch are still being read.
+    data = [jpegs.jpeg(24, 31, seed=i) for i in range(37)]
+    expected = fastimg.load(data)
+    for _ in range(15):
+        arrays = [fastimg.ImageFileAccessor(cls(data, 0.0005)) for _ in range(2)]
+        for k, pair in enumerate(ArrayDataSource(arrays).batch_iterator(5, prefetch=prefetch)):
+            for images in pair:
+                assert_same(images, expected[5 * k : 5 * k + 5])
