@@ -127,25 +127,31 @@ def _run(
     report: Callable[[], None],
 ) -> None:
     decoders = _decode.ThreadGroup()
+    # What is in memory needs no readers, and must not wait for any.
+    reads = batch.reads
     try:
-        if not readers.has(batch):
-            readers.add(batch)
-        readers.grow()
-        if batch.by_caller and readers.refused:
-            raise RuntimeError("can't start new thread")
+        if reads:
+            if not readers.has(batch):
+                readers.add(batch)
+            readers.grow()
+            if batch.by_caller and readers.refused:
+                raise RuntimeError("can't start new thread")
         batch.run(ALONE_NS)
-        readers.grow()
+        if reads:
+            readers.grow()
         if not batch.finished:
             count = min(num_threads or default_num_threads(), len(batch) - batch.done)
             if count > 1:
                 decoders.start(lambda: batch.run(0), count)
-        while not decoders.wait(WAKE_SECONDS if batch.finished else 0):
-            batch.wait(WAKE_SECONDS)
-            readers.grow()
+        while not decoders.wait(0 if reads and not batch.finished else WAKE_SECONDS):
+            if reads:
+                batch.wait(WAKE_SECONDS)
+                readers.grow()
             report()
         while not batch.finished:
             batch.run(SLICE_NS)
-            readers.grow()
+            if reads:
+                readers.grow()
             report()
     finally:
         readers.finish(batch, decoders, not shared)
