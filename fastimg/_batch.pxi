@@ -40,6 +40,7 @@ cdef class Batch:
     cdef Options options
     cdef object sources
     cdef list keep  # what the jobs point into
+    cdef size_t allocated
     cdef dict errors  # of the caller's readers, by position
     cdef readonly bint reads  # whether any source is a file, or read by the caller
 
@@ -66,6 +67,7 @@ cdef class Batch:
         if self.core.jobs == NULL or self.core.headers == NULL:
             self.core.count = 0
             raise MemoryError("no memory for the list of jobs")
+        self.allocated = self.core.count
         self.set_sources(starts, indices, sizes)
         self.set_crops(crop, flip)
         fi_batch_begin(&self.core)
@@ -133,6 +135,7 @@ cdef class Batch:
 
     def __dealloc__(self):
         if self.core.jobs != NULL:
+            self.core.count = self.allocated  # set_output may have left out some
             fi_batch_free(&self.core)
         free(self.core.jobs)
         free(self.core.headers)
@@ -221,6 +224,8 @@ cdef class Batch:
 
     def failures(self):
         """A list of Failure, in order of index."""
+        if self.core.out_of_memory:  # a reader thread's, while no decoder ran
+            raise MemoryError("no memory left to describe a failure")
         return [failure_of(self.core.jobs[i].failure, i, self.errors.get(i)) for i in range(self.core.count)
                 if self.core.jobs[i].failure != NULL]
 

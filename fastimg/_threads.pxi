@@ -81,14 +81,18 @@ cdef class Readers:
     """
     cdef fi_readers *core
     cdef ThreadGroup group
-    cdef list batches  # those that have been added
+    cdef list batches  # those that have been added; replaced, never changed
+    cdef object changing
     cdef object growing
+    cdef bint fixed  # whether there are threads in any case
     cdef readonly bint refused  # whether the system gave not a single thread
 
     def __cinit__(self, nbytes, unsigned threads, bint adapts):
         self.group = ThreadGroup()
         self.batches = []
+        self.changing = allocate_lock()
         self.growing = allocate_lock()
+        self.fixed = threads > 0 and not adapts
         self.core = fi_readers_new(nbytes, threads, adapts)
         if self.core == NULL:
             raise MemoryError("no memory for reader threads")
@@ -98,7 +102,8 @@ cdef class Readers:
 
     def add(self, Batch batch not None):
         """Reads the sources of this batch after those of the batches that have been added before."""
-        self.batches.append(batch)
+        with self.changing:
+            self.batches = [*self.batches, batch]
         with nogil:
             fi_readers_add(self.core, &batch.core)
 
@@ -110,12 +115,13 @@ cdef class Readers:
         """Reads no more of this batch, and waits for what is being read."""
         with nogil:
             fi_readers_remove(self.core, &batch.core)
-        self.batches = [each for each in self.batches if each is not batch]
+        with self.changing:
+            self.batches = [each for each in self.batches if each is not batch]
 
     @property
     def at_work(self):
         """Whether there are threads, or some are wanted: reading early is worth while."""
-        return len(self.group.locks) > 0 or fi_readers_wanted(self.core) > 0
+        return self.fixed or len(self.group.locks) > 0 or fi_readers_wanted(self.core) > 0
 
     def grow(self):
         """Starts the threads that are wanted, as many as the system gives."""
@@ -157,7 +163,10 @@ cdef class Readers:
             view = view_of(batch.sources.read(batch.core.jobs[read.position].index), PyBUF_SIMPLE)
         except BaseException as error:
             batch.errors[read.position] = error
-            stop = is_machine_fault(error)
+            try:
+                stop = is_machine_fault(error)
+            except BaseException:
+                pass  # an errno of the caller's making
         if view is None:
             fi_read_refuse(read, stop)
         else:

@@ -72,13 +72,14 @@ class PrefetchThreads:
             self.waiting.clear()
             self.changed.notify_all()
         # The garbage collector may have run in one of them.
-        idle = threading.current_thread() not in self.threads
-        if idle and self.group.wait(seconds):  # which a signal may interrupt safely, unlike join
-            for thread in self.threads:
-                thread.join()
-        else:
-            idle = False
-        self.builder.stop(idle)
+        idle = False
+        try:
+            if threading.current_thread() not in self.threads and self.group.wait(seconds):
+                for thread in self.threads:
+                    thread.join()
+                idle = True
+        finally:
+            self.builder.stop(idle)
 
     def _next(self) -> PendingBatch | None:
         with self.changed:

@@ -35,9 +35,7 @@ static fi_status decode_job(fi_batch *batch, fi_job *job, fi_decoder *decoder, f
     const int64_t opened = fi_now_ns();
 
     if (!job->is_read && job->source.path) {
-        timing->read_ns += opened - start;
-        timing->nbytes += fi_decoder_header(decoder)->nbytes;
-        timing->reads++;
+        fi_timing_add_read(timing, opened - start, fi_decoder_header(decoder)->nbytes);
     }
     if (status == FI_OK) status = check_size(batch, job, fi_decoder_header(decoder), failure);
     if (status != FI_OK) return status;
@@ -89,7 +87,7 @@ void fi_batch_begin(fi_batch *batch) {
 static size_t next_job(fi_batch *batch, int64_t deadline, fi_timing *timing) {
     while (!fi_readers_lead(batch)) {
         const size_t i = atomic_fetch_add(&batch->next, 1);
-        if (i >= batch->count) break;
+        if (i >= fi_batch_limit(batch)) break;
         if (!batch->jobs[i].is_listed) return i;
     }
     /* A reader may have claimed what is left. */
@@ -105,7 +103,11 @@ void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {
     atomic_fetch_add(&batch->running, 1);
     do {
         const size_t i = next_job(batch, deadline, &timing);
-        if (i == FI_NONE) break;
+        if (i == FI_NONE) {
+            now = fi_now_ns();
+            if (batch->headers || fi_readers_lead(batch) || atomic_load(&batch->next) >= fi_batch_limit(batch)) break;
+            continue; /* the threads that led have ended */
+        }
         if (batch->headers && batch->readers) {
             fi_readers_run_here(batch, i);
         } else {

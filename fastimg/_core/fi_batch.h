@@ -75,8 +75,9 @@ typedef struct fi_batch {
     atomic_size_t running; /* threads in fi_batch_run() */
     atomic_bool out_of_memory; /* stopped because there was no memory for a fi_failure */
     /* What follows belongs to the readers. */
-    fi_readers *readers; /* NULL: none */
+    _Atomic(fi_readers *) readers; /* NULL: none */
     struct fi_batch *following;
+    bool has_files; /* and is no batch of memory alone */
     size_t reading; /* jobs that reader threads have claimed and not finished */
     size_t first_ready, last_ready;
 } fi_batch;

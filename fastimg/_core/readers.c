@@ -17,6 +17,9 @@
 #define QUICK_NS_PER_BYTE 1.0
 #define SLOW_SHARE (1.0 / 16)
 
+/* One such read may have been interrupted by another process, so two are asked for, or one of this length. */
+#define VERY_SLOW_NS 10000000
+
 /* The number of sources after which old ones begin to count less. */
 #define MEMORY 64
 
@@ -93,13 +96,22 @@ void fi_readers_wait_for(fi_readers *readers, pthread_cond_t *condition, int64_t
 
 /* ---- how many threads ------------------------------------------------------------------------------------------ */
 
+void fi_timing_add_read(fi_timing *timing, int64_t ns, uint64_t nbytes) {
+    timing->reads++;
+    timing->read_ns += ns;
+    timing->nbytes += nbytes;
+    if ((double)ns >= QUICK_NS + QUICK_NS_PER_BYTE * (double)nbytes) timing->slow += ns < VERY_SLOW_NS ? 1 : 2;
+}
+
 void fi_timing_add(fi_timing *sum, const fi_timing *more) {
     sum->read_ns += more->read_ns;
     sum->decode_ns += more->decode_ns;
     sum->nbytes += more->nbytes;
     sum->reads += more->reads;
     sum->decodes += more->decodes;
+    sum->slow += more->slow;
     if (sum->reads > MEMORY) {
+        sum->slow /= 2;
         sum->read_ns /= 2;
         sum->nbytes /= 2;
         sum->reads /= 2;
@@ -112,7 +124,7 @@ void fi_timing_add(fi_timing *sum, const fi_timing *more) {
 
 /* How many threads read as fast as `decoders` decode, and half as many more; 0 if decoders do so well by themselves. */
 static unsigned choose_threads(const fi_timing *timing, size_t decoders) {
-    if (!timing->reads) return 0;
+    if (timing->slow < 2 || timing->slow * 8 < timing->reads) return 0;
     const double read_ns = (double)timing->read_ns / timing->reads;
     const double nbytes = (double)timing->nbytes / timing->reads;
     const double decode_ns = timing->decodes ? (double)timing->decode_ns / timing->decodes + 1 : 1;
@@ -157,7 +169,8 @@ static size_t count_unclaimed(const fi_readers *readers) {
     size_t count = 0;
     for (fi_batch *batch = readers->first; batch; batch = batch->following) {
         const size_t next = atomic_load(&batch->next);
-        if (next < batch->count) count += batch->count - next;
+        if (!fi_readers_read_for(batch) || next >= fi_batch_limit(batch)) continue;
+        count += batch->jobs[next].source.alone ? 1 : fi_batch_limit(batch) - next;
     }
     return count;
 }
@@ -175,6 +188,7 @@ unsigned fi_readers_wanted(fi_readers *readers) {
 void fi_readers_limit(fi_readers *readers) {
     pthread_mutex_lock(&readers->lock);
     readers->max_threads = readers->wanted = atomic_load(&readers->threads);
+    pthread_cond_broadcast(&readers->for_decoders);
     pthread_mutex_unlock(&readers->lock);
 }
 
@@ -196,9 +210,13 @@ static void free_bytes(fi_readers *readers, fi_job *job) {
 }
 
 void fi_readers_release(fi_batch *batch, fi_job *job) {
-    pthread_mutex_lock(&batch->readers->lock);
-    free_bytes(batch->readers, job);
-    pthread_mutex_unlock(&batch->readers->lock);
+    fi_readers *readers = batch->readers;
+
+    fi_mapped_free(&job->bytes); /* without the lock: it goes back to the system */
+    if (readers) pthread_mutex_lock(&readers->lock);
+    if (readers) free_bytes(readers, job);
+    if (readers) pthread_mutex_unlock(&readers->lock);
+    job->is_read = false;
 }
 
 void fi_batch_make_ready(fi_batch *batch, size_t position) {
@@ -214,7 +232,9 @@ void fi_readers_add(fi_readers *readers, fi_batch *batch) {
     *last = batch;
     batch->following = NULL;
     batch->readers = readers;
+    batch->has_files = false;
     for (size_t i = 0; i < batch->count; i++) {
+        batch->has_files |= batch->jobs[i].source.path != NULL;
         if (!batch->jobs[i].is_read) continue;
         /* Kept with its header. Otherwise it would keep room from claims that come before its own. */
         readers->nbytes += batch->jobs[i].nbytes;
@@ -234,6 +254,7 @@ void fi_readers_remove(fi_readers *readers, fi_batch *batch) {
     fi_batch **link = &readers->first;
     while (*link && *link != batch) link = &(*link)->following;
     if (*link) *link = batch->following;
+    fi_batch_drop(batch, 0, readers);
     while (batch->reading) fi_readers_wait_for(readers, &readers->for_owners, INT64_MAX);
     for (size_t i = 0; i < batch->count; i++) {
         if (batch->keeps_bytes && batch->headers) {
@@ -251,12 +272,12 @@ void fi_readers_remove(fi_readers *readers, fi_batch *batch) {
 /* Whether the batch is finished, but for threads that have not left it yet. */
 static bool is_used_up(const fi_batch *batch) {
     if (atomic_load(&batch->end) == 0) return true;
-    return atomic_load(&batch->next) >= batch->count && batch->reading == 0 && batch->first_ready == FI_NONE;
+    return atomic_load(&batch->next) >= fi_batch_limit(batch) && batch->reading == 0 && batch->first_ready == FI_NONE;
 }
 
 bool fi_batch_finished(fi_batch *batch) {
     fi_readers *readers = batch->readers;
-    if (!readers) return atomic_load(&batch->next) >= batch->count && atomic_load(&batch->running) == 0;
+    if (!readers) return atomic_load(&batch->next) >= fi_batch_limit(batch) && atomic_load(&batch->running) == 0;
     pthread_mutex_lock(&readers->lock);
     const bool finished = is_used_up(batch) && atomic_load(&batch->running) == 0;
     pthread_mutex_unlock(&readers->lock);
@@ -285,6 +306,7 @@ void fi_readers_left(fi_batch *batch) {
     /* Under the lock, as the owner may take the batch away as soon as the last thread has left. */
     pthread_mutex_lock(&readers->lock);
     atomic_fetch_sub(&batch->running, 1);
+    pthread_cond_broadcast(&readers->for_decoders);
     pthread_cond_broadcast(&readers->for_owners);
     pthread_mutex_unlock(&readers->lock);
 }
@@ -296,23 +318,22 @@ static bool is_machine_fault(const fi_failure *failure) {
            (failure->status == FI_E_OS && (code == ENOMEM || code == EMFILE || code == ENFILE));
 }
 
-void fi_batch_drop(fi_batch *batch, size_t end) {
+void fi_batch_drop(fi_batch *batch, size_t end, fi_readers *readers) {
     size_t old = atomic_load(&batch->end);
 
     while (end < old && !atomic_compare_exchange_weak(&batch->end, &old, end)) {}
-    atomic_store(&batch->next, batch->count);
-    if (!batch->readers) return;
-    for (fi_read *read = batch->readers->oldest; read; read = read->newer) {
+    if (!readers) return;
+    for (fi_read *read = readers->oldest; read; read = read->newer) {
         if (read->state == WAITING) pthread_cond_signal(&read->wake);
     }
-    pthread_cond_broadcast(&batch->readers->for_decoders);
-    pthread_cond_broadcast(&batch->readers->for_owners);
+    pthread_cond_broadcast(&readers->for_decoders);
+    pthread_cond_broadcast(&readers->for_owners);
 }
 
 void fi_readers_drop(fi_batch *batch, size_t end) {
-    fi_readers *readers = batch->readers;
+    fi_readers *readers = atomic_load(&batch->readers); /* once, as another thread may add the batch meanwhile */
     if (readers) pthread_mutex_lock(&readers->lock);
-    fi_batch_drop(batch, end);
+    fi_batch_drop(batch, end, readers);
     if (readers) pthread_mutex_unlock(&readers->lock);
 }
 
@@ -328,7 +349,8 @@ void fi_readers_fail(fi_batch *batch, size_t position, fi_failure *failure) {
 /* ---- decoders' side -------------------------------------------------------------------------------------------- */
 
 bool fi_readers_lead(const fi_batch *batch) {
-    return batch->readers && (batch->by_caller || (!batch->headers && atomic_load(&batch->readers->threads)));
+    const fi_readers *readers = batch->readers;
+    return readers && (batch->by_caller || (!batch->headers && batch->has_files && atomic_load(&readers->threads)));
 }
 
 /* The first job that is ready and has not been dropped. */
@@ -351,6 +373,7 @@ size_t fi_readers_take(fi_batch *batch, int64_t deadline, fi_timing *timing) {
     fi_timing_add(&readers->timing, timing);
     *timing = (fi_timing){0};
     while ((i = pop_ready(batch)) == FI_NONE && !is_used_up(batch)) {
+        if (!batch->headers && !fi_readers_lead(batch) && atomic_load(&batch->next) < fi_batch_limit(batch)) break;
         consider(readers, batch);
         if (deadline != INT64_MAX) {
             if (readers->wanted > atomic_load(&readers->threads) || fi_now_ns() >= deadline) break;

@@ -16,7 +16,10 @@ typedef struct fi_timing {
     int64_t read_ns, decode_ns;
     uint64_t nbytes;
     unsigned reads, decodes;
+    unsigned slow; /* of the reads; very slow ones count twice */
 } fi_timing;
+
+void fi_timing_add_read(fi_timing *timing, int64_t ns, uint64_t nbytes);
 
 /* Of a fi_read. */
 enum { OPENING, WAITING, READING };
@@ -39,6 +42,17 @@ struct fi_readers {
 };
 
 /* ---- for batches ----------------------------------------------------------------------------------------------- */
+
+/* Jobs from here on are not claimed. */
+static inline size_t fi_batch_limit(const fi_batch *batch) {
+    const size_t end = atomic_load(&batch->end);
+    return end < batch->count ? end : batch->count;
+}
+
+/* Whether reader threads are of use to the batch: not if all is in memory. */
+static inline bool fi_readers_read_for(const fi_batch *batch) {
+    return batch->by_caller || batch->has_files;
+}
 
 /* Whether jobs of this batch are to be taken with fi_readers_take(), and not claimed. */
 bool fi_readers_lead(const fi_batch *batch);
@@ -81,7 +95,7 @@ void fi_timing_add(fi_timing *sum, const fi_timing *more);
 void fi_batch_make_ready(fi_batch *batch, size_t position);
 
 /* Drops the jobs from `end` on. Without readers, no lock is needed. */
-void fi_batch_drop(fi_batch *batch, size_t end);
+void fi_batch_drop(fi_batch *batch, size_t end, fi_readers *readers);
 
 /* Whether a failure stops its batch. */
 bool fi_batch_stops_for(const fi_batch *batch, const fi_failure *failure);

@@ -47,9 +47,15 @@ static bool is_turn(const fi_read *read) {
     return true;
 }
 
-/* Whether a source that takes `nbytes` may be read now; FI_WHOLE_FILE: as many as the largest so far. */
+/* What is set aside for a source; FI_WHOLE_FILE: as much as others have taken, and half a share for the first ones. */
+static uint64_t guess(const fi_readers *readers, uint64_t nbytes) {
+    if (nbytes != FI_WHOLE_FILE) return nbytes;
+    return readers->largest ? readers->largest : readers->max_nbytes / 2 / readers->max_threads;
+}
+
+/* Whether a source that takes `nbytes` may be read now. */
 static bool has_room(const fi_readers *readers, const fi_read *read, uint64_t nbytes) {
-    return is_turn(read) && fits(readers, nbytes == FI_WHOLE_FILE ? readers->largest : nbytes);
+    return is_turn(read) && fits(readers, guess(readers, nbytes));
 }
 
 /*
@@ -65,7 +71,7 @@ static void reserve(fi_readers *readers, fi_read *read, uint64_t nbytes) {
     }
     read->has_room = read->position < atomic_load(&batch->end) && has_room(readers, read, nbytes);
     read->state = READING;
-    read->reserved = !read->has_room ? 0 : nbytes == FI_WHOLE_FILE ? readers->largest : nbytes;
+    read->reserved = read->has_room ? guess(readers, nbytes) : 0;
     readers->nbytes += read->reserved;
     fi_readers_wake_oldest(readers);
 }
@@ -90,7 +96,7 @@ static void finish(fi_readers *readers, fi_read *read, result *result) {
 
     readers->nbytes -= read->reserved;
     if (result->no_memory) atomic_store(&batch->out_of_memory, true);
-    if (result->no_memory) fi_batch_drop(batch, 0);
+    if (result->no_memory) fi_batch_drop(batch, 0, readers);
     if (read->position < atomic_load(&batch->end)) {
         if (result->is_whole) {
             job->bytes = result->bytes;
@@ -107,7 +113,7 @@ static void finish(fi_readers *readers, fi_read *read, result *result) {
         } else {
             fi_batch_make_ready(batch, read->position);
         }
-        if (job->failure && fi_batch_stops_for(batch, job->failure)) fi_batch_drop(batch, read->position);
+        if (job->failure && fi_batch_stops_for(batch, job->failure)) fi_batch_drop(batch, read->position, readers);
     }
     fi_failure_free(result->failure);
     fi_mapped_free(&result->bytes);
@@ -130,13 +136,13 @@ static void read_source(fi_readers *readers, fi_read *read) {
     fi_batch *batch = read->batch;
     const fi_source *source = &batch->jobs[read->position].source;
     result result = new_result();
-    fi_timing timing = {.reads = 1};
+    fi_timing timing = {0};
     fi_reader reader = {.fd = -1};
 
     if (!result.no_memory) {
         int64_t start = fi_now_ns();
         const bool is_open = fi_reader_open(&reader, source, &result.bytes.buffer, result.failure) == FI_OK;
-        timing.read_ns = fi_now_ns() - start;
+        int64_t ns = fi_now_ns() - start;
         pthread_mutex_lock(&readers->lock);
         if (is_open && source->path && (!batch->headers || batch->keeps_bytes)) {
             reserve(readers, read, reader.total);
@@ -152,8 +158,8 @@ static void read_source(fi_readers *readers, fi_read *read) {
             fi_mapped_reserve(&result.bytes, (size_t)reader.total);
         }
         if (is_open && !dropped) read_open(&reader, batch, read->has_room, &result);
-        timing.read_ns += fi_now_ns() - start;
-        timing.nbytes = reader.have;
+        ns += fi_now_ns() - start;
+        fi_timing_add_read(&timing, ns, reader.have);
         fi_reader_close(&reader);
     }
     pthread_mutex_lock(&readers->lock);
@@ -179,19 +185,22 @@ void fi_readers_enter(fi_readers *readers) {
 }
 
 void fi_readers_leave(fi_readers *readers) {
+    pthread_mutex_lock(&readers->lock);
     atomic_fetch_sub(&readers->threads, 1);
+    pthread_cond_broadcast(&readers->for_decoders);
+    pthread_mutex_unlock(&readers->lock);
 }
 
 /* Claims the oldest source that nobody has claimed. Nothing need be read for some jobs: they are ready at once. */
 static bool claim(fi_readers *readers, fi_read *read) {
     for (fi_batch *batch = readers->first; batch; batch = batch->following) {
-        while (atomic_load(&batch->next) < batch->count) {
+        while (fi_readers_read_for(batch) && atomic_load(&batch->next) < fi_batch_limit(batch)) {
             /* Only this function claims jobs of a batch with sources that the caller reads. */
             if (batch->by_caller && readers->alone && batch->jobs[atomic_load(&batch->next)].source.alone) return false;
             const size_t i = atomic_fetch_add(&batch->next, 1);
-            if (i >= batch->count) break;
+            if (i >= fi_batch_limit(batch)) break;
             if (batch->jobs[i].is_listed) {
-                if (i + 1 < batch->count) continue;
+                if (i + 1 < fi_batch_limit(batch)) continue;
                 /* It was the last, and the batch may be finished. */
                 pthread_cond_broadcast(&readers->for_decoders);
                 pthread_cond_broadcast(&readers->for_owners);
@@ -271,9 +280,11 @@ void fi_read_refuse(fi_read *read, bool stop) {
 
 void fi_readers_finish(fi_readers *readers, fi_read *read) {
     const size_t nbytes = read->result.nbytes;
-    const fi_timing timing = {.reads = 1, .read_ns = fi_now_ns() - read->since, .nbytes = nbytes};
+    fi_timing timing = {0};
 
+    fi_timing_add_read(&timing, fi_now_ns() - read->since, nbytes);
     pthread_mutex_lock(&readers->lock);
+    readers->largest -= readers->largest / 16; /* one that was large is forgotten at some time */
     if (nbytes > readers->largest) readers->largest = nbytes;
     fi_timing_add(&readers->timing, &timing);
     finish(readers, read, &read->result);
@@ -283,6 +294,7 @@ void fi_readers_finish(fi_readers *readers, fi_read *read) {
 void fi_readers_stop(fi_readers *readers) {
     pthread_mutex_lock(&readers->lock);
     readers->stopped = true;
+    for (fi_batch *batch = readers->first; batch; batch = batch->following) fi_batch_drop(batch, 0, readers);
     pthread_cond_broadcast(&readers->for_readers);
     pthread_mutex_unlock(&readers->lock);
 }
