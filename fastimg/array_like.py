@@ -211,8 +211,8 @@ def parse_sizes(sizes: Any, count: int) -> npt.NDArray[np.int32] | None:
         array = np.asarray(sizes)
     except ValueError:
         array = np.array(None)  # ragged
-    if array.dtype.kind not in "iu" and array.size:
-        raise TypeError(f"sizes must be integers, found dtype {array.dtype}")
+    if not array.ndim or (array.size and array.dtype.kind not in "iu"):
+        raise TypeError(f"sizes must be None or (N, 2) integers, found {sizes!r}")
     if array.shape != (count, 2):
         raise ValueError(f"sizes must have shape ({count}, 2), heights and widths, found {array.shape}")
     if count and (array.max() > 65535 or array.min() < -1):

@@ -94,8 +94,15 @@ class RemoteSources:
             The file cannot be read, or has not the size that was listed; the URL is its `filename`. Errors that only
             the package of the file system knows become one, so that all pickle.
         """
-        with portable_errors(self.name(index)):
+        failed = None
+        try:
             data = self._group(index).system.read(self._path(index))
+        except MemoryError:
+            raise
+        except Exception as error:
+            failed = portable_error(error, self.name(index))
+        if failed is not None:
+            raise failed  # alone: what it comes from need not pickle, and some libraries pickle that, too
         expected = self.nbytes(index)
         if expected not in (-1, len(data)):
             words = f"expected {expected} bytes, as listed, found {len(data)}"
@@ -203,23 +210,29 @@ def _open(fs: Any) -> _Opened:
     return _Opened(os.getpid(), fs, options, None)
 
 
+def portable_error(error: Exception, url: str) -> OSError:
+    """An OSError with the URL for any error: those of HTTP and S3 clients need not pickle, or tell the file."""
+    code = next((number for cls, number in _ERRNOS if isinstance(error, cls)), 0)
+    if getattr(error, "status", None) in (401, 403):
+        code = errno.EACCES
+    if isinstance(error, OSError) and error.errno and error.errno > 0:  # those of name servers are negative
+        code = error.errno
+    words = f"{type(error).__name__}: {error}"
+    portable = OSError(code or errno.EIO, os.strerror(code) if code else words, url)
+    if code:
+        portable.add_note(words)
+    return portable
+
+
 @contextlib.contextmanager
 def portable_errors(url: str) -> Iterator[None]:
-    """Makes an OSError with the URL of every error: those of HTTP and S3 clients need not pickle, or tell the file."""
+    """Makes an OSError with the URL of every error."""
     try:
         yield
     except MemoryError:
         raise
     except Exception as error:
-        code = next((number for cls, number in _ERRNOS if isinstance(error, cls)), 0)
-        if getattr(error, "status", None) in (401, 403):
-            code = errno.EACCES
-        if (
-            isinstance(error, OSError) and error.errno and error.errno > 0
-        ):  # those of name servers are negative
-            code = error.errno
-        words = os.strerror(code) if code else f"{type(error).__name__}: {error}"
-        raise OSError(code or errno.EIO, words, url) from error
+        raise portable_error(error, url) from error
 
 
 def _starts(blob: bytes) -> npt.NDArray[np.uint64]:

@@ -165,7 +165,9 @@ def test_checkpoints_come_every_two_seconds(
     options = {**DEFAULTS, "size": 1}
     with Run(["y.npy"], Plan(["many/cat/00.jpg"] * count, options), resume=True) as files:
         files.open(lambda: (3, 1, 1))
-        files.load(num_threads=2, progress=False, on_error="raise")
+        files.load(
+            {"num_threads": 2, "read_threads": None, "read_ahead": "64 MiB"}, progress=False, on_error="raise"
+        )
     assert sum(rows for _, rows in recorded) == count
     times = [0.0, *(when for when, _ in recorded)]
     between = np.diff(times)[1:-1]  # the first piece may be long, as nothing is known yet

@@ -315,6 +315,8 @@ def test_errors_pickle_and_name_the_url(monkeypatch, error, number, words):
             each.read(1)
         assert caught.value.errno == number and caught.value.filename == "memory://train/é.jpg"
         assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+        # Some libraries pickle what an error comes from, too.
+        assert caught.value.__cause__ is caught.value.__context__ is None
 
 
 def test_lack_of_memory_stays_that(memory, monkeypatch):

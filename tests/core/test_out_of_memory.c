@@ -8,7 +8,7 @@
  */
 #include "cpu.h"
 #include "failing_malloc.h"
-#include "fi.h"
+#include "fi_batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,8 +154,8 @@ static void run_batch(fi_batch *batch, fi_decoder *decoder, int v, bool may_fail
         jobs[i].out.data = found[i];
     }
     memset(found, 0xA5, sizeof found);
-    batch->next = batch->done = 0;
     batch->out_of_memory = false;
+    fi_batch_begin(batch);
     fi_batch_run(batch, decoder, 0);
     if (batch->out_of_memory && !may_fail) fail("no memory", FI_OK);
     const size_t done = batch->done;
