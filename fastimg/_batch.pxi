@@ -144,6 +144,15 @@ cdef class Batch:
         return self.core.count
 
     @property
+    def decoders(self):
+        """How many threads are going to call `run`."""
+        return self.core.decoders
+
+    @decoders.setter
+    def decoders(self, unsigned count):
+        self.core.decoders = count
+
+    @property
     def by_caller(self):
         """Whether any source is read by the caller."""
         return self.core.by_caller

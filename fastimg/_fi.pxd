@@ -155,6 +155,7 @@ cdef extern from "_core/fi_batch.h" nogil:
         bint keeps_bytes
         bint checks_sizes
         bint by_caller
+        unsigned decoders
         void *owner
         size_t next
         size_t done

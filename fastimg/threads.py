@@ -129,6 +129,7 @@ def _run(
     decoders = _decode.ThreadGroup()
     # What is in memory needs no readers, and must not wait for any.
     reads = batch.reads
+    batch.decoders = min(num_threads or default_num_threads(), len(batch))
     try:
         if reads:
             if not readers.has(batch):
@@ -140,7 +141,7 @@ def _run(
         if reads:
             readers.grow()
         if not batch.finished:
-            count = min(num_threads or default_num_threads(), len(batch) - batch.done)
+            count = min(batch.decoders, len(batch) - batch.done)
             if count > 1:
                 decoders.start(lambda: batch.run(0), count)
         while not decoders.wait(0 if reads and not batch.finished else WAKE_SECONDS):

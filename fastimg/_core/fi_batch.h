@@ -68,6 +68,7 @@ typedef struct fi_batch {
     bool keeps_bytes;     /* with headers: read whole sources, and keep them for decoding as far as there is room */
     bool checks_sizes;    /* a job's height and width have been set, and the image must have them */
     bool by_caller;       /* some sources are */
+    unsigned decoders;    /* how many threads are going to decode, for the choice of reader threads */
     void *owner;          /* for the caller */
     atomic_size_t next;   /* the job to claim; count or more: none is left */
     atomic_size_t end;    /* jobs from here on are dropped even if they have been claimed */

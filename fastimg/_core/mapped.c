@@ -7,7 +7,7 @@
 
 #include <sys/mman.h>
 
-#define LEAST_NBYTES 65536
+#define LEAST_NBYTES ((size_t)1 << 20)
 
 bool fi_mapped_reserve(fi_mapped *mapped, size_t nbytes) {
     if (nbytes < LEAST_NBYTES) return fi_buffer_reserve(&mapped->buffer, nbytes ? nbytes : 1, 0);

@@ -6,7 +6,7 @@
 #include "buffer.h"
 
 /*
- * From 64 KiB on it comes from the system and goes back to it at once: malloc() keeps what many threads have freed, and
+ * From 1 MiB on it comes from the system and goes back to it at once: malloc() keeps what many threads have freed, and
  * so more than was ever in use.
  */
 typedef struct fi_mapped {

@@ -136,15 +136,15 @@ static unsigned choose_threads(const fi_timing *timing, size_t decoders) {
 /* Decoding waits, or would go faster if it did not read: are more threads wanted? */
 static void consider(fi_readers *readers, const fi_batch *batch) {
     const unsigned threads = atomic_load(&readers->threads);
-    const size_t decoders = batch->headers ? readers->max_threads : atomic_load(&batch->running);
+    const size_t decoders = batch->headers ? readers->max_threads : batch->decoders;
     const bool measured = readers->timing.reads && (batch->headers || readers->timing.decodes);
     unsigned wanted = measured ? choose_threads(&readers->timing, decoders) : 0;
 
     if (!readers->adapts || !wanted || readers->wanted > threads) return;
     if (threads && wanted <= threads) {
-        /* They are not enough all the same. Give the last ones the time for a few reads. */
+        /* They are not enough all the same. Give the last ones the time for two reads. */
         const int64_t since = fi_now_ns() - readers->grown;
-        if (since > 4 * (readers->timing.read_ns / readers->timing.reads)) wanted = threads + threads / 4 + 1;
+        if (since > 2 * (readers->timing.read_ns / readers->timing.reads)) wanted = threads + threads / 4 + 1;
     }
     if (wanted > readers->max_threads) wanted = readers->max_threads;
     if (wanted <= readers->wanted) return;
