@@ -129,7 +129,7 @@ def _run(
     decoders = _decode.ThreadGroup()
     # What is in memory needs no readers, and must not wait for any.
     reads = batch.reads
-    batch.decoders = min(num_threads or default_num_threads(), len(batch))
+    batch.decoders = 1 if len(batch) == 1 else min(num_threads or default_num_threads(), len(batch))
     try:
         if reads:
             if not readers.has(batch):
