@@ -97,7 +97,7 @@ def seconds_of(work, rounds):
 
 def costs(index, path, rounds):
     """Return the figures of one index."""
-    own = len(index._blob) - len(index)
+    own = len(index._source_list().blob) - len(index)
     save, _ = seconds_of(lambda: index.save(path), 1)
     load, loaded = seconds_of(lambda: fastimg.FileIndex.load(path), rounds)
     if list(loaded[:: max(1, len(index) // 99)]) != list(index[:: max(1, len(index) // 99)]):
@@ -108,8 +108,8 @@ def costs(index, path, rounds):
     if len(positions):
         raise SystemExit(f"{len(positions)} files seem to have changed")
     content = index._content
-    arrays = (content.labels, content.nbytes, content.mtimes, content.sizes, index._starts)
-    memory = len(index._blob) + sum(array.nbytes for array in arrays if array is not None)
+    arrays = (content.labels, content.nbytes, content.mtimes, content.sizes, index._source_list().starts)
+    memory = len(index._source_list().blob) + sum(array.nbytes for array in arrays if array is not None)
     sizes = {"file": path.stat().st_size, "memory": memory, "pickled": len(data)}
     row = {name: (nbytes - own) / len(index) for name, nbytes in sizes.items()}
     return row | {"save": save, "load": load, "pickle": pickling, "changed": changed}
