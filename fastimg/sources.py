@@ -288,7 +288,7 @@ class SourceList:
         return self.readers[number], item
 
     def describe(self, index: int) -> tuple[int, bool]:
-        """Of an image of a reader: its size or UNKNOWN, and whether no other may be read at the same time."""
+        """The size of a reader's image, or UNKNOWN, and whether no other may be read at the same time."""
         reader, item = self._read_by(index)
         return reader.nbytes(item), reader.alone
 

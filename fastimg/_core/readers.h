@@ -21,7 +21,7 @@ typedef struct fi_timing {
 
 void fi_timing_add_read(fi_timing *timing, int64_t ns, uint64_t nbytes);
 
-/* Of a fi_read. */
+/* The states of a read. */
 enum { OPENING, WAITING, READING };
 
 struct fi_readers {
