@@ -163,11 +163,6 @@ cdef class Batch:
         return self.core.done
 
     @property
-    def exhausted(self):
-        """Whether no job is left to claim."""
-        return self.core.next >= self.core.count
-
-    @property
     def finished(self):
         """Whether all jobs have been run or dropped, and no thread is at work on them."""
         return fi_batch_finished(&self.core)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import os
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.packed_paths import PackedPaths
+from fastimg.packing import write_npz
 
 #: The entry that says what the file is: version, and the number of entries, as a damaged directory may lose some.
 _FORMAT = "fastimg_file_index"
@@ -113,20 +113,7 @@ def write(path: str | os.PathLike[str], content: Content) -> None:
     }
     entries |= {key: getattr(content, key) for key in _OPTIONAL if getattr(content, key) is not None}
     entries[_FORMAT] = np.array([_VERSION, len(entries) + 1])
-    final = os.fsdecode(path)
-    partial = os.path.join(os.path.dirname(final), f".fastimg-{os.urandom(8).hex()}.partial")
-    try:
-        with open(partial, "xb") as file:
-            np.savez(file, **entries)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, final)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(partial)
-        if isinstance(error, OSError):  # not with the name that nobody has asked for
-            raise OSError(error.errno, error.strerror, final) from None
-        raise
+    write_npz(os.fsdecode(path), entries)
 
 
 def read(path: str | os.PathLike[str]) -> Content:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.indexing import resolve
+from fastimg.packing import starts_of
 from fastimg.sources import SourceList, reject_single_source
 
 _CHUNK = 4096  # paths that an iterator decodes at a time
@@ -35,10 +36,8 @@ class PackedPaths(Sequence[str]):
     def __init__(self, blob: bytes) -> None:
         if blob and not blob.endswith(b"\0"):
             raise ValueError("expected a null byte after every path")
-        ends = np.flatnonzero(np.frombuffer(blob, np.uint8) == 0)
         self._blob = blob
-        self._starts: npt.NDArray[np.uint64] = np.zeros(len(ends), np.uint64)
-        self._starts[1:] = ends[:-1] + 1
+        self._starts = starts_of(blob)
 
     @classmethod
     def pack(cls, paths: Iterable[Any], root: str) -> Self:

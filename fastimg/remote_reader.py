@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fastimg.packing import starts_of
+
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
 _ERRNOS = (
     (FileNotFoundError, errno.ENOENT),
@@ -63,7 +65,7 @@ class RemoteSources:
         if rest.count("\0") > len(paths):
             raise ValueError("a URL cannot contain a null character")
         self._blob = rest.encode("utf-8", "surrogatepass")
-        self._starts = _starts(self._blob)
+        self._starts = starts_of(self._blob)
         self._groups = groups
         self._members = members
         self._sizes = sizes
@@ -131,7 +133,7 @@ class RemoteSources:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._starts = _starts(self._blob)
+        self._starts = starts_of(self._blob)
 
     def __repr__(self) -> str:
         first = f": {self.name(0)}" if len(self) else ""
@@ -233,9 +235,3 @@ def portable_errors(url: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise portable_error(error, url) from error
-
-
-def _starts(blob: bytes) -> npt.NDArray[np.uint64]:
-    """The positions of the entries of a blob, each of which ends with a null byte."""
-    ends = np.flatnonzero(np.frombuffer(blob, np.uint8) == 0).astype(np.uint64)
-    return np.concatenate([np.zeros(1, np.uint64), ends + np.uint64(1)])[:-1]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fastimg.packing import starts_of
 from fastimg.remote import is_url, open_urls
 from fastimg.source_readers import Reader, SourceReader, is_reader
 
@@ -242,7 +243,7 @@ class SourceList:
         if not self.names:
             return ""
         if self._name_starts is None:
-            self._name_starts = _starts(self.names)
+            self._name_starts = starts_of(self.names)
         start = int(self._name_starts[index])
         return self.names[start : self.names.index(b"\0", start)].decode("utf-8", "surrogatepass")
 
@@ -276,7 +277,7 @@ class SourceList:
         if len(state) == 1:
             state = SourceList.of_reader(*state)._state()
         self.blob, starts, self.ranges, self.buffers, self.names, self.readers = state
-        self.starts = _starts(self.blob) if starts is None else starts
+        self.starts = starts_of(self.blob) if starts is None else starts
         self._name_starts = None
 
     def _is_plain(self) -> bool:
@@ -326,14 +327,6 @@ def pack_sources(sources: Any) -> SourceList:
     if not is_reader(sources):
         return SourceList(sources)
     return SourceList.of_reader(SourceReader.of(sources))
-
-
-def _starts(blob: bytes) -> npt.NDArray[np.uint64]:
-    """The positions of the entries of a blob, each of which ends with a null byte."""
-    ends = np.flatnonzero(np.frombuffer(blob, np.uint8) == 0).astype(np.uint64)
-    starts = np.zeros_like(ends)
-    starts[1:] = ends[:-1] + np.uint64(1)
-    return starts
 
 
 ONE_SOURCE = (str, bytes, bytearray, memoryview, mmap.mmap, os.PathLike, FileRange, ReaderItem)

@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from fastimg.archives.listing import NOT_PACKED, Listing, pack_names, unpack_names
 from fastimg.archives.streams import CODECS
+from fastimg.packing import write_npz
 
 _FORMAT = "fastimg_archive_index"
 _VERSION = 1
@@ -89,19 +90,9 @@ def write_index(listing: Listing, archive: os.stat_result) -> None:
     }
     entries |= {key: getattr(listing, key) for key in _OPTIONAL if getattr(listing, key) is not None}
     entries[_FORMAT] = np.array([_VERSION, len(entries) + 1, archive.st_size, archive.st_mtime_ns])
-    final = index_name(listing.path)
-    partial = os.path.join(os.path.dirname(final), f".fastimg-{os.urandom(8).hex()}.partial")
-    try:
-        with open(partial, "xb") as file:
-            np.savez(file, **entries)
-        os.replace(partial, final)
-    except (
-        OSError
-    ):  # the folder cannot be written, or the disk is full: the archive is listed again next time
-        pass
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(partial)
+    # Where the folder cannot be written, or the disk is full, the archive is listed again next time.
+    with contextlib.suppress(OSError):
+        write_npz(index_name(listing.path), entries)
 
 
 def _read_entries(content: bytes, stat: os.stat_result) -> _Entries | None:
