@@ -226,7 +226,9 @@ def _read_sizes(
     if not len(positions):
         return np.zeros((0, 2), np.int64), {}
     batch = _decode.Batch(pack_sources(paths), positions, ANY_HEADER, None, False, False)
-    run_batch(batch, num_threads, DEFAULT.start(False), progress=lambda done, _: report(first + done))
+    # These threads read, and there are as many as the caller allows.
+    readers = DEFAULT._replace(threads=0).start(False)
+    run_batch(batch, num_threads, readers, progress=lambda done, _: report(first + done))
     errors: dict[int, Any] = {}
     for failure in batch.failures():
         position = int(positions[failure.position])

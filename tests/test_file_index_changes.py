@@ -315,3 +315,16 @@ def test_times_beyond_64_bits(mixed, monkeypatch):
     assert index.mtimes.tolist() == [2**63 - 1] * 2
     assert index.nbytes.tolist() == [5 * 2**30] * 2
     assert index.changed().tolist() == []
+
+
+def test_headers_are_read_by_no_more_threads(mixed, monkeypatch):
+    real, made = file_scan.run_batch, []
+
+    def run(batch, num_threads, readers, **options):
+        made.append((num_threads, readers.at_work))
+        real(batch, num_threads, readers, **options)
+        made.append((num_threads, readers.at_work))
+
+    monkeypatch.setattr(file_scan, "run_batch", run)
+    assert (FileIndex(mixed.paths, num_threads=2).sizes > 0).all()
+    assert made == [(2, False)] * 2
