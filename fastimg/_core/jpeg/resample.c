@@ -79,7 +79,7 @@ static void begin(fi_decompressor *jpeg, const fi_request *request, const fi_for
  */
 static bool has_more(const fi_decompressor *jpeg, const fi_request *request) {
     const fi_plan *plan = request->plan;
-    const bool is_at_bottom = plan->top + plan->box_top + plan->box_height > request->header->height - 0.5;
+    const bool is_at_bottom = plan->box_top + plan->box_height > request->header->height - 0.5;
 
     if (!jpeg->sink->done(jpeg->sink)) return true;
     return jpeg->strict && is_at_bottom && jpeg->cinfo.output_scanline < jpeg->cinfo.output_height;
