@@ -18,7 +18,7 @@ cdef class Batch:
     indices : int64 ndarray, (n,), or None
         The sources to decode, in this order; None: all.
     options : Options
-    crop : (top, left, height, width), int64 ndarray of them, (n, 4), or None
+    crop : (top, left, height, width), float64 ndarray of them, (n, 4), or None
         For all, or one per job.
     flip : bool or bool ndarray, (n,)
         For all, or one per job.
@@ -30,6 +30,8 @@ cdef class Batch:
         Heights and widths that the images of all sources must have; 0: not known.
     keeps_bytes : bool
         Whether sources are read whole for their headers, and kept for decoding as far as there is room.
+    geometry : float64 ndarray, (n, 2, 3), or None
+        Gets, for each image that is decoded, the matrix from output pixels to those of the upright image.
 
     Notes
     -----
@@ -45,7 +47,7 @@ cdef class Batch:
     cdef readonly bint reads  # whether any source is a file, or read by the caller
 
     def __cinit__(self, sources, indices, Options options not None, crop, flip, bint stop_on_failure, *,
-                  tuple boxes=None, sizes=None, bint keeps_bytes=False):
+                  tuple boxes=None, sizes=None, bint keeps_bytes=False, geometry=None):
         cdef View starts = view_of(sources.starts, PyBUF_SIMPLE)
         cdef size_t total = starts.buffer.len // sizeof(uint64_t)
         memset(&self.core, 0, sizeof(self.core))
@@ -70,6 +72,9 @@ cdef class Batch:
         self.allocated = self.core.count
         self.set_sources(starts, indices, sizes)
         self.set_crops(crop, flip)
+        if geometry is not None:
+            self.keep.append(job_values(geometry, self.core.count, 6 * sizeof(double)))
+            self.core.geometry = <double (*)[2][3]>(<View>self.keep[-1]).buffer.buf
         fi_batch_begin(&self.core)
 
     cdef int set_sources(self, View starts, indices, sizes) except -1:
@@ -122,7 +127,7 @@ cdef class Batch:
         cdef View boxes = None, flips = None
         cdef size_t i
         if crop is not None and not isinstance(crop, tuple):
-            boxes = job_values(crop, self.core.count, 4 * sizeof(int64_t))
+            boxes = job_values(crop, self.core.count, sizeof(fi_crop))
         if not isinstance(flip, bool):
             flips = job_values(flip, self.core.count, 1)
         for i in range(self.core.count):
@@ -130,7 +135,7 @@ cdef class Batch:
             if boxes is None:
                 set_crop(&self.core.jobs[i].crop, crop)
             else:
-                memcpy(&self.core.jobs[i].crop, <int64_t *>boxes.buffer.buf + 4 * i, sizeof(fi_crop))
+                self.core.jobs[i].crop = (<fi_crop *>boxes.buffer.buf)[i]
         return 0
 
     def __dealloc__(self):

@@ -11,7 +11,10 @@ cdef int set_boxes(fi_random_boxes *boxes, tuple given) except -1:
 
 
 cdef int store_box(int64_t *target, const fi_crop *box) noexcept:
-    target[0], target[1], target[2], target[3] = box.top, box.left, box.height, box.width
+    target[0] = <int64_t>box.top
+    target[1] = <int64_t>box.left
+    target[2] = <int64_t>box.height
+    target[3] = <int64_t>box.width
     return 0
 
 

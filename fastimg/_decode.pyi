@@ -19,6 +19,9 @@ class Options:
         mode: str,
         layout: str,
         size: tuple[int, int] | None,
+        resize_shorter: int | None,
+        resize_longer: int | None,
+        center_crop: tuple[int, int] | None,
         fit: str,
         resample: str,
         reducing_gap: float | None,
@@ -39,12 +42,15 @@ class Options:
     @property
     def size(self) -> tuple[int, int] | None: ...
     @property
+    def resizes(self) -> bool: ...
+    @property
     def channels(self) -> int: ...
     @property
     def planar(self) -> bool: ...
     @property
     def upright(self) -> bool: ...
     def shape(self, height: int, width: int) -> tuple[int, int, int]: ...
+    def result_sizes(self, sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]: ...
 
 @final
 class Memo:
@@ -58,13 +64,14 @@ class Batch:
         sources: SourceList,
         indices: npt.NDArray[np.int64] | None,
         options: Options,
-        crop: tuple[int, int, int, int] | npt.NDArray[np.int64] | None,
+        crop: tuple[float, float, float, float] | npt.NDArray[np.float64] | None,
         flip: bool | npt.NDArray[np.bool_],
         stop_on_failure: bool,
         *,
         boxes: tuple[Any, ...] | None = None,
         sizes: npt.NDArray[np.int32] | None = None,
         keeps_bytes: bool = False,
+        geometry: npt.NDArray[np.float64] | None = None,
     ) -> Batch: ...
     def __len__(self) -> int: ...
     @property
@@ -135,7 +142,7 @@ def decode(
     source: Source,
     out: Any,
     options: Options,
-    crop: tuple[int, int, int, int] | None,
+    crop: tuple[float, float, float, float] | None,
     flip: bool,
     batched: bool,
 ) -> npt.NDArray[Any]: ...

@@ -9,7 +9,8 @@ from cpython.buffer cimport (
 )
 from cpython.bytes cimport PyBytes_AsString, PyBytes_Size
 from cpython.tuple cimport PyTuple_GetItem, PyTuple_Size
-from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.math cimport ceil
+from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 

@@ -61,6 +61,10 @@ cdef extern from "_core/fi.h" nogil:
         fi_filter resample
         uint32_t height
         uint32_t width
+        uint32_t shorter
+        uint32_t longer
+        uint32_t center_height
+        uint32_t center_width
         double reducing_gap
         uint8_t pad[3]
         bint orient
@@ -73,10 +77,10 @@ cdef extern from "_core/fi.h" nogil:
         char table  # only its address is used
 
     ctypedef struct fi_crop:
-        int64_t top
-        int64_t left
-        int64_t height
-        int64_t width
+        double top
+        double left
+        double height
+        double width
 
     ctypedef struct fi_plan:
         uint32_t out_height
@@ -101,6 +105,7 @@ cdef extern from "_core/fi.h" nogil:
 
     fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                            bint flip, fi_failure *failure)
+    void fi_plan_geometry(const fi_plan *plan, double (*matrix)[3])
     unsigned fi_channels(const fi_options *options)
 
     fi_decoder *fi_decoder_new()
@@ -150,6 +155,7 @@ cdef extern from "_core/fi_batch.h" nogil:
         const fi_random_boxes *boxes
         fi_job *jobs
         fi_header *headers
+        double (*geometry)[2][3]
         size_t count
         bint stop_on_failure
         bint keeps_bytes

@@ -22,7 +22,8 @@ cdef class Options:
     ----------
     mode, layout, fit, resample, dtype : str
         A key of MODES, LAYOUTS, FITS, FILTERS, DTYPES.
-    size : (height, width) or None
+    size, center_crop : (height, width) or None
+    resize_shorter, resize_longer : int or None
     reducing_gap : float or None
     pad_value, mean, std : tuple
         One value, or one per channel.
@@ -36,6 +37,9 @@ cdef class Options:
     storage : numpy.dtype
         The dtype of its buffer: uint16 for bfloat16.
     size : (height, width) or None
+        Of every result, if the options say it.
+    resizes : bool
+        Whether images are resampled to a size of the caller's.
     channels : int
         Of the output.
     planar : bool
@@ -46,6 +50,7 @@ cdef class Options:
     cdef str dtype_name
     cdef readonly object storage
     cdef readonly object size
+    cdef readonly bint resizes
     cdef readonly int channels
     cdef readonly bint planar
 
@@ -53,8 +58,9 @@ cdef class Options:
     def upright(self):
         return self.core.orient
 
-    def __cinit__(self, *, str mode, str layout, tuple size, str fit, str resample, reducing_gap, tuple pad_value,
-                  bint orient, str dtype, tuple mean, tuple std, bint strict, max_pixels, max_scans, bytes table):
+    def __cinit__(self, *, str mode, str layout, tuple size, resize_shorter, resize_longer, tuple center_crop, str fit,
+                  str resample, reducing_gap, tuple pad_value, bint orient, str dtype, tuple mean, tuple std,
+                  bint strict, max_pixels, max_scans, bytes table):
         cdef int i
         memset(&self.core, 0, sizeof(self.core))
         self.core.mode = <fi_mode><int>MODES[mode]
@@ -64,6 +70,10 @@ cdef class Options:
         self.core.resample = <fi_filter><int>FILTERS[resample]
         if size is not None:
             self.core.height, self.core.width = size
+        self.core.shorter = resize_shorter or 0
+        self.core.longer = resize_longer or 0
+        if center_crop is not None:
+            self.core.center_height, self.core.center_width = center_crop
         if reducing_gap is not None:
             self.core.reducing_gap = reducing_gap
         for i in range(3):
@@ -78,7 +88,8 @@ cdef class Options:
         memcpy(&self.core.table, PyBytes_AsString(table), PyBytes_Size(table))
         self.dtype_name = dtype
         self.storage = numpy.dtype(chr(fi_element_of(self.core.dtype).format))
-        self.size = size
+        self.size = size or center_crop
+        self.resizes = bool(size or resize_shorter or resize_longer)
         self.channels = fi_channels(&self.core)
         self.planar = self.core.layout == FI_CHW
 
@@ -91,6 +102,35 @@ cdef class Options:
         cdef Py_ssize_t shape[3]
         set_shape(self, height, width, shape)
         return tuple_of(3, shape)
+
+    def result_sizes(self, sizes):
+        """Heights and widths, int64, (n, 2), that images or crops of these sizes, float64, (n, 2), become.
+
+        -1 where that would be too large.
+        """
+        cdef View view = view_of(sizes, PyBUF_SIMPLE), target
+        cdef size_t i, count = view.buffer.len // (2 * sizeof(double))
+        cdef fi_crop crop
+        cdef fi_header header
+        cdef fi_plan plan
+        cdef fi_failure failure
+        cdef int64_t *found
+        results = empty((count, 2), numpy.int64)
+        target = view_of(results, PyBUF_WRITABLE)
+        found = <int64_t *>target.buffer.buf
+        memset(&header, 0, sizeof(header))
+        memset(&failure, 0, sizeof(failure))
+        memset(&crop, 0, sizeof(crop))
+        header.orientation = 1
+        for i in range(count):
+            crop.height, crop.width = (<double *>view.buffer.buf)[2 * i], (<double *>view.buffer.buf)[2 * i + 1]
+            header.height = <uint32_t>ceil(crop.height)
+            header.width = <uint32_t>ceil(crop.width)
+            found[2 * i] = found[2 * i + 1] = -1
+            if fi_plan_make(&plan, &header, &self.core, &crop, False, &failure) == FI_OK:
+                found[2 * i] = plan.out_height
+                found[2 * i + 1] = plan.out_width
+        return results
 
 
 cdef object bfloat16():

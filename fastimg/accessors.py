@@ -15,7 +15,7 @@ from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Boxes, parse_interval
 from fastimg.errors import JpegError
 from fastimg.indexing import Indices, resolve_many
-from fastimg.options import Size, parse_integer
+from fastimg.options import OWN_SIZE, Size, parse_integer
 from fastimg.workers import SharedEpoch
 
 
@@ -26,7 +26,8 @@ class ImageFileAccessor(ArrayLike):
     ----------
     sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
         The images, as for `load`. They are kept packed; nothing is read yet.
-    mode, layout, size, fit, resample, reducing_gap, pad_value, crop, flip, orient, dtype, mean, std, strict, max_pixels
+    mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop, flip,
+    orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image.
     num_threads, on_error, read_threads, read_ahead
         As for `load`, for every access. A callable works in the process that makes the accessor; in another one, where
@@ -79,14 +80,22 @@ class ImageFileAccessor(ArrayLike):
             if self._options.size:
                 self._size = self._options.size
             elif self._crop:
-                self._size = self._crop[2:]
+                self._size = self._result_size(self._crop[2:])
             elif not len(self):
                 return 0, 0
             elif self._sizes is not None and self._sizes[0].all():
-                self._size = (int(self._sizes[0, 0]), int(self._sizes[0, 1]))
+                self._size = self._result_size(self._sizes[0])
             else:
                 self._size = self._first_size()
         return self._size
+
+    def _result_size(self, size: Any) -> tuple[int, int]:
+        height, width = self._options.result_sizes(np.array([size], np.float64))[0].tolist()
+        if height < 0:
+            raise ValueError(
+                f"an image of height {size[0]} and width {size[1]} would be resized to too large a size"
+            )
+        return height, width
 
     def _first_size(self) -> tuple[int, int]:
         # With errors tolerated, the first image that has a header decides.
@@ -257,7 +266,7 @@ class RandomResizedCrop(ImageFileAccessor):
         if size is None:
             raise TypeError("size must be an integer or (height, width), found None")
         self.__dict__.update(accessor._share())
-        self._options = self._options.replace(size=size)
+        self._options = self._options.replace(**{**OWN_SIZE, "size": size})
         self._size = self._options.size
         self._random = RandomBoxes(
             parse_interval("scale", scale),
@@ -346,7 +355,7 @@ class RandomResizedCrop(ImageFileAccessor):
             As for indexing.
         """
         chosen = resolve_many(indices, len(self))
-        options = self._options.replace(size=None)
+        options = self._options.replace(**OWN_SIZE)
         sizes = self._known_sizes.get(self._sources, options, chosen, self._num_threads, self._reading)
         return self._boxes_now().draw(sizes, chosen)
 

@@ -47,6 +47,9 @@ class ArrayLike:
         mode: str = "RGB",
         layout: str = "CHW",
         size: Size | None = None,
+        resize_shorter: int | None = None,
+        resize_longer: int | None = None,
+        center_crop: Size | None = None,
         fit: str = "stretch",
         resample: str = "bilinear",
         reducing_gap: float | None = 2.0,
@@ -69,10 +72,10 @@ class ArrayLike:
         self._on_error = parse_on_error(on_error)
         self._reading = parse_reading(read_threads, read_ahead)
         self._sources = pack_sources(sources)
-        self._crop = parse_crop(crop)
+        self._options = parse_options(locals())
+        self._crop = parse_crop(crop, self._options)
         self._flip = parse_flip(flip)
         self._num_threads = num_threads
-        self._options = parse_options(locals())
         if sizes is None and self._options.upright and hasattr(sources, "_source_list"):
             sizes = getattr(sources, "sizes", None)  # an index may know those of the upright images
         self._sizes = parse_sizes(sizes, len(self._sources))
@@ -140,8 +143,8 @@ class ArrayLike:
     def __repr__(self) -> str:
         values = self._options.values
         words = [f"{len(self)} images", values["mode"], values["layout"], values["dtype"]]
-        if values["size"]:  # else it would have to be read
-            words.append("height {}, width {}".format(*values["size"]))
+        if self._options.size:  # else it would have to be read
+            words.append("height {}, width {}".format(*self._options.size))
         return f"<fastimg.{type(self).__name__}: {', '.join(words)}>"
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:

@@ -28,7 +28,7 @@ class BatchDecode:
     indices : ndarray of int64, (n,), or None
         Which images; None: all.
     options : Options
-    crop : (top, left, height, width), int64 ndarray of them, (n, 4), or None
+    crop : (top, left, height, width), float64 ndarray of them, (n, 4), or None
         For all, or one per chosen image.
     flip : bool or bool ndarray, (n,)
         For all, or one per chosen image.
@@ -47,6 +47,8 @@ class BatchDecode:
         As for `_decode.Batch`: random boxes, with a size among the options.
     sizes : int32 ndarray, (N, 2), optional
         Heights and widths that all sources of the list must have; 0: not known.
+    return_geometry : bool
+        Whether `geometry` shall say where the pixels of each image come from.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class BatchDecode:
         readers: _decode.Readers | None = None,
         boxes: tuple[Any, ...] | None = None,
         sizes: npt.NDArray[np.int32] | None = None,
+        return_geometry: bool = False,
     ) -> None:
         self.indices = indices
         self.options = options
@@ -79,6 +82,8 @@ class BatchDecode:
         self._readers = readers
         self._sizes = sizes
         self._begun_with_headers = False
+        count = len(sources) if indices is None else len(indices)
+        self.geometry = np.full((count, 2, 3), np.nan) if return_geometry else None
         self.batch = _decode.Batch(
             sources,
             indices,
@@ -89,6 +94,7 @@ class BatchDecode:
             boxes=boxes,
             sizes=sizes,
             keeps_bytes=True,
+            geometry=self.geometry,
         )
 
     def read_ahead(self, has_size: bool) -> None:
@@ -133,9 +139,9 @@ class BatchDecode:
         if self.options.size:
             return np.full(shape, self.options.size, np.int64)
         if self.crop is not None and self.on_error == "raise":
-            return np.array(np.broadcast_to(np.asarray(self.crop)[..., 2:], shape))
+            return self._result_sizes(np.broadcast_to(np.asarray(self.crop)[..., 2:], shape))
         if self._needs_no_header():
-            return self._given_sizes().astype(np.int64)
+            return self._result_sizes(self._given_sizes())
         if len(self.batch):
             self._run()
             failures = self.batch.failures()
@@ -143,6 +149,9 @@ class BatchDecode:
             if failures and self.on_error == "raise":
                 self._raise_lowest(failures[0])
         return self.batch.sizes()
+
+    def _result_sizes(self, sizes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        return self.options.result_sizes(np.ascontiguousarray(sizes, np.float64))
 
     def _given_sizes(self) -> npt.NDArray[np.int32]:
         assert self._sizes is not None
@@ -155,9 +164,8 @@ class BatchDecode:
         return self._sizes is not None and self.crop is None and bool(self._given_sizes().all())
 
     def common_size(self, out: Any) -> tuple[int, int]:
-        if isinstance(self.crop, tuple):
-            return self.crop[2:]
-        sizes = self.read_sizes() if self.crop is None else self.crop[:, 2:]
+        boxes = self.crop
+        sizes = self.read_sizes() if boxes is None else self._result_sizes(np.atleast_2d(boxes)[:, 2:])
         known = np.flatnonzero(sizes[:, 0] >= 0)
         if not len(known):
             if out is None:

@@ -18,10 +18,10 @@ from fastimg.header import Header, read_sizes
 from fastimg.options import parse_flag
 from fastimg.sources import Source, is_packed_or_reader, reject_single_source
 
-Crop: TypeAlias = "tuple[int, int, int, int]"
-Crops: TypeAlias = "Crop | Sequence[Sequence[int]] | npt.NDArray[Any]"
+Crop: TypeAlias = "tuple[float, float, float, float]"
+Crops: TypeAlias = "Crop | Sequence[Sequence[float]] | npt.NDArray[Any]"
 Flips: TypeAlias = "bool | Sequence[bool] | npt.NDArray[np.bool_]"
-Boxes: TypeAlias = npt.NDArray[np.int64]
+Boxes: TypeAlias = npt.NDArray[Any]  # float64, or int64 where they are drawn
 Sizes: TypeAlias = "Iterable[Source] | Iterable[Header] | Iterable[Sequence[int]] | npt.NDArray[Any]"
 
 #: How often torchvision draws before it takes the centre of the image.
@@ -30,30 +30,48 @@ ATTEMPTS = 10
 _FAR = 2**31
 
 
-def parse_crop(crop: Any) -> Crop | None:
+def parse_crop(crop: Any, options: _decode.Options) -> Crop | None:
     """Checks a crop as far as possible without its image."""
-    return None if crop is None else _parse_box(crop, "crop")
+    if crop is None:
+        return None
+    box = _parse_box(crop, "crop")
+    if not options.resizes and any(side != math.floor(side) for side in box):
+        raise _not_whole("crop", box)
+    return box
+
+
+def _not_whole(name: str, box: Any) -> ValueError:
+    return ValueError(
+        f"{name} must be whole numbers where nothing is resized (size, resize_shorter, resize_longer), "
+        f"found {reprlib.repr(box)}"
+    )
+
+
+def _parse_side(side: Any) -> float:
+    if isinstance(side, float | np.floating):
+        return float(side)
+    return operator.index(side)
 
 
 def _parse_box(box: Any, name: str) -> Crop:
     try:
-        top, left, height, width = (operator.index(v) for v in box)
+        top, left, height, width = (_parse_side(side) for side in box)
     except (TypeError, ValueError):
-        text = f"{name} must be four integers (top, left, height, width), found {reprlib.repr(box)}"
+        text = f"{name} must be four numbers (top, left, height, width), found {reprlib.repr(box)}"
         wrong_length = isinstance(box, Sequence | np.ndarray) and len(box) != 4
         raise ValueError(text) if wrong_length else TypeError(text) from None
-    if top < 0 or left < 0 or height < 1 or width < 1 or max(top, left, height, width) > _FAR:
+    if not (0 <= top <= _FAR and 0 <= left <= _FAR and 0 < height <= _FAR and 0 < width <= _FAR):
         raise ValueError(
-            f"{name} must be (top, left, height, width) with top, left >= 0 and height, width >= 1, "
+            f"{name} must be (top, left, height, width) with top, left >= 0 and height, width > 0, "
             f"none above 2**31, found {box!r}"
         )
     return top, left, height, width
 
 
-def parse_crops(crop: Any, count: int) -> Crop | Boxes | None:
+def parse_crops(crop: Any, count: int, options: _decode.Options) -> Crop | Boxes | None:
     """One crop for all of `count` images, or one per image, (count, 4) and C-contiguous."""
     if not _has_rows(crop):
-        return parse_crop(crop)
+        return parse_crop(crop, options)
     try:
         array = np.asarray(crop)
     except (ValueError, OverflowError):
@@ -61,18 +79,21 @@ def parse_crops(crop: Any, count: int) -> Crop | Boxes | None:
     if len(array) != count:
         raise ValueError(f"crop must have one box for each of {count} images, found {len(array)} boxes")
     if not count:
-        return np.empty((0, 4), np.int64)
+        return np.empty((0, 4), np.float64)
     if isinstance(crop, np.ndarray) and array.shape != (count, 4):
         raise ValueError(f"crop must have shape ({count}, 4), one box an image, found {array.shape}")
-    if array.shape == (count, 4) and array.dtype.kind in "iu":
-        boxes: Boxes = np.ascontiguousarray(array, np.int64)  # too large a number becomes negative
-        if boxes[:, :2].min() < 0 or boxes[:, 2:].min() < 1 or boxes.max() > _FAR:
-            wrong = (boxes < [0, 0, 1, 1]) | (boxes > _FAR)
-            i = int(np.flatnonzero(wrong.any(axis=1))[0])
+    if array.shape == (count, 4) and array.dtype.kind in "iuf":
+        boxes = np.ascontiguousarray(array, np.float64)
+        right = (boxes >= 0) & (boxes <= _FAR) & (boxes > [-1, -1, 0, 0])  # and not NaN
+        if not right.all():
+            i = int(np.flatnonzero(~right.all(axis=1))[0])
             _parse_box(crop[i], f"crop of image {i}")
-        return boxes
-    # A row is wrong, or holds integers that NumPy takes for objects.
-    return np.array([_parse_box(row, f"crop of image {i}") for i, row in enumerate(crop)], np.int64)
+    else:  # a row is wrong, or holds numbers that NumPy takes for objects
+        boxes = np.array([_parse_box(row, f"crop of image {i}") for i, row in enumerate(crop)], np.float64)
+    if not options.resizes and (boxes != np.floor(boxes)).any():
+        i = int(np.flatnonzero((boxes != np.floor(boxes)).any(axis=1))[0])
+        raise _not_whole(f"crop of image {i}", crop[i])
+    return boxes
 
 
 def parse_flip(flip: Any) -> bool:
@@ -109,7 +130,7 @@ def random_crops(
     rng: np.random.Generator | np.random.RandomState | int | None = None,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
-) -> Boxes:
+) -> npt.NDArray[np.int64]:
     """Draws a box for each image: Inception's random resized crop, without the resizing.
 
     A box is drawn up to ten times, until it fits into the image: its area is uniform in `scale` times the image's, the

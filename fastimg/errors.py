@@ -179,6 +179,9 @@ _JPEG_ERRORS: dict[str, tuple[type[JpegError], Callable[[Failure], str]]] = {
 
 _VALUE_ERRORS: dict[str, Callable[[Failure], str]] = {
     "CROP": lambda f: f"the crop leaves the image, which has height {f.detail[0]} and width {f.detail[1]}",
+    "SIDE": lambda f: (
+        f"would be resized to height {f.detail[0]} and width {f.detail[1]}, more than 2**20; give center_crop="
+    ),
     "SHAPE": lambda f: (
         f"expected an image of height {f.detail[0]} and width {f.detail[1]}, "
         f"found height {f.detail[2]} and width {f.detail[3]}"

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, overload
+import itertools
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,9 @@ def decode(
     mode: str = "RGB",
     layout: str = "CHW",
     size: Size | None = None,
+    resize_shorter: int | None = None,
+    resize_longer: int | None = None,
+    center_crop: Size | None = None,
     fit: str = "stretch",
     resample: str = "bilinear",
     reducing_gap: float | None = 2.0,
@@ -54,8 +58,13 @@ def decode(
     layout : {"CHW", "HWC"}
         Planes, or interleaved pixels.
     size : int or (height, width), optional
-        Resample to this size, each side from 1 to 2**20; an int is a square. None: no resampling, and the next four
-        options have no effect.
+        Resample to this size, each side from 1 to 2**20; an int is a square.
+    resize_shorter, resize_longer : int, optional
+        In place of `size`: resample until the shorter or the longer side has that many pixels, and the other one in
+        proportion, rounded down as by torchvision's ``Resize``.
+    center_crop : int or (height, width), optional
+        In place of `size`, last of all: cut this from the centre, with the roundings of torchvision's ``CenterCrop``.
+        An image that is smaller is centred, with `pad_value` around it.
     fit : {"stretch", "cover", "contain"}
         What to do if `size` has another aspect ratio: distort; scale to cover it and crop around the centre, like
         Pillow's ``ImageOps.fit``; or scale to fit inside it and pad on both sides, like ``ImageOps.pad``.
@@ -65,10 +74,11 @@ def decode(
         As in Pillow: the inverse DCT may reduce the image 2, 4 or 8 times first, as long as it stays at least this many
         times larger than the result. Larger values are slower and closer to None, which never reduces.
     pad_value : int or sequence of int
-        With ``fit="contain"``: the value around the image, 0 to 255, for all channels or one per channel in their
-        order. `mean` and `std` apply to it as to a pixel.
+        With ``fit="contain"`` and `center_crop`: the value around the image, 0 to 255, for all channels or one per
+        channel in their order. `mean` and `std` apply to it as to a pixel.
     crop : (top, left, height, width), optional
-        A box in pixels of the upright image, cut before resampling: pixels outside it have no influence.
+        A box in pixels of the upright image, cut before resampling: pixels outside it have no influence. If the result
+        is resampled, its sides may be fractions, and a pixel that it cuts counts as a whole.
     flip : bool
         Mirror left-right, after everything else, padding included.
     orient : bool
@@ -86,8 +96,8 @@ def decode(
     Returns
     -------
     ndarray
-        (C, height, width) or (height, width, C) of `dtype`, with the height and width of `size`, else `crop`, else the
-        image; `out` itself if given.
+        (C, height, width) or (height, width, C) of `dtype`, with the height and width of `size` or `center_crop`,
+        else `crop`, else the image; `out` itself if given.
 
     Raises
     ------
@@ -119,72 +129,89 @@ def decode(
     """
     # In the order of the table: locals() would cost a small image a tenth of its time.
     given = (
-        mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels,
+        mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value,
+        orient, dtype, mean, std, strict, max_pixels,
     )  # fmt: skip
+    options = options_of(given)
     return _decode.decode(
         source,
         out,
-        options_of(given),
-        None if crop is None else parse_crop(crop),
+        options,
+        None if crop is None else parse_crop(crop, options),
         flip if flip is True or flip is False else parse_flip(flip),
         False,
     )
 
 
+class _LoadOptions(TypedDict, total=False):
+    """The arguments of `load` that do not change what it returns."""
+
+    mode: str
+    layout: str
+    size: Size | None
+    resize_shorter: int | None
+    resize_longer: int | None
+    center_crop: Size | None
+    fit: str
+    resample: str
+    reducing_gap: float | None
+    pad_value: PadValue
+    crop: Crops | None
+    flip: Flips
+    orient: bool
+    dtype: npt.DTypeLike
+    mean: Statistic
+    std: Statistic
+    strict: bool
+    max_pixels: int
+    num_threads: int | None
+    progress: Progress
+    on_error: OnError
+    read_threads: int | None
+    read_ahead: ReadAhead
+
+
+_Array: TypeAlias = npt.NDArray[Any]
+_Mask: TypeAlias = npt.NDArray[np.bool_]
+_Geometry: TypeAlias = npt.NDArray[np.float64]
+
+
 @overload
 def load(
     sources: Sources,
     out: Any = None,
     *,
-    mode: str = "RGB",
-    layout: str = "CHW",
-    size: Size | None = None,
-    fit: str = "stretch",
-    resample: str = "bilinear",
-    reducing_gap: float | None = 2.0,
-    pad_value: PadValue = 0,
-    crop: Crops | None = None,
-    flip: Flips = False,
-    orient: bool = True,
-    dtype: npt.DTypeLike = "uint8",
-    mean: Statistic = 0,
-    std: Statistic = 1,
-    strict: bool = True,
-    max_pixels: int = MAX_PIXELS,
-    num_threads: int | None = None,
-    progress: Progress = False,
-    on_error: OnError = "raise",
     return_mask: Literal[False] = False,
-    read_threads: int | None = None,
-    read_ahead: ReadAhead = READ_AHEAD,
-) -> npt.NDArray[Any]: ...
+    return_geometry: Literal[False] = False,
+    **options: Unpack[_LoadOptions],
+) -> _Array: ...
 @overload
 def load(
     sources: Sources,
     out: Any = None,
     *,
-    mode: str = "RGB",
-    layout: str = "CHW",
-    size: Size | None = None,
-    fit: str = "stretch",
-    resample: str = "bilinear",
-    reducing_gap: float | None = 2.0,
-    pad_value: PadValue = 0,
-    crop: Crops | None = None,
-    flip: Flips = False,
-    orient: bool = True,
-    dtype: npt.DTypeLike = "uint8",
-    mean: Statistic = 0,
-    std: Statistic = 1,
-    strict: bool = True,
-    max_pixels: int = MAX_PIXELS,
-    num_threads: int | None = None,
-    progress: Progress = False,
-    on_error: OnError = "raise",
     return_mask: Literal[True],
-    read_threads: int | None = None,
-    read_ahead: ReadAhead = READ_AHEAD,
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]: ...
+    return_geometry: Literal[False] = False,
+    **options: Unpack[_LoadOptions],
+) -> tuple[_Array, _Mask]: ...
+@overload
+def load(
+    sources: Sources,
+    out: Any = None,
+    *,
+    return_mask: Literal[False] = False,
+    return_geometry: Literal[True],
+    **options: Unpack[_LoadOptions],
+) -> tuple[_Array, _Geometry]: ...
+@overload
+def load(
+    sources: Sources,
+    out: Any = None,
+    *,
+    return_mask: Literal[True],
+    return_geometry: Literal[True],
+    **options: Unpack[_LoadOptions],
+) -> tuple[_Array, _Mask, _Geometry]: ...
 def load(
     sources: Sources,
     out: Any = None,
@@ -192,6 +219,9 @@ def load(
     mode: str = "RGB",
     layout: str = "CHW",
     size: Size | None = None,
+    resize_shorter: int | None = None,
+    resize_longer: int | None = None,
+    center_crop: Size | None = None,
     fit: str = "stretch",
     resample: str = "bilinear",
     reducing_gap: float | None = 2.0,
@@ -208,23 +238,25 @@ def load(
     progress: Progress = False,
     on_error: OnError = "raise",
     return_mask: bool = False,
+    return_geometry: bool = False,
     read_threads: int | None = None,
     read_ahead: ReadAhead = READ_AHEAD,
-) -> npt.NDArray[Any] | tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+) -> _Array | tuple[_Array, _Mask] | tuple[_Array, _Geometry] | tuple[_Array, _Mask, _Geometry]:
     """Decodes many JPEGs into one array, on all cores, with the GIL released.
 
     Parameters
     ----------
     sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
-        N images of one size, or of any with `size` or `crop`. A reader is an object with a length and a method
-        ``read(i)`` that returns the data of image i, a bytes-like object: see Notes.
+        N images of one size, or of any with `size`, `center_crop` or `crop`. A reader is an object with a length and
+        a method ``read(i)`` that returns the data of image i, a bytes-like object: see Notes.
     out : array, optional
         As for `decode`, with a first axis of N: an ndarray, a memmap, ``tensor.numpy()``.
     crop : (top, left, height, width) or (N, 4) integer array, optional
         One box for all, or one per image; without `size`, all of one height and width.
     flip : bool or (N,) bool array
         For all, or one per image.
-    mode, layout, size, fit, resample, reducing_gap, pad_value, orient, dtype, mean, std, strict, max_pixels
+    mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, orient,
+    dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image.
     num_threads : int, optional
         None: the CPUs that this process may use, or FASTIMG_NUM_THREADS; 1 in a daemonic process. The result does not
@@ -239,6 +271,8 @@ def load(
         stops the batch.
     return_mask : bool
         Whether to say also which images are good.
+    return_geometry : bool
+        Whether to say also where output pixels come from.
     read_threads : int, optional
         How many files may be read at the same time, in threads of their own, while others are decoded. None: as many as
         decoding would wait for, none where files come from memory, and up to 64, or 8 in a daemonic process, where
@@ -253,6 +287,10 @@ def load(
         (N, C, height, width) or (N, height, width, C) of `dtype`; `out` itself if given.
     mask : (N,) bool array
         Only with `return_mask`. True: the image was decoded; False: it failed, and is zero.
+    geometry : (N, 2, 3) float64 array
+        Only with `return_geometry`. ``geometry[i] @ (x, y, 1)`` is the point (x, y) of upright image i that the centre
+        of output pixel (x, y) shows, flip, crop and padding included; NaN for an image that failed. As in OpenCV,
+        centres of pixels are whole numbers, from 0 on: for the edges of boxes, subtract 0.5 before and add it after.
 
     Raises
     ------
@@ -289,16 +327,17 @@ def load(
     reject_single_source(sources)
     options = parse_options(locals())
     originals, packed = pack_with_originals(sources)
-    boxes, flips = parse_crops(crop, len(packed)), parse_flips(flip, len(packed))
+    boxes, flips = parse_crops(crop, len(packed), options), parse_flips(flip, len(packed))
     check_num_threads(num_threads)
     check_progress(progress)
     reading = parse_reading(read_threads, read_ahead)
     on_error = parse_on_error(on_error)
-    if len(packed) == 1 and on_error == "raise" and progress is False and isinstance(originals, list | tuple):
+    returns = [bool(return_mask), bool(return_geometry)]
+    alone = len(packed) == 1 and on_error == "raise" and progress is False and not any(returns)
+    if alone and isinstance(originals, list | tuple):
         box: Any = tuple(boxes[0].tolist()) if isinstance(boxes, np.ndarray) else boxes
         mirror = flips if isinstance(flips, bool) else bool(flips[0])
-        array = _decode.decode(originals[0], out, options, box, mirror, True)
-        return (array, np.ones(1, np.bool_)) if return_mask else array
+        return _decode.decode(originals[0], out, options, box, mirror, True)
     batch = BatchDecode(
         packed,
         None,
@@ -310,6 +349,10 @@ def load(
         progress=progress,
         originals=originals,
         reading=reading,
+        return_geometry=returns[1],
     )
-    array = batch.load(out)
-    return (array, batch.good()) if return_mask else array
+    array: _Array = batch.load(out)
+    if not any(returns):
+        return array
+    more: Any = itertools.compress((batch.good(), batch.geometry), returns)
+    return array, *more

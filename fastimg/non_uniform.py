@@ -20,7 +20,8 @@ class NonUniformImageFileAccessor(ArrayLike):
     ----------
     sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
         The images, as for `load`. They are kept packed; nothing is read yet.
-    mode, layout, size, fit, resample, reducing_gap, pad_value, crop, flip, orient, dtype, mean, std, strict, max_pixels
+    mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop, flip,
+    orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image. With `size` all images have that size.
     num_threads, on_error, read_threads, read_ahead
         As for `ImageFileAccessor`. With errors tolerated, an image whose header cannot be read has height and

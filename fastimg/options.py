@@ -89,6 +89,10 @@ def _parse_size(name: str, value: Any) -> tuple[int, int] | None:
     return sides[0], sides[1]
 
 
+def _parse_side(name: str, value: Any) -> int | None:
+    return None if value is None else parse_integer(name, value, 1, MAX_SIDE)
+
+
 def _parse_gap(name: str, value: Any) -> float | None:
     if value is None:
         return None
@@ -186,6 +190,14 @@ def _list_of(convert: type, word: str) -> Callable[[str], Any]:
     return parse
 
 
+def number(text: str) -> float:
+    """An int if that is what an argument is, else a float."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
 def _number_or_none(text: str) -> float | None:
     return None if text.lower() == "none" else float(text)
 
@@ -200,6 +212,19 @@ OPTIONS = (
         {"type": _list_of(int, "integer"), "metavar": "N|H,W",
          "help": "resample to N x N pixels, or height H and width W"},
     ),
+    Option(
+        "resize_shorter", None, _parse_side,
+        {"type": int, "metavar": "N", "help": "resample until the shorter side has N pixels, as torchvision's Resize"},
+    ),
+    Option(
+        "resize_longer", None, _parse_side,
+        {"type": int, "metavar": "N", "help": "resample until the longer side has N pixels"},
+    ),
+    Option(
+        "center_crop", None, _parse_size,
+        {"type": _list_of(int, "integer"), "metavar": "N|H,W",
+         "help": "cut the centre after resampling, as torchvision's CenterCrop; smaller images are padded"},
+    ),
     _choice("fit", _decode.FITS, help="how images meet a size of another shape (%(default)s)"),
     _choice("resample", _decode.FILTERS, help="Pillow's antialiased filters (%(default)s)"),
     Option(
@@ -210,12 +235,12 @@ OPTIONS = (
     Option(
         "pad_value", 0, _parse_pad,
         {"type": _list_of(int, "integer"), "metavar": "V|R,G,B",
-         "help": "around images with --fit contain; a number, or one for each channel: 124,116,104"},
+         "help": "around smaller images (--fit contain, --center-crop); a number, or one a channel: 124,116,104"},
         per_channel=True,
     ),
     Option(
         "crop", None, None,
-        {"nargs": 4, "type": int, "metavar": ("TOP", "LEFT", "HEIGHT", "WIDTH"), "help": "cut before resampling"},
+        {"nargs": 4, "type": number, "metavar": ("TOP", "LEFT", "HEIGHT", "WIDTH"), "help": "cut before resampling"},
     ),
     Option("flip", False, None, {"help": "mirror left-right"}),
     Option("orient", True, parse_flag, {"help": "ignore the EXIF orientation"}),
@@ -285,10 +310,29 @@ def _to_core(values: dict[str, Any]) -> Options:
         if option.per_channel and len(values[option.name]) not in (1, channels):
             found = values[option.name]
             raise ValueError(f"{option.name} must be one value or {channels} of them, found {found}")
+    _check_ways_to_size(values)
     table = _table(values["dtype"], values["mean"], values["std"])
     options = Options(table=table, max_scans=MAX_SCANS, **values)
     options.values = values
     return options
+
+
+#: The options that say how large the results are: `size`, or some of the others.
+WAYS_TO_SIZE = ("resize_shorter", "resize_longer", "center_crop")
+
+#: Changes that make results as large as images or crops are.
+OWN_SIZE = dict.fromkeys(("size", *WAYS_TO_SIZE))
+
+
+def _check_ways_to_size(values: dict[str, Any]) -> None:
+    given = [name for name in WAYS_TO_SIZE if values[name] is not None]
+    if given and values["size"] is not None:
+        raise ValueError(f"give either size or {given[0]}, found size={values['size']} with it")
+    needs_size = "fit"
+    if given and values[needs_size] != DEFAULTS[needs_size]:
+        raise ValueError(f"{needs_size} needs size, found {values[needs_size]!r} with {given[0]}")
+    if len(given) > 1 and given[1] == "resize_longer":
+        raise ValueError("give either resize_shorter or resize_longer, found both")
 
 
 def _table(dtype: str, mean: tuple[float, ...], std: tuple[float, ...]) -> bytes:

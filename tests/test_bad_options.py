@@ -18,7 +18,9 @@ BAD_VALUES = [
     ("layout", "NCHW"), ("layout", "WHC"), ("layout", "chw"),
     ("crop", (0, 0, 4)), ("crop", (0, 0, 4, 4, 4)), ("crop", ()),
     ("crop", (-1, 0, 4, 4)), ("crop", (0, -1, 4, 4)), ("crop", (0, 0, -4, 4)), ("crop", (0, 0, 4, -4)),
-    ("crop", (0, 0, 0, 4)), ("crop", (0, 0, 4, 0)),
+    ("crop", (0, 0, 0, 4)), ("crop", (0, 0, 4, 0)), ("crop", (0, 0, 4, 4.5)), ("crop", (0.5, 0, 4, 4)),
+    ("crop", (0, 0, 4, NAN)), ("crop", (0, 0, INF, 4)),
+    ("resize_shorter", 0), ("resize_longer", 2**20 + 1), ("center_crop", 0), ("center_crop", (4, 4, 4)),
     ("dtype", "float64"), ("dtype", "int8"), ("dtype", "uint16"), ("dtype", "bool"), ("dtype", "complex64"),
     ("max_pixels", 0), ("max_pixels", -1),
 ]  # fmt: skip
@@ -32,7 +34,8 @@ BAD_FLOAT_VALUES = [
 BAD_TYPES = [
     ("mode", 3), ("mode", None), ("mode", b"RGB"),
     ("layout", 3), ("layout", None),
-    ("crop", 5), ("crop", (0, 0, 4, 4.5)), ("crop", (0, 0, 4, "4")), ("crop", (0, None, 4, 4)),
+    ("resize_shorter", 4.0), ("resize_longer", "4"), ("resize_shorter", True), ("center_crop", 4.0),
+    ("crop", 5), ("crop", (0, 0, 4, 4j)), ("crop", (0, 0, 4, "4")), ("crop", (0, None, 4, 4)),
     ("flip", "yes"), ("flip", None),
     ("orient", "yes"), ("orient", None),
     ("strict", "yes"), ("strict", None),

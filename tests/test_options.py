@@ -270,11 +270,13 @@ def test_masked_kernels_give_the_same(tmp_path):
 
 ACCESSORS = [fastimg.ImageFileAccessor, fastimg.NonUniformImageFileAccessor]
 OTHER_VALUES = {
-    "mode": "L", "layout": "HWC", "size": (5, 6), "fit": "cover", "resample": "box", "reducing_gap": 3.5,
-    "pad_value": 7, "crop": (1, 2, 3, 4), "flip": True, "orient": False, "dtype": "float32", "mean": 0.5, "std": 0.25,
-    "strict": False, "max_pixels": 1000,
+    "mode": "L", "layout": "HWC", "size": (5, 6), "resize_shorter": 7, "resize_longer": 8, "center_crop": (5, 6),
+    "fit": "cover", "resample": "box", "reducing_gap": 3.5,
+    "pad_value": 7, "crop": (1, 2, 3, 4), "flip": True, "orient": False, "dtype": "float32", "mean": 0.5,
+    "std": 0.25, "strict": False, "max_pixels": 1000,
 }  # fmt: skip
-WORDS = {"size": ["5,6"], "crop": ["1", "2", "3", "4"]}  # of the command line, where they are not str(value)
+# Of the command line, where they are not str(value).
+WORDS = {"size": ["5,6"], "center_crop": ["5,6"], "crop": ["1", "2", "3", "4"]}
 
 
 def changed(name):
@@ -343,10 +345,11 @@ def test_an_option_is_named_in_public_signatures_and_the_table_alone():
             for field in ("arg", "id", "attr", "value"):
                 if getattr(node, field, None) in places and not isinstance(node, ast.arguments):
                     places[getattr(node, field)].append(str(path.relative_to(root)))
-    # decode hands them on by name; load has two overloads.
-    signatures = ["array_like.py", *["loading.py"] * 5]
+    # decode hands them on by name; load has them a second time, for its types.
+    signatures = ["array_like.py", *["loading.py"] * 4]
     for name, found in places.items():
-        table = ["options.py"] * (2 if name == "max_pixels" else 1)  # one more to read any header
+        # One more to read any header, and for what cannot be combined.
+        table = ["options.py"] * (2 if name in ("max_pixels", "fit") else 1)
         assert sorted(found) == signatures + table, name
 
 

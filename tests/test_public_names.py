@@ -18,6 +18,9 @@ OPTIONS = {
     "mode": "RGB",
     "layout": "CHW",
     "size": None,
+    "resize_shorter": None,
+    "resize_longer": None,
+    "center_crop": None,
     "fit": "stretch",
     "resample": "bilinear",
     "reducing_gap": 2.0,
@@ -232,7 +235,7 @@ def test_options(name):
     }
     expected = OPTIONS if name == "decode" else OPTIONS | OF_MANY
     if name == "load":
-        expected = expected | {"progress": False, "return_mask": False}
+        expected = expected | {"progress": False, "return_mask": False, "return_geometry": False}
     elif name != "decode":
         expected = expected | {"sizes": None}
     assert keywords == expected

@@ -27,6 +27,13 @@ static fi_status check_size(const fi_batch *batch, fi_job *job, const fi_header 
     return failure->status = FI_E_SIZE;
 }
 
+static void set_geometry(const fi_batch *batch, const fi_job *job, const fi_header *header, fi_failure *failure) {
+    fi_plan plan;
+    if (fi_plan_make(&plan, header, batch->options, &job->crop, job->flip, failure) == FI_OK) {
+        fi_plan_geometry(&plan, batch->geometry[job - batch->jobs]);
+    }
+}
+
 static fi_status decode_job(fi_batch *batch, fi_job *job, fi_decoder *decoder, fi_timing *timing, fi_failure *failure) {
     const fi_options *options = batch->options;
     const fi_source memory = {.data = job->bytes.buffer.data, .size = job->nbytes};
@@ -43,6 +50,7 @@ static fi_status decode_job(fi_batch *batch, fi_job *job, fi_decoder *decoder, f
         fi_box_draw(batch->boxes, job->index, job->height, job->width, &job->crop, &job->flip);
     }
     status = fi_decode(decoder, options, &job->crop, job->flip, &job->out, failure);
+    if (batch->geometry && status == FI_OK) set_geometry(batch, job, fi_decoder_header(decoder), failure);
     timing->decode_ns += fi_now_ns() - opened;
     timing->decodes++;
     return status;

@@ -34,28 +34,28 @@ bool fi_box_fit(const fi_random_boxes *boxes, int64_t height, int64_t width, con
     const double h = rint(sqrt(area / aspect)), w = rint(sqrt(area * aspect));
 
     if (!(h >= 1 && w >= 1 && h <= (double)height && w <= (double)width)) return false;
-    box->height = (int64_t)h;
-    box->width = (int64_t)w;
+    box->height = h;
+    box->width = w;
     /* A draw is at most 1 - 2^-53: the product stays below the factor. */
-    box->top = (int64_t)(draws[2] * (double)(height - box->height + 1));
-    box->left = (int64_t)(draws[3] * (double)(width - box->width + 1));
+    box->top = floor(draws[2] * ((double)height - h + 1));
+    box->left = floor(draws[3] * ((double)width - w + 1));
     return true;
 }
 
 /* `side` in whole pixels, from 1 to `most`. */
-static int64_t whole(double side, int64_t most) {
-    const double rounded = rint(side);
-    return rounded<1 ? 1 : rounded>(double) most ? most : (int64_t)rounded;
+static double whole(double side, double most) {
+    return fmin(fmax(rint(side), 1), most);
 }
 
 fi_crop fi_box_central(const fi_random_boxes *boxes, int64_t height, int64_t width) {
     const double narrow = boxes->ratio[0], wide = boxes->ratio[1];
-    fi_crop box = {.height = height, .width = width};
+    const double h = (double)height, w = (double)width;
+    fi_crop box = {.height = h, .width = w};
 
-    if ((double)width < narrow * (double)height) box.height = whole((double)width / narrow, height);
-    if ((double)width > wide * (double)height) box.width = whole((double)height * wide, width);
-    box.top = (height - box.height) / 2;
-    box.left = (width - box.width) / 2;
+    if (w < narrow * h) box.height = whole(w / narrow, h);
+    if (w > wide * h) box.width = whole(h * wide, w);
+    box.top = floor((h - box.height) / 2);
+    box.left = floor((w - box.width) / 2);
     return box;
 }
 

@@ -54,6 +54,7 @@ typedef enum fi_status {
     FI_E_UNSUPPORTED,/* `text` is libjpeg's                          */
     FI_E_SCANS,      /* the limit                                    */
     FI_E_CROP,       /* height, width of the upright image           */
+    FI_E_SIDE,       /* height, width it would be resized to         */
     FI_E_SHAPE,      /* height, width of the array; of the image     */
     FI_E_SIZE,       /* height, width expected; of the upright image */
     FI_E_READER,     /* 1: no other image could be read, either      */
@@ -131,9 +132,11 @@ typedef struct fi_options {
     fi_dtype dtype;
     fi_fit fit;
     fi_filter resample;
-    uint32_t height, width; /* of the output, 1 to FI_MAX_SIDE; both 0: those of the crop */
+    uint32_t height, width;             /* resize to these, 1 to FI_MAX_SIDE; both 0: see the next two */
+    uint32_t shorter, longer;           /* resize until this side has so many pixels; 0: not, and one of them is 0 */
+    uint32_t center_height, center_width; /* at last cut this from the centre, or pad it; both 0: all of it */
     double reducing_gap;    /* the inverse DCT may reduce while the image stays this many times larger; 0: never */
-    uint8_t pad[3];         /* FI_CONTAIN: the pixel value around the image, per output channel */
+    uint8_t pad[3];         /* the pixel value around the image, per output channel */
     bool orient;
     bool strict;              /* lost data is a failure */
     bool any_coefficients;    /* even those that no 8-bit image has; for fi_init() */
@@ -151,9 +154,12 @@ typedef struct fi_options {
     } table;
 } fi_options;
 
-/* A box in upright pixels. height 0: the whole image. */
+/*
+ * A box in upright pixels. height 0: the whole image. Pixels that lie outside of it have no influence; those on its edge
+ * count as a whole where its sides are no whole numbers, which they must be if nothing is resized.
+ */
 typedef struct fi_crop {
-    int64_t top, left, height, width;
+    double top, left, height, width;
 } fi_crop;
 
 /* ---- plan ------------------------------------------------------------------------------------------------------ */
@@ -175,15 +181,23 @@ typedef struct fi_plan {
     uint32_t scale_denom; /* 1, 2, 4 or 8: the inverse DCT gives an image this many times smaller */
     double box_top, box_left, box_height, box_width;
     bool reversed_y, reversed_x; /* the file's rows, columns run against those of the upright image */
+    fi_crop upright;             /* the box in upright pixels */
+    bool flip;
 } fi_plan;
 
 /*
  * fi_plan_make() plans how an image with this header becomes an output, without touching any pixel. Afterwards
  * plan->out_height and out_width are the size that the output array must have. It fails with FI_E_CROP, and *plan is
- * left as it was, if the crop does not lie inside the upright image.
+ * left as it was, if the crop does not lie inside the upright image, and with FI_E_SIDE if the output would be too large.
  */
 fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                        bool flip, fi_failure *failure);
+
+/*
+ * fi_plan_geometry() stores the matrix that takes the centre of an output pixel, (x, y, 1), to (x, y) in the upright
+ * image. Centres of pixels are whole numbers in both, from 0 on.
+ */
+void fi_plan_geometry(const fi_plan *plan, double matrix[2][3]);
 
 /* ---- output ---------------------------------------------------------------------------------------------------- */
 

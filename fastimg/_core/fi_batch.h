@@ -63,6 +63,7 @@ typedef struct fi_batch {
     const fi_random_boxes *boxes; /* not NULL: they take the place of each job's crop and flip */
     fi_job *jobs;
     fi_header *headers; /* not NULL: only read headers, one per job, into here */
+    double (*geometry)[2][3]; /* not NULL: fi_plan_geometry() of each job that succeeds, into here */
     size_t count;
     bool stop_on_failure; /* true: a failure stops the batch; false: it zeroes the image */
     bool keeps_bytes;     /* with headers: read whole sources, and keep them for decoding as far as there is room */

@@ -195,13 +195,14 @@ class Run(output.FileSet):
         threads: dict[str, Any],
         failures: list[Any] | None,
     ) -> BatchDecode:
-        options = self.plan.options
+        values = self.plan.options
+        options = parse_options(values)
         return BatchDecode(
             sources,
             np.arange(start, stop),
-            parse_options(options),
-            crop=parse_crop(options["crop"]),
-            flip=options["flip"],
+            options,
+            crop=parse_crop(values["crop"], options),
+            flip=values["flip"],
             num_threads=threads["num_threads"],
             reading=parse_reading(threads["read_threads"], threads["read_ahead"]),
             on_error="raise" if failures is None else failures.append,
