@@ -15,8 +15,11 @@ from fastimg.classes import ImageFolder, image_folder
 from fastimg.crops import random_crops
 from fastimg.errors import (
     CorruptJpegError,
+    FallbackError,
+    ImageError,
     ImageTooLargeError,
     JpegError,
+    JpegTooLargeError,
     TruncatedJpegError,
     UnsupportedJpegError,
 )
@@ -31,13 +34,16 @@ from fastimg.sources import FileRange
 
 __all__ = [
     "CorruptJpegError",
+    "FallbackError",
     "FileIndex",
     "FileRange",
     "Header",
+    "ImageError",
     "ImageFileAccessor",
     "ImageFolder",
     "ImageTooLargeError",
     "JpegError",
+    "JpegTooLargeError",
     "NonUniformImageFileAccessor",
     "RandomResizedCrop",
     "Shard",

@@ -13,7 +13,7 @@ from fastimg.array_like import ArrayLike, check_copy
 from fastimg.augment import KnownSizes, RandomBoxes, parse_probability
 from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Boxes, parse_interval
-from fastimg.errors import JpegError
+from fastimg.errors import ImageError
 from fastimg.indexing import Indices, resolve_many
 from fastimg.options import OWN_SIZE, Size, parse_integer
 from fastimg.workers import SharedEpoch
@@ -110,7 +110,7 @@ class ImageFileAccessor(ArrayLike):
     def _size_if_known(self) -> tuple[int, int] | None:
         try:
             return self._image_size()
-        except (JpegError, OSError):
+        except (ImageError, OSError):
             return None  # of the first image, which may be none of those that were asked for
 
     def _fill(self, batch: BatchDecode, out: Any) -> Any:

@@ -15,14 +15,17 @@ from fastimg.torch_errors import add_note, locate, read_note
 
 __all__ = [
     "CorruptJpegError",
+    "FallbackError",
+    "ImageError",
     "ImageTooLargeError",
     "JpegError",
+    "JpegTooLargeError",
     "TruncatedJpegError",
     "UnsupportedJpegError",
 ]
 
 
-class JpegError(ValueError):
+class ImageError(ValueError):
     """An image that cannot be decoded, or only with loss.
 
     Parameters
@@ -59,6 +62,10 @@ class JpegError(ValueError):
         return str(self.args[0])
 
 
+class JpegError(ImageError):
+    """An image that cannot be decoded as a JPEG, or only with loss."""
+
+
 class CorruptJpegError(JpegError):
     """The data is damaged: bad codes, lost synchronisation, a broken header."""
 
@@ -71,8 +78,16 @@ class UnsupportedJpegError(JpegError):
     """Not a JPEG file, or one of a kind that is not supported (12 bits, lossless, ...)."""
 
 
-class ImageTooLargeError(JpegError):
+class FallbackError(ImageError):
+    """An image that is no JPEG, or of an unsupported kind, and that the fallback cannot decode either."""
+
+
+class ImageTooLargeError(ImageError):
     """The header asks for more pixels than `max_pixels`."""
+
+
+class JpegTooLargeError(ImageTooLargeError, JpegError):
+    """The header of a JPEG asks for more pixels than `max_pixels`."""
 
 
 _MACHINE_ERRNOS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
@@ -162,7 +177,7 @@ _JPEG_ERRORS: dict[str, tuple[type[JpegError], Callable[[Failure], str]]] = {
         UnsupportedJpegError,
         lambda f: "height 0, which leaves the height to a DNL marker: DNL is not supported",
     ),
-    "TOO_LARGE": (ImageTooLargeError, _too_large),
+    "TOO_LARGE": (JpegTooLargeError, _too_large),
     "PRECISION": (UnsupportedJpegError, lambda f: f"{f.detail[0]} bits a sample; only 8 are supported"),
     "PROCESS": (UnsupportedJpegError, lambda f: f"a frame of type SOF{f.detail[0]} is not supported"),
     "COMPONENTS": (UnsupportedJpegError, lambda f: f"{f.detail[0]} components; 1, 3 and 4 are supported"),

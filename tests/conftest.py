@@ -120,7 +120,7 @@ def bad_files(tmp_path):
         "CorruptJpegError": jpegs.bad_codes(24, 31),
         "TruncatedJpegError": jpegs.truncated(good),
         "UnsupportedJpegError": b"This is not a picture at all.\n" * 9,
-        "ImageTooLargeError": jpegs.reframed(good, height=65500, width=65500),
+        "JpegTooLargeError": jpegs.reframed(good, height=65500, width=65500),
     }
     paths = {}
     for name, data in files.items():

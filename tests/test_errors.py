@@ -27,7 +27,7 @@ NAMES = [
     "CorruptJpegError",
     "TruncatedJpegError",
     "UnsupportedJpegError",
-    "ImageTooLargeError",
+    "JpegTooLargeError",
     "FileNotFoundError",
     "IsADirectoryError",
 ]
@@ -50,9 +50,25 @@ def bad(request, bad_files):
 
 
 def test_the_tree_of_classes():
-    assert issubclass(fastimg.JpegError, ValueError)
-    for name in NAMES[:4]:
-        assert kind_of(name).__mro__[1] is fastimg.JpegError
+    assert fastimg.ImageError.__bases__ == (ValueError,)
+    for kind in (fastimg.JpegError, fastimg.FallbackError, fastimg.ImageTooLargeError):
+        assert kind.__bases__ == (fastimg.ImageError,)
+    for name in NAMES[:3]:
+        assert kind_of(name).__bases__ == (fastimg.JpegError,)
+    assert fastimg.JpegTooLargeError.__bases__ == (fastimg.ImageTooLargeError, fastimg.JpegError)
+
+
+@pytest.mark.parametrize(
+    "name", [*NAMES[:4], "ImageError", "JpegError", "FallbackError", "ImageTooLargeError"]
+)
+def test_pickling_keeps_all_attributes(name):
+    error = kind_of(name)("image 3: a.png: words", "a.png", 3)
+    copied = pickle.loads(pickle.dumps(error))
+    assert_equal_errors(copied, error)
+    assert (copied.source, copied.index, str(copied)) == ("a.png", 3, "image 3: a.png: words")
+    # How a DataLoader makes it anew in the parent.
+    remade = kind_of(name)('words\nfastimg error: {"index": 3, "source": "a.png"}\nrest')
+    assert (remade.source, remade.index, str(remade)) == ("a.png", 3, "words\nrest")
 
 
 def test_from_decode(bad):
@@ -282,7 +298,7 @@ def png():
         (jpegs.without(jpegs.jpeg(), 0xDB), fastimg.CorruptJpegError),
         (jpegs.reframed(jpegs.jpeg(), precision=12, marker=0xC1), fastimg.UnsupportedJpegError),
         (jpegs.reframed(jpegs.jpeg(), marker=0xC5), fastimg.UnsupportedJpegError),  # hierarchical
-        (jpegs.reframed(jpegs.jpeg(), height=65500, width=65500), fastimg.ImageTooLargeError),
+        (jpegs.reframed(jpegs.jpeg(), height=65500, width=65500), fastimg.JpegTooLargeError),
     ],
     ids=lambda value: getattr(value, "__name__", "data"),
 )

@@ -196,7 +196,7 @@ def test_the_lowest_failing_index_is_raised(batch, spoiled, num_threads):
 
 
 def test_the_first_file_fails(batch, bad_files, num_threads):
-    for name in ("FileNotFoundError", "UnsupportedJpegError", "ImageTooLargeError"):
+    for name in ("FileNotFoundError", "UnsupportedJpegError", "JpegTooLargeError"):
         paths = [bad_files[name], *batch.paths]
         expected = np.stack([np.zeros_like(batch.images[0]), *batch.images])
         failures = []

@@ -224,7 +224,7 @@ def spoiled(motley, bad_files):
         "FileNotFoundError",
         "CorruptJpegError",
         "UnsupportedJpegError",
-        "ImageTooLargeError",
+        "JpegTooLargeError",
     ]
     sources, where = list(motley), dict(zip([0, 11, 12, 30, 45], names, strict=True))
     for index, name in where.items():

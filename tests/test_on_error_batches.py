@@ -20,7 +20,7 @@ BAD = {
     4: "FileNotFoundError",
     20: "UnsupportedJpegError",
     21: "TruncatedJpegError",
-    36: "ImageTooLargeError",
+    36: "JpegTooLargeError",
 }
 LABELS = np.arange(N)[::-1] * 10
 

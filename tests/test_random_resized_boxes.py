@@ -137,7 +137,7 @@ def test_rotated_files(shared, orient):
 @pytest.mark.parametrize(
     "name",
     [
-        *("TruncatedJpegError", "UnsupportedJpegError", "ImageTooLargeError", "CorruptJpegError"),
+        *("TruncatedJpegError", "UnsupportedJpegError", "JpegTooLargeError", "CorruptJpegError"),
         *("FileNotFoundError", "IsADirectoryError"),
     ],
 )

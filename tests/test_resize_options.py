@@ -277,7 +277,7 @@ def test_lenient(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["CorruptJpegError", "TruncatedJpegError", "UnsupportedJpegError", "ImageTooLargeError"]
+    "name", ["CorruptJpegError", "TruncatedJpegError", "UnsupportedJpegError", "JpegTooLargeError"]
 )
 def test_error_classes(name, bad_files):
     with pytest.raises(getattr(fastimg, name)) as caught:

@@ -110,7 +110,7 @@ def handle(array: npt.NDArray[np.uint8]) -> None:
     source.batch_iterator(8, on_error=failures.append)
     try:
         fastimg.decode("a.jpg", array)
-    except fastimg.ImageTooLargeError as error:
+    except fastimg.JpegTooLargeError as error:
         base: fastimg.JpegError = error
         value: ValueError = base
         print(value, error.index, error.source)

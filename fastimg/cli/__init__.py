@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence_stdout()
         return 0 if args is None else 1  # nobody reads the help: nothing failed
-    except (fastimg.JpegError, OSError, MemoryError) as error:
+    except (fastimg.ImageError, OSError, MemoryError) as error:
         complain(f"error: {error}")
         silence_stdout()
         return 1

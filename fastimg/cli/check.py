@@ -138,7 +138,7 @@ def _examine(source: Image) -> Row | None:
         notes, *_ = _decode.verify(source, STRICT)
     except OSError as error:
         kind, reason = "unreadable", reason_of(error, path)
-    except fastimg.JpegError as error:
+    except fastimg.ImageError as error:
         kind, reason = "broken", reason_of(error, path)
         if isinstance(error, fastimg.ImageTooLargeError):
             kind = "too large"
@@ -152,7 +152,7 @@ def _examine(source: Image) -> Row | None:
 
 
 def _starts_as_jpeg(source: Image) -> bool:
-    with contextlib.suppress(OSError, fastimg.JpegError):
+    with contextlib.suppress(OSError, fastimg.ImageError):
         if isinstance(source, ReaderItem):
             return bytes(source.read()[:2]) == b"\xff\xd8"
         path, offset = (source, 0) if isinstance(source, str) else (os.fsdecode(source.path), source.offset)

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
             path = str(source)
             try:
                 records.append({"path": path, **dataclasses.asdict(fastimg.read_header(source))})
-            except (fastimg.JpegError, OSError) as error:
+            except (fastimg.ImageError, OSError) as error:
                 records.append({"path": path, "error": reason_of(error, path)})
     if args.json:
         say_json(records)

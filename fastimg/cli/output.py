@@ -192,7 +192,7 @@ def row_shape(sources: Sequence[Image], options: Mapping[str, Any], on_error: st
         try:
             shape = fastimg.ImageFileAccessor([source], **options).shape
             return shape[1:]
-        except (fastimg.JpegError, OSError) as error:
+        except (fastimg.ImageError, OSError) as error:
             if on_error == "raise":
                 raise
             first = first or error
