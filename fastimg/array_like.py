@@ -17,6 +17,7 @@ from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, parse_options
 from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
 from fastimg.sources import Sources, pack_sources
 from fastimg.threads import check_num_threads
+from fastimg.wording import counted
 
 #: What accessors of our own hold.
 _ATTRIBUTES = {
@@ -142,7 +143,7 @@ class ArrayLike:
 
     def __repr__(self) -> str:
         values = self._options.values
-        words = [f"{len(self)} images", values["mode"], values["layout"], values["dtype"]]
+        words = [counted(len(self), "image"), values["mode"], values["layout"], values["dtype"]]
         if self._options.size:  # else it would have to be read
             words.append("height {}, width {}".format(*self._options.size))
         return f"<fastimg.{type(self).__name__}: {', '.join(words)}>"

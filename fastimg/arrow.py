@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.remote import is_url, open_urls
+from fastimg.wording import counted
 
 _OFFSETS = {"binary": np.int32, "large_binary": np.int64}
 _INLINE = 12  # a view of so many bytes or fewer holds them itself
@@ -179,7 +180,7 @@ class ArrowSources:
         return ArrowSources, (self._origin, self._rows)
 
     def __repr__(self) -> str:
-        return f"<ArrowSources of {len(self)} images: {self._origin.name}>"
+        return f"<ArrowSources of {counted(len(self), 'image')}: {self._origin.name}>"
 
 
 class _Chunk:

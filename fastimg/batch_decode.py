@@ -17,6 +17,7 @@ from fastimg.readers import DEFAULT, Reading
 from fastimg.sources import SourceList
 from fastimg.threads import Cancellation, Progress, run_batch
 from fastimg.torch_errors import locate
+from fastimg.wording import counted, verb
 
 
 class BatchDecode:
@@ -262,7 +263,8 @@ class BatchDecode:
             for failure in failures:
                 on_error(self._error(failure))
         else:
+            fate = verb(len(failures), "is", "are")
             warn_caller(
-                f"{len(failures)} of {len(self.batch)} images failed and are zeros; the first: "
+                f"{len(failures):,} of {counted(len(self.batch), 'image')} failed and {fate} zeros; the first: "
                 f"{self._error(failures[0])}"
             )

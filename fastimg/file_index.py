@@ -21,6 +21,7 @@ from fastimg.on_error import OnError
 from fastimg.packed_paths import PackedPaths
 from fastimg.sources import SourceList
 from fastimg.threads import Progress, check_num_threads, check_progress
+from fastimg.wording import counted
 
 _CHUNK = 65536  # files whose times `changed` asks for before it compares them
 
@@ -278,8 +279,8 @@ class FileIndex:
         return self._make(self._content.take(chosen)._replace(listed=Listed.GIVEN))
 
     def __repr__(self) -> str:
-        classes = f", {len(self.classes):,} classes" if self.classes else ""
-        return f"<{type(self).__name__}: {len(self):,} files{classes}, root {self.root!r}>"
+        classes = f", {counted(len(self.classes), 'class')}" if self.classes else ""
+        return f"<{type(self).__name__}: {counted(len(self), 'file')}{classes}, root {self.root!r}>"
 
     def changed(self, num_threads: int | None = None) -> npt.NDArray[np.int64]:
         """Find files that are gone, or have another byte count or time than when they were indexed.

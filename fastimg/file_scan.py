@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 import fastimg._decode as _decode
 from fastimg.errors import make_error
 from fastimg.on_error import parse_on_error, warn_caller
 from fastimg.options import ANY_HEADER
+from tqdm import tqdm
 from fastimg.readers import DEFAULT
 from fastimg.sources import pack_sources
 from fastimg.threads import WAKE_SECONDS, Progress, default_num_threads, run_batch
 from fastimg.torch_errors import locate
+from fastimg.wording import counted
 
 _CHUNK = 8192  # files whose headers are read in one batch
 _TRIED = 16  # files that are asked for by one thread, to see how long one takes
@@ -81,7 +82,8 @@ class Failures:
     def warn(self) -> None:
         """One warning for all, unless a callable was told."""
         if self._count:
-            warn_caller(f"{self._count} files or folders cannot be read; the first: {self._first}")
+            count = counted(self._count, "file or folder", "files or folders")
+            warn_caller(f"{count} cannot be read; the first: {self._first}")
 
 
 def scan(

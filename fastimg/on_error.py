@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from fastimg.torch_errors import locate, worker_info
+from fastimg.wording import counted, verb
 
 OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
 BatchOnError: TypeAlias = "Literal['drop'] | OnError"
@@ -161,16 +162,18 @@ class EpochErrors:
         if found.empty and self._left_out >= self._limit:
             error = found.errors[0][1]
             error.add_note(
-                f"none of {self._left_out} samples in a row is good, so none is left of the batches"
+                f"none of {counted(self._left_out, 'sample')} in a row is good, so none is left of the batches"
             )
             raise error
 
     def _text(self, found: BatchErrors) -> str:
         for policy, error in found.errors:
             if not callable(policy):
-                fate = "were left out" if policy == "drop" else "are zeros"
+                fate = verb(found.bad, "is zeros", "are zeros")
+                if policy == "drop":
+                    fate = verb(found.bad, "was left out", "were left out")
                 return (
-                    f"{found.bad} of {self._seen} samples so far failed and {fate}; the first: {error}. "
+                    f"{found.bad:,} of {counted(self._seen, 'sample')} so far failed and {fate}; the first: {error}. "
                     "There is one warning per epoch"
                 )
         return ""

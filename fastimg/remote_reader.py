@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.packing import starts_of
+from fastimg.wording import counted
 
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
 _ERRNOS = (
@@ -137,7 +138,7 @@ class RemoteSources:
 
     def __repr__(self) -> str:
         first = f": {self.name(0)}" if len(self) else ""
-        return f"<{type(self).__name__} of {len(self)} files{first}>"
+        return f"<{type(self).__name__} of {counted(len(self), 'file')}{first}>"
 
 
 class FileSystem:

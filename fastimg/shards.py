@@ -28,6 +28,7 @@ from fastimg.samples import (
     parse_fields,
 )
 from fastimg.sources import FileRange, ReaderItem
+from fastimg.wording import counted, verb
 
 OnError: TypeAlias = Literal["raise", "drop"] | Callable[[ValueError], object]
 Labels: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.object_]
@@ -180,7 +181,10 @@ class _Faults:
 
     def warn(self, total: int) -> None:
         if self._dropped:
-            warn_caller(f"{self._dropped} of {total} keys are left out; the first: {self._first}")
+            warn_caller(
+                f"{self._dropped:,} of {counted(total, 'key')} {verb(self._dropped, 'is', 'are')} left out; "
+                f"the first: {self._first}"
+            )
 
 
 class _Row(NamedTuple):

@@ -162,7 +162,7 @@ def earlier(here: Path) -> Iterator[Path]:
         ("train.npz", "train.npz: expected a folder"),
         ("", "No such file or directory"),
         ("empty", "no .jpg, .jpeg, .jpe, .jfif file below empty"),
-        ("bad", "none of 1 files can be read"),
+        ("bad", "none of 1 file can be read"),
     ],
 )
 def test_a_mistake_touches_nothing(

@@ -209,7 +209,7 @@ def test_what_a_resumed_run_says(many: dict[str, bytes], capsys: pytest.CaptureF
     assert main(LOAD) == 1
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert lines[1].startswith("4 images in ") and lines[1].endswith(" 1 failures")
+    assert lines[1].startswith("4 images in ") and lines[1].endswith(" 1 failure")
     assert lines[2] == "7 rows were finished by an earlier run"
     assert err.count("\n") == 1 and "many/cat/04.jpg" in err and "image 4:" in err
 

@@ -78,7 +78,7 @@ def test_a_dangling_link(train):
     os.symlink("nowhere", train / "cat/link.jpg")
     with pytest.raises(FileNotFoundError, match="image 2: "):
         FileIndex.from_folder(train)
-    with pytest.warns(UserWarning, match="1 files"):
+    with pytest.warns(UserWarning, match="1 file or"):
         index = FileIndex.from_folder(train, on_error="fill")
     assert index.nbytes[2] == -1
     os.symlink(train / "cat/1.jpg", train / "nowhere.jpg")
@@ -103,7 +103,7 @@ def test_a_closed_folder(train, monkeypatch):
         index = FileIndex.from_folder(train, labels=labels, on_error=failures.append)
         assert len(index) == 3 and len(failures) == 1 and isinstance(failures[0], PermissionError)
         with pytest.warns(
-            UserWarning, match="1 files or folders cannot be read; the first: .*Permission denied"
+            UserWarning, match="1 file or folder cannot be read; the first: .*Permission denied"
         ):
             FileIndex.from_folder(train, labels=labels, on_error="fill")
 

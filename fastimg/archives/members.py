@@ -15,6 +15,7 @@ from fastimg.archives.listing import NOT_PACKED, Listing, pack_names, unpack_nam
 from fastimg.archives.readers import MemberReader, TarStream, ZipReader
 from fastimg.source_readers import SourceReader
 from fastimg.sources import BY_READER, FileRange, ReaderItem, SourceList, encode_path
+from fastimg.wording import counted
 
 
 class ArchiveMembers(Sequence[FileRange | ReaderItem]):
@@ -126,7 +127,7 @@ class ArchiveMembers(Sequence[FileRange | ReaderItem]):
         return [*other, *self] if isinstance(other, list) else NotImplemented
 
     def __repr__(self) -> str:
-        return f"<{len(self)} members of {self.path}>"
+        return f"<{counted(len(self), 'member')} of {self.path}>"
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self.path, self.packed_names, self.ranges, self.archives, self.reader, self.items

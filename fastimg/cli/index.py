@@ -12,6 +12,7 @@ from fastimg.cli.words import complain_of, count_endings, say, wants_bar
 from fastimg.file_scan import THREADS
 from fastimg.folders import SUFFIXES
 from fastimg.index_file import Listed
+from fastimg.wording import counted
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,13 +76,13 @@ def run(args: argparse.Namespace) -> int:
     if not len(index):
         raise ValueError(f"no {', '.join(SUFFIXES)} file below {args.folder}{more}")
     if sum(hasattr(error, "index") for error in failures) == len(index):  # others are of folders
-        raise ValueError(f"none of {len(index)} files can be read")
+        raise ValueError(f"none of {counted(len(index), 'file')} can be read")
     index.save(args.output)
-    classes = f"{len(index.classes):,} classes, " if index.classes else ""
+    classes = f"{counted(len(index.classes), 'class')}, " if index.classes else ""
     nbytes = index.nbytes[index.nbytes > 0].sum()
     say(
-        f"{args.output}: {len(index):,} files, {classes}{nbytes:,} bytes, {seconds:.2f} s, "
-        f"{len(failures)} failures{more}"
+        f"{args.output}: {counted(len(index), 'file')}, {classes}{counted(int(nbytes), 'byte')}, {seconds:.2f} s, "
+        f"{counted(len(failures), 'failure')}{more}"
     )
     return 1 if failures else 0
 

@@ -16,6 +16,7 @@ import numpy as np
 
 import fastimg
 from fastimg.cli.inputs import Image
+from fastimg.wording import counted
 
 _LONGEST_NAME = 255  # bytes, on nearly all file systems
 _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
@@ -196,7 +197,7 @@ def row_shape(sources: Sequence[Image], options: Mapping[str, Any], on_error: st
             if on_error == "raise":
                 raise
             first = first or error
-    raise ValueError(f"none of {len(sources)} images can be loaded; the first: {first}")
+    raise ValueError(f"none of {counted(len(sources), 'image')} can be loaded; the first: {first}")
 
 
 def create_array(

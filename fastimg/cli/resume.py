@@ -11,7 +11,6 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 import numpy as np
-from tqdm import tqdm
 
 import fastimg
 import fastimg.cli.output as output
@@ -20,9 +19,11 @@ from fastimg.cli.journal import Journal, Plan, Record, identity_of
 from fastimg.cli.words import complain
 from fastimg.crops import parse_crop
 from fastimg.options import make_options, parse_options
+from tqdm import tqdm
 from fastimg.readers import READ_AHEAD, parse_reading
 from fastimg.sources import SourceList
 from fastimg.threads import default_num_threads
+from fastimg.wording import counted, verb
 
 #: How often finished rows are written to the disk: at most so much work is lost, besides the rows under way.
 CHECKPOINT_SECONDS = 2.0
@@ -275,7 +276,8 @@ class Run(output.FileSet):
         if count:
             self.keep(self.npy)
             complain(
-                f"{count} of {len(self._finished)} rows are finished in {output.partial_name(self.npy)}: "
+                f"{count:,} of {counted(len(self._finished), 'row')} {verb(count, 'is', 'are')} finished in "
+                f"{output.partial_name(self.npy)}: "
                 "the same command with --resume goes on"
             )
         return count > 0

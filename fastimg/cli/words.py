@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from fastimg.wording import counted
+
 
 def reason_of(error: Exception, path: str) -> str:
     """Return an error's text without the name of the file, which is in another column."""
@@ -64,7 +66,7 @@ def complain_of(failures: Sequence[str], more: str = "") -> None:
     for text in failures[:10]:
         complain(text)
     if len(failures) > 10:
-        complain(f"{len(failures) - 10} more failures{more}")
+        complain(f"{counted(len(failures) - 10, 'more failure')}{more}")
 
 
 def wants_bar(args: argparse.Namespace) -> bool:
