@@ -17,7 +17,7 @@ import fastimg._decode as _decode
 from fastimg.errors import make_error
 from fastimg.on_error import parse_on_error, warn_caller
 from fastimg.options import ANY_HEADER
-from tqdm import tqdm
+from fastimg.progress import progress_bar
 from fastimg.readers import DEFAULT
 from fastimg.sources import pack_sources
 from fastimg.threads import WAKE_SECONDS, Progress, default_num_threads, run_batch
@@ -251,7 +251,7 @@ def _reporting(progress: Progress, total: int) -> Iterator[Callable[[int], objec
     if callable(progress):
         yield lambda done: progress(done, total)
     elif progress:
-        with tqdm(total=total, unit="file", smoothing=0.1) as bar:
+        with progress_bar(total=total, unit="file", smoothing=0.1) as bar:
             yield lambda done: bar.update(done - bar.n)
     else:
         yield lambda done: None

@@ -11,9 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tqdm import tqdm
-
 import fastimg._decode as _decode
+from fastimg.progress import progress_bar
 
 Progress: TypeAlias = "bool | Callable[[int, int], object]"
 
@@ -190,7 +189,7 @@ def run_batch(
     if progress is False:
         _run(batch, num_threads, readers, shared, lambda: None)
     elif progress is True:
-        with tqdm(total=total, unit="img", smoothing=0.1) as bar:
+        with progress_bar(total=total, unit="img", smoothing=0.1) as bar:
             _run(batch, num_threads, readers, shared, lambda: _advance(bar, batch.done))
             _advance(bar, batch.done)
     else:

@@ -19,7 +19,7 @@ from fastimg.cli.journal import Journal, Plan, Record, identity_of
 from fastimg.cli.words import complain
 from fastimg.crops import parse_crop
 from fastimg.options import make_options, parse_options
-from tqdm import tqdm
+from fastimg.progress import progress_bar
 from fastimg.readers import READ_AHEAD, parse_reading
 from fastimg.sources import SourceList
 from fastimg.threads import default_num_threads
@@ -171,7 +171,7 @@ class Run(output.FileSet):
             bar: Any = None
             if progress:
                 finished = int(self._finished.sum())
-                bar = tqdm(total=len(sources), initial=finished, unit="img", smoothing=0.1)
+                bar = progress_bar(total=len(sources), initial=finished, unit="img", smoothing=0.1)
                 stack.enter_context(bar)
             for start, stop in self._pieces(threads["num_threads"]):
                 failures: list[Any] = []
