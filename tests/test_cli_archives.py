@@ -152,7 +152,7 @@ def test_check(here: Path, files: dict[str, bytes], name: str, capsys: pytest.Ca
     assert all(row["reason"] and name not in row["reason"] for row in found)
     assert main(["check", name]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "7 files: 3 fine, 1 unsupported, 1 broken, 1 not JPEG, 1 odd"
+    assert lines[-1] == "7 files: 3 fine, 1 unsupported, 1 broken, 1 not JPEG (1 HTML), 1 odd"
 
 
 @ARCHIVES

@@ -123,7 +123,7 @@ def test_check_prints_a_table_and_a_count(bad: Path, capsys: pytest.CaptureFixtu
     assert main(["check", "photos", "--num-threads", "3"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == (
-        "13 files: 4 fine, 2 broken, 1 unsupported, 2 not JPEG, 1 too large, 1 unreadable, 2 odd"
+        "13 files: 4 fine, 2 broken, 1 unsupported, 2 not JPEG (1 PNG), 1 too large, 1 unreadable, 2 odd"
     )
     fields = [line.split("\t") for line in lines[:-1]]
     assert [(kind, path) for kind, _, path in fields] == [
@@ -176,7 +176,7 @@ def test_check_goes_on_after_a_folder_that_cannot_be_listed(
     monkeypatch.setattr(os, "scandir", refuse_cats)
     assert main(["check", "photos"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["unreadable\tPermission denied\tphotos/cat", "1 files: 1 fine, 1 unreadable"]
+    assert lines == ["unreadable\tPermission denied\tphotos/cat", "1 file: 1 fine, 1 unreadable"]
 
 
 def test_check_wants_a_thread(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -271,7 +271,7 @@ def test_a_closed_folder_named_twice_is_one(
     monkeypatch.setattr(os, "scandir", refuse_cats)
     assert main(["check", "photos", "./photos", "photos/cat"]) == 1
     out = capsys.readouterr().out.splitlines()
-    assert out == ["unreadable\tPermission denied\tphotos/cat", "1 files: 1 fine, 1 unreadable"]
+    assert out == ["unreadable\tPermission denied\tphotos/cat", "1 file: 1 fine, 1 unreadable"]
 
 
 # ---- check --jpeg-only
@@ -287,7 +287,7 @@ def test_jpeg_only(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
         os.path.basename(path): kind for kind, _, path in (line.split("\t") for line in lines[:-1])
     } == expected
     assert lines[-1] == (
-        "11 files: 3 fine, 2 broken, 1 unsupported, 1 not JPEG, 1 too large, 1 unreadable, 2 odd; "
+        "11 files: 3 fine, 2 broken, 1 unsupported, 1 not JPEG (1 PNG), 1 too large, 1 unreadable, 2 odd; "
         "left out: 1 without an ending, 1 .data, 1 .png, 1 .txt"
     )
     assert main(["check", "photos", "--jpeg-only", "--json"]) == 1
@@ -387,3 +387,28 @@ sys.exit(cli.main(["check", "photos"]))
 def test_ctrl_c_ends_check(here: Path) -> None:
     done = run("-c", INTERRUPT_CHECK)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+# ---- what else lies in folders of photos
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n"
+
+
+def test_heic_and_git_lfs_pointers_are_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, data in {"4.jpg": HEIC, "5.HEIC": HEIC, "6.jpg": POINTER, "7.jpg": b"", "8.jpg": b"?"}.items():
+        Path("photos/cat", name).write_bytes(data)
+    assert main(["check", "photos"]) == 1
+    *_, count, advice = capsys.readouterr().out.splitlines()
+    assert count == "8 files: 3 fine, 4 not JPEG (2 HEIC, 1 Git LFS pointer), 1 broken"
+    assert advice == "`git lfs pull` fetches the files that Git LFS pointers stand for"
+    Path("photos/cat/9.jpg").write_bytes(POINTER)
+    assert main(["check", "photos"]) == 1
+    assert "(2 Git LFS pointers, 2 HEIC)" in capsys.readouterr().out.splitlines()[-2]
+    assert main(["check", "photos", "--json"]) == 1
+    assert len(json.loads(capsys.readouterr().out)) == 6
+
+
+def test_one_file_is_not_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", PATHS[0]]) == 0
+    assert capsys.readouterr().out == "1 file: 1 fine\n"

@@ -2,27 +2,26 @@
 """``fastimg check``: which files are broken, odd or not JPEG."""
 
 import argparse
-import contextlib
 import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tqdm import tqdm
-
 import fastimg
 import fastimg._decode as _decode
 import fastimg.folders as folders
-from fastimg.archives import open_regular
 from fastimg.cli.inputs import Image, files_of, has_image_name, identity_of, is_folder
+from fastimg.cli.kinds import advise, describe_kinds, found_kind
 from fastimg.cli.options import add_index_option, add_thread_options
 from fastimg.cli.words import complain, count_endings, reason_of, say, say_fields, say_json, wants_bar
 from fastimg.folders import SUFFIXES
 from fastimg.options import make_options
-from fastimg.sources import ReaderItem
+from fastimg.progress import progress_bar
 from fastimg.threads import check_num_threads, default_num_threads
+from fastimg.wording import counted
 
 Row = dict[str, str]  # path, kind, reason
+Examined = tuple[Row | None, str]  # nothing to say of the file or a row, and what it is if it is no JPEG
 
 STRICT = make_options()  # what files are decoded with
 
@@ -59,17 +58,24 @@ def run(args: argparse.Namespace) -> int:
     nothing = not any(map(_exists, [*sources, *(row["path"] for row in rows)]))
     num_threads = args.num_threads or default_num_threads()
     examined = _examined(sources, num_threads)
-    for row in tqdm(examined, total=len(sources), disable=not wants_bar(args), unit="file"):
+    others: list[str] = []  # what the files are that are no JPEG
+    for row, other in progress_bar(examined, total=len(sources), disable=not wants_bar(args), unit="file"):
         if row is not None:
             rows.append(row)
+        if other:
+            others.append(other)
     if args.json:
         say_json(rows)
     else:
         say_fields([[row["kind"], row["reason"], row["path"]] for row in rows])
         counts = Counter(row["kind"] for row in rows)
         fine = len(sources) + unreadable - len(rows)
-        text = f"{len(sources)} files: {fine} fine" + "".join(f", {counts[kind]} {kind}" for kind in counts)
+        more = {"not JPEG": f" ({describe_kinds(others)})" if describe_kinds(others) else ""}
+        parts = [f"{counts[kind]} {kind}{more.get(kind, '')}" for kind in counts]
+        text = ", ".join([f"{counted(len(sources), 'file')}: {fine} fine", *parts])
         say(f"{text}; {count_endings(left_out)}" if left_out else text)
+        for advice in advise(others):
+            say(advice)
     if nothing:
         complain(f"error: no file below {', '.join(args.inputs)}")
         return 2
@@ -117,10 +123,10 @@ def _exists(source: Image) -> bool:
     return not isinstance(source, str) or os.path.lexists(source)
 
 
-def _examined(sources: Sequence[Image], num_threads: int) -> Iterator[Row | None]:
+def _examined(sources: Sequence[Image], num_threads: int) -> Iterator[Examined]:
     """Examine files in threads; results come in the order of the files."""
     pool = ThreadPoolExecutor(num_threads)
-    pending: deque[Future[Row | None]] = deque()
+    pending: deque[Future[Examined]] = deque()
     try:
         for source in sources:
             if len(pending) == 16 * num_threads:  # a million files must not become a million tasks at once
@@ -132,8 +138,9 @@ def _examined(sources: Sequence[Image], num_threads: int) -> Iterator[Row | None
         pool.shutdown(cancel_futures=True)
 
 
-def _examine(source: Image) -> Row | None:
+def _examine(source: Image) -> Examined:
     path = str(source)
+    other = ""
     try:
         notes, *_ = _decode.verify(source, STRICT)
     except OSError as error:
@@ -143,20 +150,10 @@ def _examine(source: Image) -> Row | None:
         if isinstance(error, fastimg.ImageTooLargeError):
             kind = "too large"
         elif isinstance(error, fastimg.UnsupportedJpegError):
-            kind = "unsupported" if _starts_as_jpeg(source) else "not JPEG"
+            other = found_kind(source)
+            kind = "unsupported" if other == "JPEG" else "not JPEG"
     else:
         if not notes:
-            return None
+            return None, ""
         kind, reason = "odd", "; ".join(notes)
-    return {"path": path, "kind": kind, "reason": reason}
-
-
-def _starts_as_jpeg(source: Image) -> bool:
-    with contextlib.suppress(OSError, fastimg.ImageError):
-        if isinstance(source, ReaderItem):
-            return bytes(source.read()[:2]) == b"\xff\xd8"
-        path, offset = (source, 0) if isinstance(source, str) else (os.fsdecode(source.path), source.offset)
-        with open_regular(path) as file:
-            file.seek(offset)
-            return file.read(2) == b"\xff\xd8"
-    return False
+    return {"path": path, "kind": kind, "reason": reason}, other
