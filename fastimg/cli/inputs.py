@@ -3,13 +3,14 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import fastimg.classes as classes
 import fastimg.folders as folders
 from fastimg.archives import find_members, is_archive_name, is_hidden
 from fastimg.archives.readers import MemberReader
+from fastimg.cli.lists import STDIN, FileList, Labels, is_list_name, numbers_of, read_list
 from fastimg.cli.words import count_endings
 from fastimg.file_index import FileIndex
 from fastimg.folders import SUFFIXES
@@ -26,33 +27,41 @@ class Listing(NamedTuple):
     ----------
     sources : list of Image
         In the order of the arguments.
-    labels : list of int
-        For each source, an index into `classes`; empty if labels were not asked for.
-    classes : list of str
-        Sorted.
+    labels : list of int or float
+        For each source, an index into `classes`, or what a list gives if `classes` is None; empty if labels were not
+        asked for.
+    classes : list of str or None
+        Sorted; None if the labels are numbers that a list gives.
     left_out : collections.Counter
         The number of files that are no images, as `fastimg.find_images` counts them.
     """
 
     sources: list[Image]
-    labels: list[int]
-    classes: list[str]
+    labels: Labels
+    classes: list[str] | None
     left_out: Counter[str]
 
 
 def list_images(
-    inputs: Sequence[str], *, labelled: bool = False, on_error: folders.OnError = "raise", index: bool = False
+    inputs: Sequence[str],
+    *,
+    labelled: bool = False,
+    label_of: Callable[[str], str] | None = None,
+    on_error: folders.OnError = "raise",
+    index: bool = False,
 ) -> Listing:
     """Return the images that the arguments name.
 
     Parameters
     ----------
     inputs : sequence of str
-        Folders, archives, indices that ``fastimg index`` wrote, and files, which count whatever their names are. With
-        `labelled`, a file that lies beside class folders is treated as if the folder that holds it were given:
+        Folders, archives, indices that ``fastimg index`` wrote, lists, and files, which count whatever their names are.
+        With `labelled`, a file that lies beside class folders is treated as if the folder that holds it were given:
         ``photos/*`` is ``photos``.
     labelled : bool
-        Whether each image must have a class, by the rules of `fastimg.image_folder`.
+        Whether each image must have a class, by the rules of `fastimg.image_folder`, or the label that a list gives.
+    label_of : callable (path) -> str, optional
+        What gives the class of an image instead.
     on_error : "raise" or callable
         What becomes of the OSError of a folder that cannot be listed.
     index : bool
@@ -67,18 +76,26 @@ def list_images(
     OSError
         A folder or an archive cannot be read.
     ValueError
-        An argument does not exist and has not the name of an image, there is no image, or one has no class.
+        An argument does not exist and has not the name of an image, there is no image, or one has no class; or a list
+        is none.
     """
     for name in inputs:
         _reject_missing(name)
     left_out: Counter[str] = Counter()
-    if labelled:
-        found, names, all_names = _by_class(inputs, on_error, left_out, index)
-        class_names, labels = classes.number_classes([*names, *all_names])
+    lists: dict[str, FileList] = {}
+    if inputs.count(STDIN) > 1:
+        raise ValueError("-: standard input can be read once")
+    labels: Labels = []
+    class_names: list[str] | None = []
+    if labelled and label_of is None:
+        found, names, all_names = _by_class(inputs, on_error, left_out, index, lists)
+        numbers = numbers_of(lists, inputs)
+        class_names, labels = (None, numbers) if numbers else classes.number_classes([*names, *all_names])
         labels = labels[: len(names)]
     else:
         found = [each for name in inputs for each in _images_of(name, on_error, left_out, index)]
-        class_names, labels = [], []
+        if label_of is not None:
+            class_names, labels = classes.number_classes([label_of(str(each)) for each in found])
     if not found:
         text = f"no {', '.join(SUFFIXES)} file below {', '.join(inputs)}"
         raise ValueError(f"{text}; {count_endings(left_out)}" if left_out else text)
@@ -86,9 +103,16 @@ def list_images(
 
 
 def _by_class(
-    inputs: Sequence[str], on_error: folders.OnError, left_out: Counter[str], index: bool
+    inputs: Sequence[str],
+    on_error: folders.OnError,
+    left_out: Counter[str],
+    index: bool,
+    lists: dict[str, FileList],
 ) -> tuple[list[Image], list[str], list[str]]:
-    """Returns the images, the name of the class of each, and the names of all class folders, listed or not."""
+    """Returns the images, the name of the class of each, and the names of all class folders, listed or not.
+
+    Puts into `lists` what the lists among the arguments hold.
+    """
     groups = classes.find_classes(list(filter(is_folder, inputs)), left_out)
     class_folders = [each for group in groups for each in group]
     images, empty = classes.list_images(class_folders, folders.reporter(on_error), left_out)
@@ -110,10 +134,14 @@ def _by_class(
                 raise ValueError(f"{name}: the index has no classes: make it of a folder of class folders")
             found += listed.paths
             names += [listed.classes[label] for label in listed.labels.tolist()]
-        elif not is_archive_name(name) and _real_parent(name) in holders:
+        elif name != STDIN and not is_archive_name(name) and _real_parent(name) in holders:
             if has_image_name(name):
                 raise ValueError(f"{name}: no class: the file lies beside folders that are classes")
             left_out[folders.ending(name)] += 1
+        elif is_list_name(name):
+            lists[name] = entries = read_list(name, labelled=True)
+            found += entries.paths
+            names += entries.labels or map(_class_of, entries.paths)
         else:
             members = files_of(name, left_out, index)
             found += members
@@ -128,6 +156,8 @@ def _class_of(source: Image) -> str:
 
 
 def _images_of(name: str, on_error: folders.OnError, left_out: Counter[str], index: bool) -> Sequence[Image]:
+    if is_list_name(name):
+        return read_list(name).paths
     if not is_folder(name):
         return files_of(name, left_out, index)
     try:
@@ -139,6 +169,8 @@ def _images_of(name: str, on_error: folders.OnError, left_out: Counter[str], ind
 
 def _reject_missing(name: str) -> None:
     """Refuse a mistyped name. An image that is gone is not the user's mistake: it is an error among the others."""
+    if is_list_name(name):  # which is read soon
+        return
     try:
         os.stat(name) if name.endswith(os.sep) else os.lstat(name)
     except OSError as error:

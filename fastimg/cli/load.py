@@ -12,8 +12,9 @@ import numpy as np
 import fastimg
 import fastimg.cli.output as output
 import fastimg.cli.resume as resume
-from fastimg.cli.inputs import Image, list_images, place_of
+from fastimg.cli.inputs import list_images
 from fastimg.cli.journal import Plan
+from fastimg.cli.lists import parse_label_from
 from fastimg.cli.options import (
     add_decode_options,
     add_index_option,
@@ -22,8 +23,10 @@ from fastimg.cli.options import (
     decode_options,
     thread_options,
 )
-from fastimg.cli.words import complain, complain_of, count_endings, say, wants_bar
+from fastimg.cli.summary import Summary
+from fastimg.cli.words import complain, complain_of, wants_bar
 from fastimg.folders import OnError
+from fastimg.wording import counted
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,7 +37,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="folders of JPEG files, .tar or .zip archives of them, indices (.npz), or files",
+        help="folders of JPEG files, .tar or .zip archives of them, indices (.npz), lists (.csv with columns path and "
+        "label, .txt with one path per line, - for such lines or null-separated paths on standard input), or files",
     )
     parser.add_argument(
         "-o", "--output", required=True, metavar="NAME.npy", help="also writes NAME.files.csv"
@@ -42,11 +46,28 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--labels",
         action="store_true",
-        help="take classes from folder names into NAME.labels.npy and NAME.classes.txt",
+        help="take classes from folder names, or from the column label of a list, into NAME.labels.npy and "
+        "NAME.classes.txt",
+    )
+    parser.add_argument(
+        "--label-from",
+        metavar="PATTERN",
+        help="take classes from file names: a regular expression with one group, such as '(.+)_[0-9]+', or prefix for "
+        "what comes before the first . _ or -",
     )
     add_decode_options(parser)
     parser.add_argument(
         "--on-error", choices=("raise", "fill"), default="fill", help="stop, or leave zeros (%(default)s)"
+    )
+    parser.add_argument(
+        "--drop-failed",
+        action="store_true",
+        help="leave images that fail out of the array, the labels and the numbered rows of the table",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print a summary as an object, and nothing else to standard output",
     )
     parser.add_argument(
         "--resume",
@@ -60,7 +81,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
-    npy, table, labels_npy, classes_txt = names = _outputs(args.output, args.labels)
+    label_of = parse_label_from(args.label_from) if args.label_from is not None else None
+    labelled = args.labels or label_of is not None
+    if args.drop_failed and args.on_error == "raise":
+        raise ValueError(
+            "--drop-failed: nothing fails that --on-error raise does not stop at; give one of them"
+        )
+    names = _outputs(args.output, labelled)
+    npy, table, labels_npy, classes_txt = names
     _reject_outputs_among(args.inputs, names)
     options = decode_options(args)
     # Refuses a bad option before anything is touched.
@@ -70,49 +98,49 @@ def run(args: argparse.Namespace) -> int:
     closed: list[OSError] = []  # of folders that cannot be listed
     on_closed: OnError = closed.append if args.on_error == "fill" else "raise"
     try:
-        sources, labels, class_names, left_out = list_images(
-            args.inputs, labelled=args.labels, on_error=on_closed, index=args.index
+        listing = list_images(
+            args.inputs, labelled=labelled, label_of=label_of, on_error=on_closed, index=args.index
         )
     finally:
         complain_of([str(error) for error in closed])
-    class_lines = _lines_of(class_names)
+    sources, labels, class_names, _ = listing
+    written = {"array": npy, "table": table}
+    if labelled:
+        written["labels"] = labels_npy
+        if class_names is not None:
+            written["classes"] = classes_txt
+    class_lines = _lines_of(class_names or ())
     failures: list[Any] = []
+    summary = Summary(args, written, listing)
 
     with resume.Run(names, Plan(sources, options), args.resume) as files:
-        array = files.open(lambda: output.row_shape(sources, options, args.on_error))
+        array = files.open(lambda: output.row_shape(sources, options, args.on_error), summary.announce)
         start = time.perf_counter()
         on_error = failures.append if args.on_error == "fill" else "raise"
         files.load(threads, wants_bar(args), on_error)
         seconds = time.perf_counter() - start
         if len(failures) == len(sources):
-            raise ValueError(f"none of {len(sources)} images can be loaded; the first: {failures[0]}")
-        array.flush()
+            raise ValueError(
+                f"none of {counted(len(sources), 'image')} can be loaded; the first: {failures[0]}"
+            )
         errors: dict[int, str] = {error.index: str(error) for error in failures}
-        output.write_table(files.create(table), sources, labels, errors)
-        if args.labels:
-            np.save(files.create(labels_npy), np.array(labels, np.int64))
+        if args.drop_failed:
+            array = files.drop(sorted(errors))
+        array.flush()
+        output.write_table(files.create(table), sources, labels, errors, args.drop_failed)
+        if labelled:
+            kept = [row for row in range(len(sources)) if not (args.drop_failed and row in errors)]
+            dtype = np.int64 if class_names is not None else None
+            np.save(files.create(labels_npy), np.array(labels, dtype)[kept])
+        if "classes" in written:
             files.create(classes_txt).write(class_lines)
         files.publish()
 
-    complain_of([errors[row] for row in sorted(errors)], f": see {table}")
+    taken_up = np.flatnonzero(files.taken_up).tolist()
+    summary.report(array, failures, taken_up, seconds)
     for name in (labels_npy, classes_txt):
-        if not args.labels and os.path.lexists(name):
+        if name not in written.values() and os.path.lexists(name):
             complain(f"warning: {name} is from an earlier run; its labels may be of other rows")
-    decoded = [row for row in range(len(sources)) if row not in errors and not files.taken_up[row]]
-    nbytes = sum(_file_size(sources[row]) for row in decoded)
-    count = len(decoded)
-    bits = "" if array.dtype.name == args.dtype else f" (the bits of {args.dtype})"
-    say(f"{npy}: shape {array.shape}, dtype {array.dtype}{bits}, {array.nbytes:,} bytes")
-    say(
-        f"{count} images in {seconds:.2f} s: {count / seconds:.1f} images/s, "
-        f"{nbytes / seconds / 1e6:.1f} MB/s of JPEG, {len(errors)} failures"
-    )
-    if files.taken_up.any():
-        say(f"{files.taken_up.sum()} rows were finished by an earlier run")
-    if args.labels:
-        say(f"{len(class_names)} classes: " + ", ".join(f"{i} {name}" for i, name in enumerate(class_names)))
-    if left_out:
-        say(count_endings(left_out))
     return 1 if errors or closed else 0
 
 
@@ -152,12 +180,3 @@ def _lines_of(class_names: Sequence[str]) -> bytes:
         if name.splitlines() != [name]:
             raise ValueError(f"class {name!r}: expected a name of one line")
     return "".join(f"{name}\n" for name in class_names).encode("utf-8", "surrogateescape")
-
-
-def _file_size(source: Image) -> int:
-    if not isinstance(source, str):
-        return place_of(source)[2]
-    try:
-        return os.stat(source).st_size
-    except OSError:
-        return 0

@@ -200,6 +200,22 @@ def row_shape(sources: Sequence[Image], options: Mapping[str, Any], on_error: st
     raise ValueError(f"none of {counted(len(sources), 'image')} can be loaded; the first: {first}")
 
 
+def free_space(path: str) -> int | None:
+    """Return how many bytes the folder of a file has room for, or None if its file system does not say."""
+    try:
+        state = os.statvfs(os.path.dirname(path) or ".")
+    except OSError:
+        return None
+    return state.f_bavail * state.f_frsize if state.f_blocks else None
+
+
+def reject_too_large(nbytes: int, free: int | None, name: str) -> None:
+    """Raise the OSError of a full disk (ENOSPC) if it is clear that a file cannot fit."""
+    if free is not None and nbytes > free:
+        text = f"cannot reserve {nbytes:,} bytes, {free:,} are free: {os.strerror(errno.ENOSPC)}"
+        raise OSError(errno.ENOSPC, text, name)
+
+
 def create_array(
     file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], name: str
 ) -> np.memmap[Any, np.dtype[Any]]:
@@ -319,7 +335,11 @@ def reserve(file: BinaryIO, nbytes: int) -> None:
 
 
 def write_table(
-    file: BinaryIO, sources: Sequence[Image], labels: Sequence[int], errors: Mapping[int, str]
+    file: BinaryIO,
+    sources: Sequence[Image],
+    labels: Sequence[float],
+    errors: Mapping[int, str],
+    dropped: bool = False,
 ) -> None:
     """Write the CSV table that describes each row of the array.
 
@@ -329,10 +349,12 @@ def write_table(
         Open for writing. Paths are written as the system's bytes.
     sources : sequence of Image
         The file of each row, or the member of an archive, written as the archive's path and its name.
-    labels : sequence of int
-        The label of each row; empty if there are none.
+    labels : sequence of int or float
+        The label of each source; empty if there are none.
     errors : mapping of int to str
-        The errors of the rows that failed.
+        The errors of the sources that failed.
+    dropped : bool
+        Whether these have no row in the array. Then they come last, without a number.
 
     Raises
     ------
@@ -342,8 +364,11 @@ def write_table(
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("row", "path", "label", "error"))
-    for row, source in enumerate(sources):
-        table.writerow((row, str(source), labels[row] if labels else "", errors.get(row, "")))
+    good = [i for i in range(len(sources)) if i not in errors] if dropped else range(len(sources))
+    for row, i in enumerate(good):
+        table.writerow((row, str(sources[i]), labels[i] if labels else "", errors.get(i, "")))
+    for i in sorted(errors) if dropped else ():
+        table.writerow(("", str(sources[i]), labels[i] if labels else "", errors[i]))
     text.detach()  # flushes; the file stays open
 
 

@@ -2,6 +2,7 @@
 """A run of ``fastimg load``, which may end at any moment and be taken up by the next."""
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ import numpy as np
 import fastimg
 import fastimg.cli.output as output
 from fastimg.batch_decode import BatchDecode
+from fastimg.cli.compact import drop_rows
 from fastimg.cli.journal import Journal, Plan, Record, identity_of
 from fastimg.cli.words import complain
 from fastimg.crops import parse_crop
@@ -62,6 +64,7 @@ class Run(output.FileSet):
         self._unwritten = self.taken_up.copy()  # finished, but not in the journal
         self._owns_state = False  # whether the journal and the partial array are this run's
         self._published = False
+        self._moved = False  # rows are not where they were loaded
         self._signals = _Signals()
 
     def __enter__(self) -> Self:
@@ -83,13 +86,19 @@ class Run(output.FileSet):
         finally:
             self._signals.restore()
 
-    def open(self, row_shape: Callable[[], tuple[int, ...]]) -> np.memmap[Any, np.dtype[Any]]:
+    def open(
+        self,
+        row_shape: Callable[[], tuple[int, ...]],
+        announce: Callable[[tuple[int, ...], np.dtype[Any], int | None], object] = lambda *_: None,
+    ) -> np.memmap[Any, np.dtype[Any]]:
         """Make the array, or take up that of an earlier run.
 
         Parameters
         ----------
         row_shape : callable () -> tuple of int
             Gives the shape of one image; not called if it is known from an earlier run.
+        announce : callable (shape, dtype, free), optional
+            Told the array's shape and dtype, and the number of bytes that are free, before its space is reserved.
 
         Returns
         -------
@@ -107,8 +116,9 @@ class Run(output.FileSet):
         self._storage = make_options(dtype=self.plan.options["dtype"]).storage
         record = self._journal.read(self.plan) if self.resume else None
         if record is None or not self._find_partial(record):
-            self.array = self._create(row_shape)
+            self.array = self._create(row_shape, announce)
         else:
+            announce(record.shape, self._storage, output.free_space(self.npy))
             self.array = self._take_up(record)
         for path in self._others:
             output.remove(output.partial_name(path))
@@ -132,14 +142,20 @@ class Run(output.FileSet):
         self._finished = record.finished.copy()
         return array
 
-    def _create(self, row_shape: Callable[[], tuple[int, ...]]) -> np.memmap[Any, np.dtype[Any]]:
+    def _create(
+        self, row_shape: Callable[[], tuple[int, ...]], announce: Callable[..., object]
+    ) -> np.memmap[Any, np.dtype[Any]]:
         shape = (len(self.plan.sources), *row_shape())
         if self.resume:
             self._check_sizes()
         _check_replaceable(output.partial_name(self.npy))
         self._owns_state = True
         self._journal.clear()  # before the array that it speaks of is gone
-        array = output.create_array(self.create(self.npy), shape, self._storage, self.npy)
+        file = self.create(self.npy)
+        free = output.free_space(self.npy)
+        output.reject_too_large(math.prod(shape) * self._storage.itemsize, free, self.npy)
+        announce(shape, self._storage, free)
+        array = output.create_array(file, shape, self._storage, self.npy)
         if self.resume:
             self._journal.begin(self.plan, shape)
         return array
@@ -249,6 +265,31 @@ class Run(output.FileSet):
         self._journal.add_finished(edges.reshape(-1, 2).tolist())
         self._unwritten[:] = False
 
+    def drop(self, rows: Sequence[int]) -> np.memmap[Any, np.dtype[Any]]:
+        """Leave rows out of the array; a run that is killed from now on cannot be taken up.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Not all of them.
+
+        Returns
+        -------
+        numpy.memmap
+            The other rows, in their order.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        if rows:
+            self._moved = True
+            if self.resume:
+                self._journal.clear()  # before rows are elsewhere than it says
+            self.array = drop_rows(self._files[0], self.array, rows)
+        return self.array
+
     def publish(self) -> None:
         """Write everything to the disk and rename the files, the array last.
 
@@ -257,7 +298,7 @@ class Run(output.FileSet):
         OSError
             A write or a rename failed. No file of this run has its final name.
         """
-        if self.resume:
+        if self.resume and not self._moved:
             self.sync()
             self._journal.add_ready(identity_of(output.partial_name(self.npy)))
         super().publish()
@@ -268,7 +309,7 @@ class Run(output.FileSet):
         if not self._owns_state:
             self.keep(self.npy)
             return not self._journal.is_empty()
-        if self._published or not self.resume:
+        if self._published or self._moved or not self.resume:
             return False
         with contextlib.suppress(OSError):  # then the rows since the last checkpoint are lost
             self._checkpoint()

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from fastimg.wording import counted
 
 
-def reason_of(error: Exception, path: str) -> str:
-    """Return an error's text without the name of the file, which is in another column."""
+def reason_of(error: Exception, path: str, index: int | None = None) -> str:
+    """Return an error's text without the name of the file and its number, which are in other columns."""
+    where = "" if index is None else f"image {index}: "
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).removeprefix(path).removeprefix(": ")
+        return error.strerror.removeprefix(where)
+    return str(error).removeprefix(where).removeprefix(path).removeprefix(": ")
 
 
 def _shown(text: str) -> str:
