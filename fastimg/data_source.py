@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from fastimg.batch_builder import BatchBuilder
 from fastimg.batch_reader import BatchReader, Buffers
 from fastimg.batches import BatchIterator
-from fastimg.epochs import Epoch, check_state
+from fastimg.epochs import Epoch, EpochCounter, check_state
 from fastimg.indexing import Index, resolve_many
 from fastimg.on_error import BatchOnError, EpochErrors, parse_on_error
 from fastimg.options import parse_integer
@@ -100,37 +99,19 @@ class ArrayDataSource:
         if sampler is not None and (indices is not None or repeats != 1):
             raise ValueError("a sampler draws the indices: give neither indices nor repeats with it")
         self._include_indices = bool(include_indices)
-        self._seed = parse_seed(seed)
         self._functions: tuple[Callable[..., Any], ...] = ()
-        self._next_epoch = 0  # if no epoch has begun
-        self._last: Epoch | None = None
-        self._loaded: dict[str, Any] | None = None
-        self._is_copy = False  # whether `_loaded` is the state of the source this was copied from
-        self._told = False  # whether the caller ever said which epoch it is, or has been warned
+        self._epochs = EpochCounter(parse_seed(seed))
 
-    def _upcoming(self) -> tuple[int, int]:
-        """The seed and the number of the next epoch."""
-        if self._loaded is not None and not self._is_copy:
-            return self._loaded["seed"], self._loaded["epoch"]
-        if self._last is not None:
-            return self._last.seed, self._last.number + 1
-        return self._seed, self._next_epoch
-
-    def _replace(self, **changes: Any) -> ArrayDataSource:
+    def _replace(
+        self, *, seed: int | None = None, keep_loaded: bool = False, **changes: Any
+    ) -> ArrayDataSource:
         """A source with `changes` that begins this one's next epoch."""
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, _last=None, _loaded=None, _is_copy=False)
-        other._seed, other._next_epoch = self._upcoming()
-        other.__dict__.update(changes)
+        other.__dict__.update(self.__dict__, _epochs=self._epochs.derive(seed, keep_loaded), **changes)
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        # An epoch holds a generator of indices.
-        state = {**self.__dict__, "_last": None}
-        if self._last is not None and self._loaded is None:
-            seed, number = self._upcoming()
-            state |= {"_seed": seed, "_next_epoch": number, "_loaded": self._last.state(), "_is_copy": True}
-        return state
+        return {**self.__dict__, "_epochs": self._epochs.copy()}
 
     def __repr__(self) -> str:
         return (
@@ -169,8 +150,7 @@ class ArrayDataSource:
         """
         if not callable(fn):
             raise TypeError(f"fn must be callable, found {type(fn).__name__}")
-        loaded = None if self._is_copy else self._loaded  # its samples are the same
-        return self._replace(_functions=(*self._functions, fn), _loaded=loaded)
+        return self._replace(keep_loaded=True, _functions=(*self._functions, fn))  # its samples are the same
 
     def subset(self, indices: Index) -> ArrayDataSource:
         """A data source of some of the samples.
@@ -298,9 +278,13 @@ class ArrayDataSource:
             on_error = parse_on_error(on_error, drop=True)
         if epoch is not None:
             self.set_epoch(epoch)
-        elif not (self._told or shuffle is None or shuffle is False):
-            self._told = warn_untold_worker()
-        begun = self._begin(batch_size, shuffle, bool(drop_last))
+        elif not (self._epochs.told or shuffle is None or shuffle is False):
+            self._epochs.told = warn_untold_worker()
+        begun = self._epochs.begin(
+            lambda seed, number: Epoch(
+                self._samples, batch_size, shuffle, bool(drop_last), seed, number, self._part
+            )
+        )
 
         def make() -> BatchBuilder:
             arrays = tuple(
@@ -314,15 +298,6 @@ class ArrayDataSource:
             return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
 
         return BatchIterator(begun, make, prefetch, EpochErrors(len(self._samples.indices)))
-
-    def _begin(self, batch_size: int, shuffle: Shuffle, drop_last: bool) -> Epoch:
-        loaded, self._loaded = self._loaded, None
-        seed, number = self._upcoming()
-        begun = Epoch(self._samples, batch_size, shuffle, drop_last, seed, number, self._part)
-        if loaded is not None:
-            begun.load(loaded)
-        self._last = begun
-        return begun
 
     def _finish(self, batch: Any) -> Any:
         for fn in self._functions:
@@ -345,11 +320,7 @@ class ArrayDataSource:
         ValueError, TypeError
             If `epoch` is negative or not an integer.
         """
-        epoch = parse_integer("epoch", epoch, 0)
-        self._seed, number = self._upcoming()
-        if self._loaded is None or self._is_copy or number != epoch:
-            self._last = self._loaded = None
-        self._next_epoch, self._told = epoch, True
+        self._epochs.set(parse_integer("epoch", epoch, 0))
 
     def state_dict(self) -> dict[str, Any]:
         """Where the last epoch stands, in plain types that JSON can hold.
@@ -359,11 +330,7 @@ class ArrayDataSource:
         dict
             For `load_state_dict`. Batches count when the caller has got them, not when they are made.
         """
-        if self._last is not None and self._loaded is None:
-            return self._last.state()
-        if self._loaded is not None:
-            return self._loaded
-        return Epoch(self._samples, 1, None, False, *self._upcoming()).state(begun=False)
+        return self._epochs.state(lambda seed, number: Epoch(self._samples, 1, None, False, seed, number))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues an epoch, of this process or another.
@@ -382,7 +349,7 @@ class ArrayDataSource:
             If `state` is not one.
         """
         check_state(state, self._samples)
-        self._loaded, self._is_copy, self._told = copy.deepcopy(state), False, True
+        self._epochs.load(state)
 
 
 if not TYPE_CHECKING:  # to which every name would be one

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One epoch of a data source: the indices of its batches, and how far the caller has come."""
+"""The epochs of a data source: the indices of their batches, how far the caller has come, and which comes next."""
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastimg.indexing import Indices
@@ -119,6 +120,91 @@ class Epoch:
             raise ValueError(f"the state's batches must be at most {left}, found {state['batches']}")
         self._order.restore(state["shuffle"])
         self.delivered = self._skip = state["batches"]
+
+
+class EpochCounter:
+    """Which epoch of a data source begins next, and where.
+
+    Parameters
+    ----------
+    seed : int
+        The source's.
+
+    Attributes
+    ----------
+    told : bool
+        Whether the caller ever said which epoch it is, or has been warned.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.told = False
+        self._seed = seed
+        self._next = 0  # if no epoch has begun
+        self._last: Epoch | None = None
+        self._loaded: dict[str, Any] | None = None
+        self._is_copy = False  # whether `_loaded` is the state of the source this was copied from
+
+    def upcoming(self) -> tuple[int, int]:
+        """The seed and the number of the next epoch."""
+        if self._loaded is not None and not self._is_copy:
+            return self._loaded["seed"], self._loaded["epoch"]
+        if self._last is not None:
+            return self._last.seed, self._last.number + 1
+        return self._seed, self._next
+
+    def derive(self, seed: int | None, keep_loaded: bool) -> EpochCounter:
+        """The counter of a source made from this one, which begins the same epoch next.
+
+        Parameters
+        ----------
+        seed : int or None
+            None: this one's.
+        keep_loaded : bool
+            Whether it continues a state that was loaded here.
+        """
+        own, number = self.upcoming()
+        other = EpochCounter(own if seed is None else seed)
+        other.told, other._next = self.told, number
+        if keep_loaded and not self._is_copy:
+            other._loaded = self._loaded
+        return other
+
+    def copy(self) -> EpochCounter:
+        """The counter of a copy, which continues like a source that has loaded this one's state."""
+        other = copy.copy(self)
+        other._last = None  # it holds a generator of indices
+        if self._last is not None and self._loaded is None:
+            other._seed, other._next = self.upcoming()
+            other._loaded, other._is_copy = self._last.state(), True
+        return other
+
+    def begin(self, make: Callable[[int, int], Epoch]) -> Epoch:
+        """Begins the next epoch, which `make` makes from its seed and number."""
+        loaded, self._loaded = self._loaded, None
+        begun = make(*self.upcoming())
+        if loaded is not None:
+            begun.load(loaded)
+        self._last = begun
+        return begun
+
+    def set(self, number: int) -> None:
+        """Names the next epoch."""
+        self._seed, upcoming = self.upcoming()
+        if self._loaded is None or self._is_copy or upcoming != number:
+            self._last = self._loaded = None
+        self._next, self.told = number, True
+
+    def state(self, make: Callable[[int, int], Epoch]) -> dict[str, Any]:
+        """The state of the last epoch, or of the next one, made by `make`, if none has begun."""
+        if self._last is not None and self._loaded is None:
+            return self._last.state()
+        if self._loaded is not None:
+            return self._loaded
+        return make(*self.upcoming()).state(begun=False)
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continues from `state`, which has been checked."""
+        self._loaded, self._is_copy, self.told = copy.deepcopy(state), False, True
 
 
 def check_state(state: Any, samples: Samples) -> None:

@@ -130,13 +130,11 @@ class TorchIterable(IterableDataset):
         """
         worker = worker_info()
         number, told = self._epochs.begin(lambda: int(torch.empty((), dtype=torch.int64).random_().item()))
-        changes: dict[str, Any] = {} if told else {"_seed": 0}
-        if worker is not None:
-            changes["_part"] = (worker.id, worker.num_workers)
+        part = (0, 1) if worker is None else (worker.id, worker.num_workers)
         prefetch = self._prefetch
         if prefetch is None:
             prefetch = 2 if worker is None else 0
-        return self._source._replace(**changes).batch_iterator(
+        return self._source._replace(seed=None if told else 0, _part=part).batch_iterator(
             self._batch_size,
             self._shuffle,
             epoch=number,
