@@ -19,14 +19,15 @@ from fastimg.on_error import BatchOnError, EpochErrors, parse_on_error
 from fastimg.options import parse_integer
 from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
 from fastimg.sample_arrays import by_position, common_length
-from fastimg.sampling import Samples, Shuffle, check_sampler, parse_repeats, parse_seed
+from fastimg.samplers import ClassBalancedSampler, check_batchup_sampler, parse_sampler
+from fastimg.sampling import Samples, Shuffle, parse_repeats, parse_seed
 from fastimg.threads import check_num_threads, default_num_threads
 from fastimg.workers import warn_untold_worker
 
 if TYPE_CHECKING:
     from fastimg.torch_iterable import TorchIterable as TorchIterable
 
-__all__ = ["ArrayDataSource", "BatchIterator"]  # TorchIterable would import PyTorch
+__all__ = ["ArrayDataSource", "BatchIterator", "ClassBalancedSampler"]  # TorchIterable would import PyTorch
 
 
 class ArrayDataSource:
@@ -95,7 +96,7 @@ class ArrayDataSource:
         samples = np.arange(length, dtype=np.int64)
         if indices is not None:
             samples = resolve_many(np.asarray(indices), length)
-        self._samples = Samples(samples, parse_repeats(repeats), check_sampler(sampler), length)
+        self._samples = Samples(samples, parse_repeats(repeats), check_batchup_sampler(sampler))
         if sampler is not None and (indices is not None or repeats != 1):
             raise ValueError("a sampler draws the indices: give neither indices nor repeats with it")
         self._include_indices = bool(include_indices)
@@ -206,6 +207,7 @@ class ArrayDataSource:
         batch_size: int,
         shuffle: Shuffle = None,
         *,
+        sampler: Any = None,
         epoch: int | None = None,
         prefetch: int = 2,
         num_threads: int | None = None,
@@ -226,6 +228,11 @@ class ArrayDataSource:
             None, False: in order. True: an order that depends only on the source's seed and the epoch's number, the
             same on every machine. An int: as for a RandomState of that seed. Else its ``permutation``, drawn when the
             first batch is asked for.
+        sampler : iterable of int, or object, optional
+            Draws the order of this epoch: PyTorch's samplers, `ClassBalancedSampler`, an array or any other iterable of
+            positions among the source's samples, possibly without end, or a sampler like BatchUp's. Its ``set_epoch``,
+            if it has one, is called with the epoch's number. It is drawn from as batches are made, in the threads that
+            ask for batches, and no further ahead than `prefetch`.
         epoch : int, optional
             Which epoch, as for `set_epoch`; None: the next one.
         prefetch : int
@@ -276,13 +283,17 @@ class ArrayDataSource:
         parse_reading(read_threads, READ_AHEAD if read_ahead is None else read_ahead)
         if on_error is not None:
             on_error = parse_on_error(on_error, drop=True)
+        if sampler is not None:
+            sampler = self._check_sampler(sampler, shuffle)
         if epoch is not None:
             self.set_epoch(epoch)
-        elif not (self._epochs.told or shuffle is None or shuffle is False):
+        elif not (
+            self._epochs.told or ((shuffle is None or shuffle is False) and not hasattr(sampler, "set_epoch"))
+        ):
             self._epochs.told = warn_untold_worker()
         begun = self._epochs.begin(
             lambda seed, number: Epoch(
-                self._samples, batch_size, shuffle, bool(drop_last), seed, number, self._part
+                self._samples, batch_size, shuffle, bool(drop_last), seed, number, self._part, sampler=sampler
             )
         )
 
@@ -298,6 +309,16 @@ class ArrayDataSource:
             return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
 
         return BatchIterator(begun, make, prefetch, EpochErrors(len(self._samples.indices)))
+
+    def _check_sampler(self, sampler: Any, shuffle: Shuffle) -> Any:
+        """What `parse_sampler` makes of it; ValueError if the source has a sampler, or repeats its samples."""
+        if self._samples.sampler is not None:
+            raise ValueError("the source has a sampler: give none to batch_iterator")
+        if self._samples.repeats != 1:
+            raise ValueError(
+                f"a sampler draws all of an epoch: expected a source with repeats=1, found {self._samples.repeats}"
+            )
+        return parse_sampler(sampler, shuffle, len(self._samples.indices))
 
     def _finish(self, batch: Any) -> Any:
         for fn in self._functions:
@@ -348,7 +369,7 @@ class ArrayDataSource:
         ValueError, TypeError
             If `state` is not one.
         """
-        check_state(state, self._samples)
+        check_state(state, self._samples.total())
         self._epochs.load(state)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from fastimg.indexing import Indices
 from fastimg.options import parse_integer
-from fastimg.sampling import Order, Samples
+from fastimg.samplers import SamplerOrder
+from fastimg.sampling import Order, Samples, check_order_state
 
 STATE_VERSION = 1
 
@@ -30,6 +31,8 @@ class Epoch:
         The data source's seed, and the number of the epoch.
     part : (int, int)
         (i, n): only batches i, i + n, and so on.
+    sampler : object, optional
+        Draws this epoch's indices: see `Samples`.
 
     Attributes
     ----------
@@ -47,8 +50,11 @@ class Epoch:
         seed: int,
         number: int,
         part: tuple[int, int] = (0, 1),
+        *,
+        sampler: Any = None,
     ) -> None:
-        self._samples = samples
+        self._samples = samples if sampler is None else samples._replace(sampler=sampler)
+        self._source_total = samples.total()
         self._batch_size = batch_size
         self._shuffle = shuffle
         self._drop_last = drop_last
@@ -59,7 +65,11 @@ class Epoch:
         self.number = number
         self.delivered = 0
         self._skip = 0
-        self._order = Order(self._shuffle, seed, number)
+        self._order: Order | SamplerOrder = (
+            SamplerOrder(self._samples.sampler, number)
+            if self._samples.is_iterable
+            else Order(self._shuffle, seed, number)
+        )
         self.seed = seed
         self._batches: Iterator[Indices] | None = None
         self._before: dict[str, Any] | None = None  # the order's state before it was drawn
@@ -68,6 +78,7 @@ class Epoch:
         """The indices of the next batch to be made, or None at the end."""
         if self._batches is None:
             self._before = self._order.state()
+            self._order.begin()
             batches = self._samples.draw(self._batch_size, self._order.rng, self._drop_last)
             self._batches = itertools.islice(batches, self._part[0], None, self._part[1])
             for _ in range(self._skip):
@@ -78,7 +89,9 @@ class Epoch:
     def may_draw_ahead(self) -> bool:
         """Whether more can be drawn without the caller's noticing: all its random numbers have been drawn by then."""
         samples = self._samples
-        return samples.sampler is None and (samples.repeats == 1 or self._order.is_own)
+        if samples.sampler is not None:
+            return samples.is_iterable and self._order.is_own
+        return samples.repeats == 1 or self._order.is_own
 
     def batches_left(self) -> int:
         """The number of batches that the caller has yet to get."""
@@ -91,7 +104,7 @@ class Epoch:
             "version": STATE_VERSION,
             "epoch": self.number,
             "seed": self.seed,
-            "samples": self._samples.total(),
+            "samples": self._source_total,
             "batch_size": self._batch_size if begun else None,
             "batches": self.delivered,
             "shuffle": (self._before or self._order.state()) if begun else None,
@@ -106,7 +119,7 @@ class Epoch:
         ValueError, TypeError
             If `state` is not one, or is of an epoch of another kind.
         """
-        check_state(state, self._samples)
+        check_state(state, self._source_total)
         self._begin(state["epoch"], state["seed"])
         if state["batch_size"] is None:
             return
@@ -118,7 +131,7 @@ class Epoch:
         left = math.inf if self._samples.total() is None else self.batches_left()
         if state["batches"] > left:
             raise ValueError(f"the state's batches must be at most {left}, found {state['batches']}")
-        self._order.restore(state["shuffle"])
+        self._order.restore(check_order_state(state["shuffle"]), state["batches"] > 0)
         self.delivered = self._skip = state["batches"]
 
 
@@ -207,8 +220,8 @@ class EpochCounter:
         self._loaded, self._is_copy, self.told = copy.deepcopy(state), False, True
 
 
-def check_state(state: Any, samples: Samples) -> None:
-    """Refuses all but states of epochs of these samples, with ValueError or TypeError."""
+def check_state(state: Any, total: int | None) -> None:
+    """Refuses all but states of sources with `total` samples in an epoch, with ValueError or TypeError."""
     if not isinstance(state, dict):
         raise TypeError(f"a state must be a dict, found {type(state).__name__}")
     if state.get("version") != STATE_VERSION:
@@ -222,5 +235,5 @@ def check_state(state: Any, samples: Samples) -> None:
         parse_integer("the state's batch_size", state["batch_size"], 1)
     elif state["batches"] or state["shuffle"] is not None:
         raise ValueError("the state's batch_size must be an integer once an epoch has begun, found None")
-    if state["samples"] != samples.total():
-        raise ValueError(f"the state is of {state['samples']} samples, found {samples.total()}")
+    if state["samples"] != total:
+        raise ValueError(f"the state is of {state['samples']} samples, found {total}")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fastimg.indexing import Indices, resolve_many
 from fastimg.options import parse_integer
+from fastimg.samplers import draw_batches, has_batchup_methods, sampler_length
 
 Rng: TypeAlias = "np.random.RandomState | np.random.Generator"
 Shuffle: TypeAlias = "bool | int | np.random.RandomState | np.random.Generator | None"
@@ -68,10 +69,13 @@ class Order:
             state["rng"] = _plain(self.rng.get_state(legacy=False))
         return state
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def begin(self) -> None:
+        """Called before the order is drawn."""
+
+    def restore(self, state: dict[str, Any], drawn: bool) -> None:
         """Sets the caller's random number generator to the state it had; ValueError if `state` is of another order."""
-        if not isinstance(state, dict) or not {"kind", "seed", "rng"} <= state.keys():
-            raise ValueError(f"the state's shuffle must be a dict with kind, seed and rng, found {state!r}")
+        if state["kind"] == "sampler":
+            raise ValueError("the state is of an epoch with a sampler, found none")
         if state["kind"] != self.kind:
             raise ValueError(f"the state is of shuffle={state['kind']}, found shuffle={self.kind}")
         if state["seed"] != self.seed:
@@ -86,6 +90,13 @@ class Order:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             name = state["rng"].get("bit_generator") if isinstance(state["rng"], dict) else state["rng"]
             raise ValueError(f"the state's rng, {name!r}, is none that shuffle can take: {error}") from None
+
+
+def check_order_state(state: Any) -> dict[str, Any]:
+    """Refuses what no order's `state` can have been, with ValueError."""
+    if not isinstance(state, dict) or not {"kind", "seed", "rng"} <= state.keys():
+        raise ValueError(f"the state's shuffle must be a dict with kind, seed and rng, found {state!r}")
+    return state
 
 
 def _plain(value: Any) -> Any:
@@ -111,18 +122,22 @@ class Samples(NamedTuple):
     repeats : int
         How often all of them are drawn; -1: without end.
     sampler : object or None
-        Draws the indices instead, as BatchUp's samplers do.
-    length : int
-        Length of the arrays.
+        Draws the indices instead: as BatchUp's samplers do, or it is an iterable of positions among them.
     """
 
     indices: Indices
     repeats: int
     sampler: Any
-    length: int
+
+    @property
+    def is_iterable(self) -> bool:
+        """Whether the sampler is an iterable of positions."""
+        return self.sampler is not None and not has_batchup_methods(self.sampler)
 
     def total(self) -> int | None:
         """The number of samples in an epoch; None if it has no end, or the sampler does not say."""
+        if self.is_iterable:
+            return sampler_length(self.sampler)
         if self.sampler is not None:
             count = getattr(self.sampler, "num_indices_generated", lambda: None)()
             return None if count is None or count == math.inf else int(count)
@@ -131,6 +146,8 @@ class Samples(NamedTuple):
     def finite_total(self) -> int:
         """The same, but TypeError instead of None."""
         count = self.total()
+        if count is None and self.sampler is not None:
+            raise TypeError("a sampler that does not say how many samples it draws has no len()")
         if count is None:
             raise TypeError("a data source without an end has no len()")
         return count
@@ -142,6 +159,8 @@ class Samples(NamedTuple):
 
     def draw(self, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:
         """Yields the indices of each batch of an epoch, shuffled by `rng` if there is one."""
+        if self.is_iterable:
+            return draw_batches(self.sampler, self.indices, batch_size, drop_last)
         return (self._draw if self.sampler is None else self._draw_by_sampler)(batch_size, rng, drop_last)
 
     def _draw(self, batch_size: int, rng: Rng | None, drop_last: bool) -> Iterator[Indices]:
@@ -165,14 +184,7 @@ class Samples(NamedTuple):
         )
         for indices in batches:
             if len(indices) == batch_size or not drop_last:
-                yield resolve_many(np.asarray(indices), self.length)
-
-
-def check_sampler(sampler: Any) -> Any:
-    for name in ("in_order_indices_batch_iterator", "shuffled_indices_batch_iterator"):
-        if sampler is not None and not callable(getattr(sampler, name, None)):
-            raise TypeError(f"sampler must have a method {name}, found {type(sampler).__name__}")
-    return sampler
+                yield self.indices[resolve_many(np.asarray(indices), len(self.indices))]
 
 
 def parse_repeats(value: Any) -> int:

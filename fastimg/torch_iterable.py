@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
 from fastimg.on_error import BatchOnError, parse_on_error
 from fastimg.options import parse_flag, parse_integer
+from fastimg.samplers import has_batchup_methods
 from fastimg.sampling import Samples
 from fastimg.threads import check_num_threads
 from fastimg.torch_errors import worker_info
@@ -41,6 +43,11 @@ class TorchIterable(IterableDataset):
         its workers make batches ahead (``prefetch_factor``).
     num_threads : int, optional
         For decoding, as for `load`; None: the accessor's, else one in a worker.
+    sampler : iterable of int, optional
+        Draws the order of each epoch in the place of `shuffle`, as for `ArrayDataSource.batch_iterator`; not an
+        iterator, which ends with its first epoch. All workers draw from it, and each makes its share of the batches.
+        What it draws must therefore depend on its ``set_epoch``, if it has one, or on PyTorch's default generator,
+        which for it is seeded by the epoch.
     on_error, include_mask
         As for `ArrayDataSource.batch_iterator`. A callable works without workers only. If "drop" skips a whole batch,
         the later ones of its worker come earlier.
@@ -80,6 +87,7 @@ class TorchIterable(IterableDataset):
         drop_last: bool = False,
         prefetch: int | None = None,
         num_threads: int | None = None,
+        sampler: Any = None,
         on_error: BatchOnError | None = None,
         include_mask: bool = False,
     ) -> None:
@@ -94,6 +102,11 @@ class TorchIterable(IterableDataset):
         self._drop_last = parse_flag("drop_last", drop_last)
         self._prefetch = None if prefetch is None else parse_integer("prefetch", prefetch, 0)
         self._num_threads = num_threads
+        self._samples = source._samples
+        if sampler is not None:
+            sampler = source._check_sampler(sampler, None)
+            self._samples = self._samples._replace(sampler=_check_repeats_itself(sampler))
+        self._sampler = sampler
         self._on_error = None if on_error is None else parse_on_error(on_error, drop=True)
         self._include_mask = parse_flag("include_mask", include_mask)
         self._epochs = WorkerEpochs()
@@ -118,7 +131,7 @@ class TorchIterable(IterableDataset):
 
     def __len__(self) -> int:
         """The number of batches in an epoch, of all workers; TypeError if it has no end."""
-        return self._source._samples.finite_batches(self._batch_size, self._drop_last)
+        return self._samples.finite_batches(self._batch_size, self._drop_last)
 
     def __iter__(self) -> Iterator[Any]:
         """Begins an epoch: this worker's batches, or without workers all of them.
@@ -134,9 +147,15 @@ class TorchIterable(IterableDataset):
         prefetch = self._prefetch
         if prefetch is None:
             prefetch = 2 if worker is None else 0
-        return self._source._replace(seed=None if told else 0, _part=part).batch_iterator(
+        source = self._source._replace(seed=None if told else 0, _part=part)
+        sampler = self._sampler
+        if sampler is not None and not hasattr(sampler, "set_epoch"):
+            seeds = np.random.SeedSequence([source._epochs.upcoming()[0], number])
+            sampler = _Seeded(sampler, int(seeds.generate_state(1, np.uint64)[0]))
+        return source.batch_iterator(
             self._batch_size,
-            self._shuffle,
+            self._shuffle if sampler is None else None,
+            sampler=sampler,
             epoch=number,
             prefetch=prefetch,
             num_threads=self._num_threads,
@@ -147,3 +166,53 @@ class TorchIterable(IterableDataset):
 
     def __repr__(self) -> str:
         return f"<fastimg.data_source.TorchIterable: batches of {self._batch_size} of {self._source!r}>"
+
+
+class _Seeded:
+    """A sampler that finds PyTorch's default generator seeded, and leaves it as it was.
+
+    Parameters
+    ----------
+    sampler : iterable
+    seed : int
+        Below 2**64.
+    """
+
+    def __init__(self, sampler: Any, seed: int) -> None:
+        self._sampler = sampler
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[Any]:
+        state = torch.Generator().manual_seed(self._seed).get_state()
+        entries: Iterator[Any] | None = None
+        while True:
+            before = torch.get_rng_state()
+            torch.set_rng_state(state)
+            try:
+                entries = iter(self._sampler) if entries is None else entries
+                entry = next(entries)
+            except StopIteration:
+                return
+            finally:
+                state = torch.get_rng_state()
+                torch.set_rng_state(before)
+            yield entry
+
+
+def _check_repeats_itself(sampler: Any) -> Any:
+    """Refuses samplers that do not draw the same in every worker, as far as that can be known."""
+    if has_batchup_methods(sampler):
+        raise TypeError("sampler must be an iterable of indices: give one like BatchUp's to the source")
+    if isinstance(sampler, Iterator):
+        raise TypeError(
+            f"sampler must be an iterable that begins again in every epoch, found an iterator, {type(sampler).__name__}"
+        )
+    if not hasattr(sampler, "set_epoch") and getattr(sampler, "generator", None) is not None:
+        raise ValueError(
+            f"{type(sampler).__name__} has a generator of its own, of which every worker would have a copy: leave it "
+            "out, and the sampler draws from one that the epoch seeds"
+        )
+    return sampler

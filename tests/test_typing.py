@@ -108,6 +108,8 @@ def handle(array: npt.NDArray[np.uint8]) -> None:
     source = fastimg.data_source.ArrayDataSource([fastimg.ImageFileAccessor(["a.jpg"]), [0]])
     source.batch_iterator(8, on_error="drop", include_mask=True)
     source.batch_iterator(8, on_error=failures.append)
+    sampler = fastimg.data_source.ClassBalancedSampler([0], num_samples=8, seed=1)
+    source.batch_iterator(8, sampler=sampler, epoch=len(sampler))
     try:
         fastimg.decode("a.jpg", array)
     except fastimg.JpegTooLargeError as error:
