@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 import fastimg._decode as _decode
 from fastimg.errors import make_error
+from fastimg.image_header import Header as Header
 from fastimg.options import ANY_HEADER
 from fastimg.readers import DEFAULT
 from fastimg.sources import Source, Sources, pack_with_originals, reject_single_source
@@ -25,51 +25,6 @@ _SUBSAMPLINGS = {
     (4, 1): "4:1:1",
     (4, 2): "4:1:0",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A JPEG's header.
-
-    Attributes
-    ----------
-    width, height : int
-        Size of the upright image: orientations 5 to 8 swap the file's. The file's height is 0 if it is left to
-        a DNL marker, which `decode` does not support.
-    components : int
-        Channels in the file.
-    color_space : str
-        "YCbCr", "RGB", "grayscale", "CMYK", "YCCK" or "unknown", by libjpeg's rules.
-    subsampling : str
-        "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0"; "4:0:0" for one component; else the components'
-        sampling factors, "2x2,2x1,1x1".
-    progressive : bool
-        Whether the image comes in passes of increasing detail.
-    precision : int
-        Bits per sample.
-    restart_interval : int
-        MCUs between restart markers, 0 for none.
-    orientation : int
-        From the Exif data or else the XMP data, 1 to 8.
-    nbytes : int
-        Size of the source in bytes.
-    """
-
-    width: int
-    height: int
-    components: int
-    color_space: str
-    subsampling: str
-    progressive: bool
-    precision: int
-    restart_interval: int
-    orientation: int
-    nbytes: int
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(3, height, width): the shape that `decode` gives by default."""
-        return 3, self.height, self.width
 
 
 @lru_cache(maxsize=64)

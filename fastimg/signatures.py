@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What files are that are not JPEG, by their first bytes."""
+"""What files are that are not JPEG, by their first bytes, and what to do about them."""
 
 from __future__ import annotations
 
 import codecs
+from functools import lru_cache
+from importlib.util import find_spec
 
 # (first bytes, kind)
 _SIGNATURES = (
@@ -57,6 +59,47 @@ _BRANDS = {
     b"jp2 ": "JPEG 2000",
 }
 _HEIF = frozenset((b"mif1", b"mif2", b"msf1", b"miaf", b"avci", b"avcs", b"jpeg", b"jpgs"))
+
+_BY_PILLOW = frozenset(
+    ("PNG", "GIF", "TIFF", "BMP", "ICO", "PSD", "DDS", "QOI", "PNM", "JPEG 2000", "WebP", "AVIF")
+)
+# Formats that Pillow needs a package for: the module, and how to install it. Newer versions know AVIF by themselves.
+_PLUGINS = {
+    "HEIC": ("pillow_heif", "pillow-heif"),
+    "HEIF (HEIC or AVIF?)": ("pillow_heif", "pillow-heif"),
+    "JPEG XL": ("pillow_jxl", "pillow-jxl-plugin"),
+}
+
+
+@lru_cache(maxsize=256)
+def advice_for(kind: str | None, *, fallback: bool = False) -> str:
+    """What to do about a file of a kind, as the end of a sentence; empty if there is nothing.
+
+    Parameters
+    ----------
+    kind : str or None
+        As `kind_of` names it; or "JPEG of other than 8 bits" or "lossless JPEG".
+    fallback : bool
+        Whether Pillow has refused it already.
+    """
+    if kind == "Git LFS pointer":
+        return "; git lfs pull fetches the image"
+    if kind in _PLUGINS:
+        missing = [f"{_PLUGINS[kind][1]}"] if find_spec(_PLUGINS[kind][0]) is None else []
+    elif kind == "AVIF" and fallback:
+        missing = ["pillow>=11.3"]
+    elif kind == "JPEG of other than 8 bits":
+        missing = ["imagecodecs"] if find_spec("imagecodecs") is None else []
+    elif kind in _BY_PILLOW or kind == "lossless JPEG":
+        missing = []
+    else:
+        return ""
+    if fallback:
+        return f"; pip install {' '.join(missing)}" if missing else ""
+    if find_spec("PIL") is None:
+        missing.insert(0, "'fastimg[pillow]'")
+    install = f" (pip install {' '.join(missing)})" if missing else ""
+    return f'; fallback="pillow"{install} decodes it'
 
 
 def kind_of(head: bytes) -> str | None:

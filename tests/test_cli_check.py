@@ -27,10 +27,22 @@ def test_info_prints_one_aligned_line_a_file(here: Path, capsys: pytest.CaptureF
     )
     assert main(["info", "photos/cat/1.jpg", "a longer name.jpg"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[-10:] for line in lines] == [
+    assert [line.split()[-11:] for line in lines] == [
         [field.name for field in dataclasses.fields(fastimg.Header)],
-        ["37", "23", "3", "YCbCr", "4:2:0", "no", "8", "0", "1", str(os.path.getsize(PATHS[0]))],
-        ["8", "1000", "3", "YCbCr", "4:4:4", "yes", "8", "0", "6", str(os.path.getsize("a longer name.jpg"))],
+        ["37", "23", "3", "YCbCr", "4:2:0", "no", "8", "0", "1", str(os.path.getsize(PATHS[0])), "JPEG"],
+        [
+            "8",
+            "1000",
+            "3",
+            "YCbCr",
+            "4:4:4",
+            "yes",
+            "8",
+            "0",
+            "6",
+            str(os.path.getsize("a longer name.jpg")),
+            "JPEG",
+        ],
     ]
     for title in ("width", "color_space", "nbytes"):
         column = lines[0].index(title)

@@ -1,0 +1,466 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What fallbacks refuse: bad files, bad results, more pixels than are allowed. And that they do it quietly."""
+
+import errno
+import io
+import os
+import pickle
+import struct
+import sys
+import threading
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+from support import jpegs, mixed_folder
+from support.jpegs import assert_same
+
+import fastimg
+from fastimg.errors import Failure, make_error
+from fastimg.fallback import parse_fallback
+
+PILLOW = parse_fallback("pillow")
+LIMIT = 178_956_970
+
+
+def decode(source, fallback=PILLOW, *, max_pixels=LIMIT, mode="RGB"):
+    return fallback.decode(source, None, max_pixels, (0, 0, 0), mode)
+
+
+def refused(source, fallback=PILLOW, kind=fastimg.FallbackError, **options):
+    with pytest.raises(kind) as caught:
+        decode(source, fallback, **options)
+    assert type(caught.value) is kind
+    assert type(pickle.loads(pickle.dumps(caught.value))) is kind
+    return caught.value
+
+
+# ---- the option --------------------------------------------------------------------------------
+
+
+def test_values():
+    assert parse_fallback(None) is None
+    assert parse_fallback(PILLOW) is PILLOW
+    assert repr(PILLOW) == "'pillow'"
+    function = parse_fallback(os.path.basename)
+    assert parse_fallback(function) is function and repr(function) == "posixpath.basename"
+    assert parse_fallback("pillow") == PILLOW and function == parse_fallback(os.path.basename)
+    for each in (PILLOW, function):
+        copied = pickle.loads(pickle.dumps(each))
+        assert copied == each and hash(copied) == hash(each) and repr(copied) == repr(each)
+
+
+def test_dask_token():
+    dask = pytest.importorskip("dask.base")
+    tokens = [dask.tokenize(parse_fallback(value)) for value in ("pillow", os.path.basename, os.path.dirname)]
+    assert tokens == [dask.tokenize(parse_fallback(v)) for v in ("pillow", os.path.basename, os.path.dirname)]
+    assert len(set(tokens)) == 3
+
+
+@pytest.mark.parametrize("value", ["opencv", "Pillow", ""])
+def test_unknown_word(value):
+    with pytest.raises(ValueError, match=repr(value)):
+        parse_fallback(value)
+
+
+@pytest.mark.parametrize("value", [1, True, ["pillow"]])
+def test_wrong_type(value):
+    with pytest.raises(TypeError, match="fallback must be"):
+        parse_fallback(value)
+
+
+def test_without_pillow(monkeypatch):
+    monkeypatch.setattr("fastimg.fallback.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'fastimg\[pillow\]'"):
+        parse_fallback("pillow")
+
+
+# ---- Pillow ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", mixed_folder.NOT_JPEG)
+@pytest.mark.usefixtures("silent")
+def test_cut_short(kind, tmp_path):
+    """An error, or all of the pixels: nothing is made up for what is missing."""
+    data = mixed_folder.encoded(kind, 4)
+    whole = np.asarray(mixed_folder.reference(data))
+    path = tmp_path / "file"
+    for part in (0.02, 0.3, 0.6, 0.9):
+        path.write_bytes(data[: int(len(data) * part)])
+        try:
+            pixels, _ = decode(str(path))
+        except fastimg.FallbackError as error:
+            assert error.source == str(path) and str(error).startswith(f"{path}: Pillow: ")
+            continue
+        assert part == 0.9 or kind.startswith("GIF ")  # the first frame may be there
+        assert_same(pixels, whole)
+
+
+def test_source_and_cause(tmp_path):
+    path = tmp_path / "cut.png"
+    path.write_bytes(mixed_folder.encoded("PNG RGB", 0)[:3000])
+    error = refused(path)
+    assert error.source == path and error.index is None
+    assert isinstance(error.__cause__, OSError) and "truncated" in str(error)
+
+
+@pytest.mark.parametrize("data", [b"", b"text\n" * 99, bytes(999), b"<html>", b"PK\x03\x04" + bytes(99)])
+@pytest.mark.usefixtures("silent")
+def test_no_image(data):
+    assert "cannot identify" in str(refused(data))
+
+
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "EPS would run Ghostscript"),
+        (b"\xd7\xcd\xc6\x9a\x00\x00" + bytes(99), "WMF"),
+        (b"GRIB" + bytes(3) + b"\x01" + bytes(99), "GRIB"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"),
+        (b"BUFR" + bytes(99), "BUFR"),
+        (b"BLP2" + bytes(199), "BLP"),
+    ],
+)
+def test_formats_that_are_refused(data, words):
+    error = refused(data)
+    assert words in str(error) and "refused" in str(error)
+
+
+def bomb(height, width):
+    """A small PNG that says that it is large."""
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + mixed_folder.chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        + mixed_folder.chunk(b"IDAT", zlib.compress(bytes(999)))
+        + mixed_folder.chunk(b"IEND", b"")
+    )
+
+
+def bombs():
+    png = bomb(20000, 20000)
+    yield "PNG", png
+    yield "ICO", b"\0\0\1\0\1\0" + struct.pack("<BBBBHHII", 64, 64, 0, 0, 1, 32, len(png), 22) + png
+    yield "ICNS", b"icns" + struct.pack(">I", len(png) + 16) + b"ic07" + struct.pack(">I", len(png) + 8) + png
+    data = bytearray(mixed_folder.saved(Image.new("RGB", (8, 8)), "GIF"))
+    data[6:10] = struct.pack("<HH", 20000, 20000)
+    yield "GIF", bytes(data)
+    data = bytearray(
+        mixed_folder.saved(Image.new("RGBA", (8, 8), (1, 2, 3, 4)), "WEBP", exif=mixed_folder.exif(1))
+    )
+    assert data[12:16] == b"VP8X"
+    data[24:30] = (15999).to_bytes(3, "little") * 2
+    yield "WebP", bytes(data)
+    data = bytearray(mixed_folder.saved(Image.new("RGB", (8, 8)), "BMP"))
+    data[18:26] = struct.pack("<II", 20000, 20000)
+    yield "BMP", bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), list(bombs()), ids=lambda value: value if isinstance(value, str) else ""
+)
+@pytest.mark.parametrize("limit", [10**6, 10**8])
+@pytest.mark.usefixtures("silent")
+def test_too_large(kind, data, limit, monkeypatch):
+    def new(*_):
+        raise AssertionError("allocated")
+
+    Image.init()
+    monkeypatch.setattr(Image.core, "new", new)
+    monkeypatch.setattr(Image.core, "fill", new)
+    monkeypatch.setattr("PIL.WebPImagePlugin._webp.WebPAnimDecoder", new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        error = refused(data, kind=fastimg.ImageTooLargeError, max_pixels=limit)
+    size = "16000 x 16000" if kind == "WebP" else "20000 x 20000"
+    assert f"{size} pixels, more than max_pixels = {limit}" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["PNG RGB", "GIF", "WebP", "TIFF LZW", "ICO", "BMP", "JPEG2000"])
+def test_limit_of_pillow_is_not_that_of_images(kind, monkeypatch):
+    """What max_pixels allows is decoded without a warning."""
+    data = mixed_folder.encoded(kind, 0, 60, 64)
+    expected = np.asarray(mixed_folder.reference(data))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same(np.broadcast_to(decode(data, max_pixels=64 * 64)[0], expected.shape), expected)
+    refused(data, kind=fastimg.ImageTooLargeError, max_pixels=60 * 64 - 1)
+
+
+def test_warnings_of_others_are_kept():
+    """While threads decode files that Pillow warns of."""
+    data = mixed_folder.encoded("TIFF LZW", 0)[:-9]  # "Corrupt EXIF data"
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            refused(data)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for number in range(200):
+            warnings.warn(f"mine {number}", stacklevel=1)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        refused(data)
+        warnings.warn("the last", stacklevel=1)
+    texts = [str(each.message) for each in caught]
+    assert texts == [*(f"mine {number}" for number in range(200)), "the last"]
+
+
+def test_pillow_is_left_as_it_was():
+    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, Image._decompression_bomb_check
+    decode(mixed_folder.encoded("PNG RGB", 0))
+    assert (
+        Image.MAX_IMAGE_PIXELS,
+        ImageFile.LOAD_TRUNCATED_IMAGES,
+        Image._decompression_bomb_check,
+    ) == before
+
+
+def test_files_are_closed(tmp_path):
+    paths = []
+    for i, kind in enumerate(mixed_folder.KINDS):
+        paths.append(tmp_path / str(i))
+        paths[-1].write_bytes(mixed_folder.encoded(kind, 2))
+    paths.append(tmp_path / "bad")
+    paths[-1].write_bytes(mixed_folder.encoded("PNG RGB", 2)[:2000])
+
+    def run():
+        for path in paths:
+            PILLOW.measure(path, None, 0)
+            if path.name != "bad":
+                decode(path)
+        refused(paths[-1])
+
+    run()
+    before = len(os.listdir("/dev/fd"))
+    run()
+    assert len(os.listdir("/dev/fd")) <= before
+
+
+def test_machine_faults_pass(monkeypatch):
+    data = mixed_folder.encoded("PNG RGB", 0)
+    for error in (MemoryError("none left"), OSError(errno.EMFILE, "too many"), KeyboardInterrupt()):
+
+        def fail(*_, error=error):
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr("PIL.PngImagePlugin.PngImageFile.load_prepare", fail)
+            with pytest.raises(type(error)) as caught:
+                decode(data)
+            assert caught.value is error
+        with pytest.raises(type(error)) as caught:
+            decode(data, parse_fallback(fail))
+        assert caught.value is error
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        decode(tmp_path / "none.png")
+
+
+def test_many_threads():
+    contents = [(mixed_folder.encoded(kind, 3), kind) for kind in mixed_folder.KINDS]
+    expected = [decode(data) for data, _ in contents]
+    failures = []
+
+    def work(start):
+        for i in range(len(contents)):
+            at = (i + start) % len(contents)
+            pixels, orientation = decode(contents[at][0])
+            if orientation != expected[at][1] or not np.array_equal(pixels, expected[at][0]):
+                failures.append(contents[at][1])
+
+    threads = [threading.Thread(target=work, args=(7 * i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+# ---- callables ---------------------------------------------------------------------------------
+
+RGB = mixed_folder.picture(0, 12, 17)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [RGB, RGB[:, :, 0], RGB[:, :, :1], RGB[::-1, ::2], np.dstack([RGB, RGB[:, :, 0]]), Image.fromarray(RGB)],
+    ids=lambda value: f"{type(value).__name__}{getattr(value, 'shape', '')}",
+)
+def test_results_of_a_callable(result):
+    pixels, orientation = decode(b"any", parse_fallback(lambda source: result))
+    array = np.asarray(result)
+    if array.ndim == 3 and array.shape[2] == 4:
+        image = Image.new("RGB", array.shape[1::-1])
+        image.paste(Image.fromarray(array[:, :, :3]), mask=Image.fromarray(array[:, :, 3]))
+        array = np.asarray(image)
+    assert pixels.flags.c_contiguous and pixels.dtype == np.uint8 and orientation == 1
+    assert_same(pixels, array[:, :, 0] if array.shape[2:] == (1,) else array)
+    header = parse_fallback(lambda source: result).measure(b"any", None, 0)
+    assert (header.height, header.width, header.nbytes) == (*array.shape[:2], 3)
+
+
+def test_an_opened_image_is_turned(tmp_path):
+    data = mixed_folder.encoded("PNG orientation", 5)
+    fallback = parse_fallback(lambda content: Image.open(io.BytesIO(content)))
+    assert_same(decode(data, fallback)[0], decode(data)[0])
+    assert decode(data, fallback)[1] == 6
+    assert fallback.measure(data, None, 0) == PILLOW.measure(data, None, 0)
+    refused(data, fallback, fastimg.ImageTooLargeError, max_pixels=9)
+
+
+def test_what_a_callable_gets(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"0123456789")
+    seen = []
+
+    def keep(source):
+        seen.append(source)
+        return RGB
+
+    fallback = parse_fallback(keep)
+    for source in (path, str(path), b"bytes", bytearray(b"array"), fastimg.FileRange(path, 2, 5)):
+        decode(source, fallback)
+    fallback.decode(path, b"0123456789", LIMIT, 0, "RGB")
+    fallback.decode(fastimg.FileRange(path, 2, 5), b"23456", LIMIT, 0, "RGB")
+    assert seen == [path, str(path), b"bytes", b"array", b"23456", path, b"23456"]
+    assert [type(each) for each in seen[2:5]] == [bytes] * 3
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (None, "found NoneType"),
+        (RGB.tolist(), "found list"),
+        (RGB.astype(np.float32), "found float32"),
+        (RGB.astype(np.uint16), "found uint16"),
+        (np.zeros((0, 5, 3), np.uint8), r"\(0, 5, 3\)"),
+        (np.zeros((4, 5, 2), np.uint8), r"\(4, 5, 2\)"),
+        (np.zeros(5, np.uint8), r"\(5,\)"),
+        (np.zeros((1, 4, 5, 3), np.uint8), r"\(1, 4, 5, 3\)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_wrong_results(result, words):
+    fallback = parse_fallback(lambda source: result)
+    for call in (decode, lambda source, each: each.measure(source, None, 0)):
+        with pytest.raises(fastimg.FallbackError, match=words) as caught:
+            call(b"any", fallback)
+        assert "test_wrong_results" in str(caught.value)
+
+
+def test_an_exception_of_a_callable():
+    def fail(source):
+        raise ZeroDivisionError("words")
+
+    error = refused(b"any", parse_fallback(fail))
+    assert "ZeroDivisionError: words" in str(error) and isinstance(error.__cause__, ZeroDivisionError)
+    refused(b"any", parse_fallback(lambda source: RGB), fastimg.ImageTooLargeError, max_pixels=5)
+
+
+# ---- the error that callers see ----------------------------------------------------------------
+
+
+def failure(status="NOT_JPEG", text="89504e470d0a1a0a", detail=(0, 0, 0, 0), error=None):
+    return Failure(0, status, 0, detail, text, error)
+
+
+def test_both_refusals_are_named():
+    given = refused(b"\x89PNG\r\n\x1a\n" + bytes(99))
+    error = make_error(failure(error=given), "a.png", 7)
+    assert type(error) is fastimg.FallbackError and (error.source, error.index) == ("a.png", 7)
+    text = str(error)
+    assert (
+        text.startswith("image 7: a.png: not a JPEG file: ") and "; fallback: " in text and "Pillow: " in text
+    )
+    large = fastimg.ImageTooLargeError("a.png: 9 x 9 pixels, more than max_pixels = 5", "a.png")
+    error = make_error(failure(error=large), "a.png", 7)
+    assert str(error) == "image 7: a.png: 9 x 9 pixels, more than max_pixels = 5"
+    assert type(error) is fastimg.ImageTooLargeError and error.index == 7
+
+
+def jpeg_error(*arguments, **options):
+    return str(make_error(failure(*arguments, **options), "a", None))
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_advice(installed, monkeypatch):
+    import fastimg.signatures as signatures
+
+    monkeypatch.setattr(signatures, "find_spec", lambda name: object() if installed else None)
+    signatures.advice_for.cache_clear()
+    heic = (b"\0\0\0\x18ftypheic" + bytes(12)).hex()
+    ends = {
+        "": (
+            '; fallback="pillow" decodes it',
+            "; fallback=\"pillow\" (pip install 'fastimg[pillow]') decodes it",
+        ),
+        heic: (
+            '; fallback="pillow" decodes it',
+            "; fallback=\"pillow\" (pip install 'fastimg[pillow]' pillow-heif) decodes it",
+        ),
+    }
+    for text in (b"GIF89a".hex(), b"II*\0".hex(), b"BM".hex(), b"P6\n".hex()):
+        assert jpeg_error(text=text).endswith(ends[""][not installed])
+    assert jpeg_error(text=heic).endswith(ends[heic][not installed])
+    assert jpeg_error("PROCESS", detail=(3, 0, 0, 0)).endswith(ends[""][not installed])
+    assert ("imagecodecs" in jpeg_error("PRECISION", detail=(12, 0, 0, 0))) == (not installed)
+    for data in (b"<html>", b'{"a": 1}', b"PK\x03\x04", b"%PDF", b"plain"):
+        assert "fallback" not in jpeg_error(text=data.hex())
+    assert jpeg_error(text=b"version https://git-lfs".hex()).endswith("; git lfs pull fetches the image")
+    signatures.advice_for.cache_clear()
+
+
+# ---- kinds of JPEG -----------------------------------------------------------------------------
+
+
+def test_twelve_bits(monkeypatch):
+    codecs = pytest.importorskip("imagecodecs")
+    levels = mixed_folder.picture(3, 40, 57).astype(np.uint16) * 16 + 7
+    data = codecs.jpeg_encode(levels, level=98, bitspersample=12)
+    expected = np.round(codecs.jpeg_decode(data) * (255 / 4095)).astype(np.uint8)
+    pixels, orientation = decode(data)
+    assert_same(pixels, expected)
+    assert np.abs(pixels.astype(int) - levels // 16).max() < 24 and orientation == 1
+    assert decode(jpegs.oriented(data, 6))[1] == 6
+    assert "end marker" in str(refused(data[: len(data) // 2]))
+    refused(data, kind=fastimg.ImageTooLargeError, max_pixels=99)
+
+
+def test_twelve_bits_without_imagecodecs(monkeypatch):
+    data = jpegs.reframed(jpegs.jpeg(24, 31), precision=12, marker=0xC1)
+    monkeypatch.setattr("fastimg.jpeg_kinds.find_spec", lambda name: None)
+    assert "12 bits a sample" in str(refused(data)) and "imagecodecs" in str(refused(data))
+
+
+@pytest.mark.usefixtures("silent")
+def test_kinds_that_nobody_decodes():
+    for data in (
+        jpegs.reframed(jpegs.jpeg(24, 31), marker=0xC5),
+        jpegs.reframed(jpegs.jpeg(24, 31), height=0),
+        jpegs.without(jpegs.jpeg(24, 31), 0xC0),
+    ):
+        refused(data)
+
+
+def test_nothing_is_imported_before_it_is_needed(child_env):
+    import subprocess
+
+    code = (
+        "import sys, fastimg, fastimg.fallback; print('PIL' in sys.modules, 'fastimg.pillow' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=child_env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]
