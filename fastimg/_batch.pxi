@@ -32,6 +32,8 @@ cdef class Batch:
         Whether sources are read whole for their headers, and kept for decoding as far as there is room.
     geometry : float64 ndarray, (n, 2, 3), or None
         Gets, for each image that is decoded, the matrix from output pixels to those of the upright image.
+    fallback : Fallback or None
+        Decodes what the core does not.
 
     Notes
     -----
@@ -43,11 +45,12 @@ cdef class Batch:
     cdef object sources
     cdef list keep  # what the jobs point into
     cdef size_t allocated
-    cdef dict errors  # of the caller's readers, by position
+    cdef dict errors  # of the caller's readers and of the fallback, by position
+    cdef object fallback
     cdef readonly bint reads  # whether any source is a file, or read by the caller
 
     def __cinit__(self, sources, indices, Options options not None, crop, flip, bint stop_on_failure, *,
-                  tuple boxes=None, sizes=None, bint keeps_bytes=False, geometry=None):
+                  tuple boxes=None, sizes=None, bint keeps_bytes=False, geometry=None, fallback=None):
         cdef View starts = view_of(sources.starts, PyBUF_SIMPLE)
         cdef size_t total = starts.buffer.len // sizeof(uint64_t)
         memset(&self.core, 0, sizeof(self.core))
@@ -55,6 +58,8 @@ cdef class Batch:
         self.sources = sources
         self.keep = []
         self.errors = {}
+        self.fallback = fallback
+        self.core.has_fallback = fallback is not None
         self.core.owner = <void *>self
         self.core.options = &options.core
         self.core.stop_on_failure = stop_on_failure
@@ -214,11 +219,60 @@ cdef class Batch:
     def run(self, int64_t budget_ns):
         """Runs jobs until none is left or the time is over (0: no limit); any number of threads may call it at once."""
         cdef Decoder decoder = take_decoder()
-        with nogil:
-            fi_batch_run(&self.core, decoder.core, budget_ns)
+        cdef size_t other = 0
+        while other != FI_NO_JOB:
+            with nogil:
+                other = fi_batch_run(&self.core, decoder.core, budget_ns)
+            if other != FI_NO_JOB:
+                self.fall_back(other, decoder)
+                if budget_ns:
+                    break
         give_back(decoder)
         if self.core.out_of_memory:
             raise MemoryError("no memory left to describe a failure")
+
+    cdef int fall_back(self, size_t position, Decoder decoder) except -1:
+        """Has an image decoded that is none for the core."""
+        cdef fi_job *job = &self.core.jobs[position]
+        cdef fi_pixels pixels
+        cdef View view = None
+        cdef bint stop = True
+        try:
+            data = job.bytes.buffer.data[:job.nbytes] if job.is_read else None
+            view = other_pixels(self.fallback, self.sources[job.index], data, self.options, &pixels)
+        except BaseException as error:
+            self.errors[position] = error
+            try:
+                stop = is_machine_fault(error)
+            except BaseException:
+                pass  # an errno of the caller's making
+        if view is None:
+            fi_batch_refuse(&self.core, position, stop)
+        else:
+            with nogil:
+                fi_batch_supply(&self.core, position, decoder.core, &pixels)
+        return 0
+
+    def others(self):
+        """The positions of images whose headers `run` could not read because they are none for the core."""
+        return [i for i in range(self.core.count)
+                if self.core.jobs[i].failure != NULL and fi_is_other(self.core.jobs[i].failure.status)]
+
+    def set_header(self, size_t position, fields):
+        """What the fallback says of such an image: the fields of a header, or an exception."""
+        cdef fi_job *job = &self.core.jobs[position]
+        cdef fi_header *header
+        if self.core.headers == NULL or position >= self.core.count or job.failure == NULL:
+            raise ValueError(f"expected an image whose header could not be read, found number {position}")
+        if isinstance(fields, BaseException):
+            self.errors[position] = fields
+            return
+        header = &self.core.headers[position]
+        memset(header, 0, sizeof(fi_header))
+        header.width, header.height, header.orientation, header.nbytes = fields
+        header.color = FI_UNKNOWN
+        fi_failure_free(job.failure)
+        job.failure = NULL
 
     def cancel(self):
         """Starts no further job; those under way are finished."""

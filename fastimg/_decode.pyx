@@ -4,7 +4,7 @@
 """The compiled half of fastimg: coerce, check, release the GIL, make one call into the core, check its status."""
 
 from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer,
+    PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AsString, PyBytes_Size
@@ -24,7 +24,7 @@ from _thread import allocate_lock, start_new_thread
 import numpy
 from numpy import empty
 
-from fastimg.errors import Failure, is_machine_fault, make_error, reader_error
+from fastimg.errors import Failure, fallback_error, is_machine_fault, make_error, reader_error
 from fastimg.sources import FileRange, ReaderItem, check_buffer, encode_path, open_url
 
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order
@@ -227,10 +227,28 @@ cdef int set_crop(fi_crop *target, crop) except -1:
     return 0
 
 
-def decode(source, out, Options options not None, crop, bint flip, bint batched):
+cdef View other_pixels(fallback, source, data, Options options, fi_pixels *pixels):
+    """An image that the core does not decode, as pixels, and a view of these."""
+    cdef View view
+    array, orientation = fallback.decode(
+        source, data, options.core.max_pixels, options.values["pad_value"], options.values["mode"])
+    view = view_of(array, PyBUF_ND | PyBUF_FORMAT)
+    cdef Py_buffer *b = &view.buffer
+    if b.itemsize != 1 or b.ndim not in (2, 3) or (b.ndim == 3 and b.shape[2] != 3) or not 1 <= orientation <= 8:
+        raise TypeError(f"fallback must give uint8 pixels, (H, W) or (H, W, 3), found shape {array.shape}")
+    pixels.data = <const uint8_t *>b.buf
+    pixels.channels = 1 if b.ndim == 2 else 3
+    pixels.height = b.shape[0]
+    pixels.width = b.shape[1]
+    pixels.stride = b.shape[1] * pixels.channels
+    pixels.orientation = orientation
+    return view
+
+
+def decode(source, out, Options options not None, crop, bint flip, bint batched, fallback=None):
     """Decodes one image into `out`, or into a fresh array if that is None, and returns the array.
 
-    `batched`: the array is a batch of one, with an axis before those of the image.
+    `batched`: the array is a batch of one, with an axis before those of the image. `fallback`: as for `Batch`.
     """
     cdef fi_source core_source
     cdef fi_crop core_crop
@@ -241,13 +259,23 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched)
     cdef Py_ssize_t shape[4]
     cdef View view
     cdef Decoder decoder
+    cdef fi_pixels pixels
     cdef object _keep = coerce(source, &core_source)
+    cdef object index = 0 if batched else None
     set_crop(&core_crop, crop)
     memset(&failure, 0, sizeof(failure))
     decoder = take_decoder()
     try:
         with nogil:
             status = fi_open(decoder.core, &core_source, options.core.max_pixels, &failure)
+        if status != FI_OK and fallback is not None and fi_is_other(status):
+            try:
+                _pixels = other_pixels(fallback, source, None, options, &pixels)
+            except Exception as error:
+                raise fallback_error(error, source, index)
+            memset(&failure, 0, sizeof(failure))
+            status = fi_open_pixels(decoder.core, &pixels, options.core.max_pixels, &failure)
+        with nogil:
             if status == FI_OK:
                 status = fi_plan_make(&plan, fi_decoder_header(decoder.core), &options.core, &core_crop, flip, &failure)
         if status == FI_OK:
@@ -262,7 +290,7 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched)
     finally:
         give_back(decoder)
     if status != FI_OK:
-        raise make_error(failure_of(&failure, 0), source, 0 if batched else None)
+        raise make_error(failure_of(&failure, 0), source, index)
     return out
 
 

@@ -103,9 +103,16 @@ cdef extern from "_core/fi.h" nogil:
     ctypedef struct fi_decoder:
         pass
 
+    ctypedef struct fi_pixels:
+        const uint8_t *data
+        size_t stride
+        uint32_t height
+        uint32_t width
+        uint8_t channels
+        uint8_t orientation
+
     fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options *options, const fi_crop *crop,
                            bint flip, fi_failure *failure)
-    void fi_plan_geometry(const fi_plan *plan, double (*matrix)[3])
     unsigned fi_channels(const fi_options *options)
 
     fi_decoder *fi_decoder_new()
@@ -113,6 +120,8 @@ cdef extern from "_core/fi.h" nogil:
     void fi_decoder_trim(fi_decoder *decoder)
     fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure)
     const fi_header *fi_decoder_header(const fi_decoder *decoder)
+    fi_status fi_open_pixels(fi_decoder *decoder, const fi_pixels *pixels, uint64_t max_pixels, fi_failure *failure)
+    bint fi_is_other(fi_status status)
     fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_crop *crop, bint flip,
                         const fi_output *out, fi_failure *failure)
     const char *fi_decoder_warnings(const fi_decoder *decoder)
@@ -140,14 +149,25 @@ cdef extern from "_core/fi_batch.h" nogil:
     ctypedef struct fi_readers:
         pass
 
+    size_t FI_NO_JOB
+
+    ctypedef struct fi_buffer:
+        uint8_t *data
+
+    ctypedef struct fi_mapped:
+        fi_buffer buffer
+
     ctypedef struct fi_job:
         fi_source source
         fi_output out
         fi_crop crop
         bint flip
         uint64_t index
+        bint is_read
         uint32_t height
         uint32_t width
+        fi_mapped bytes
+        size_t nbytes
         fi_failure *failure
 
     ctypedef struct fi_batch:
@@ -161,6 +181,7 @@ cdef extern from "_core/fi_batch.h" nogil:
         bint keeps_bytes
         bint checks_sizes
         bint by_caller
+        bint has_fallback
         unsigned decoders
         void *owner
         size_t next
@@ -177,7 +198,9 @@ cdef extern from "_core/fi_batch.h" nogil:
                      c_bool *flip)
 
     void fi_batch_begin(fi_batch *batch)
-    void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns)
+    void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, const fi_pixels *pixels)
+    void fi_batch_refuse(fi_batch *batch, size_t position, bint stop)
+    size_t fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns)
     void fi_batch_cancel(fi_batch *batch)
     bint fi_batch_finished(fi_batch *batch)
     void fi_batch_wait(fi_batch *batch, int64_t timeout_ns)

@@ -29,7 +29,7 @@ class ImageFileAccessor(ArrayLike):
     mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop, flip,
     orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image.
-    num_threads, on_error, read_threads, read_ahead
+    num_threads, on_error, read_threads, read_ahead, fallback
         As for `load`, for every access. A callable works in the process that makes the accessor; in another one, where
         what it collects would be lost, it is refused at the first error.
     sizes : (N, 2) integer array, optional
@@ -356,7 +356,9 @@ class RandomResizedCrop(ImageFileAccessor):
         """
         chosen = resolve_many(indices, len(self))
         options = self._options.replace(**OWN_SIZE)
-        sizes = self._known_sizes.get(self._sources, options, chosen, self._num_threads, self._reading)
+        sizes = self._known_sizes.get(
+            self._sources, options, chosen, self._num_threads, self._reading, self._fallback
+        )
         return self._boxes_now().draw(sizes, chosen)
 
     def _boxes_now(self) -> RandomBoxes:

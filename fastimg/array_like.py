@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Crop, parse_crop, parse_flip
+from fastimg.fallback import FallbackOption, parse_fallback
 from fastimg.indexing import Index, Indices, resolve
 from fastimg.on_error import OnError, parse_on_error
 from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, parse_options
@@ -28,6 +29,7 @@ _ATTRIBUTES = {
     "_on_error",
     "_num_threads",
     "_reading",
+    "_fallback",
     "_size",
     "_sizes",
     "_known_sizes",
@@ -67,11 +69,13 @@ class ArrayLike:
         on_error: OnError = "raise",
         read_threads: int | None = None,
         read_ahead: ReadAhead = READ_AHEAD,
+        fallback: FallbackOption | None = None,
         sizes: npt.ArrayLike | None = None,
     ) -> None:
         check_num_threads(num_threads)
         self._on_error = parse_on_error(on_error)
         self._reading = parse_reading(read_threads, read_ahead)
+        self._fallback = parse_fallback(fallback)
         self._sources = pack_sources(sources)
         self._options = parse_options(locals())
         self._crop = parse_crop(crop, self._options)
@@ -157,6 +161,7 @@ class ArrayLike:
             self._crop,
             self._flip,
             getattr(self._on_error, "function", self._on_error),
+            self._fallback,
             {name: value for name, value in self.__dict__.items() if name not in _ATTRIBUTES},  # a subclass's
         )
 
@@ -184,6 +189,7 @@ class ArrayLike:
             "on_error": self._on_error,
             "reading": self._reading,
             "sizes": self._sizes,
+            "fallback": self._fallback,
         }
         return BatchDecode(self._sources, indices, self._options, **{**own, **how})
 

@@ -13,7 +13,10 @@ import numpy.typing as npt
 import fastimg._decode as _decode
 from fastimg.crops import Boxes
 from fastimg.errors import make_error
+from fastimg.fallback import Fallback
 from fastimg.indexing import Indices
+from fastimg.options import Options
+from fastimg.other_headers import read_others
 from fastimg.readers import Reading
 from fastimg.sources import SourceList
 from fastimg.threads import run_batch
@@ -57,10 +60,11 @@ class KnownSizes:
     def get(
         self,
         sources: SourceList,
-        options: _decode.Options,
+        options: Options,
         indices: Indices,
         num_threads: int | None,
         reading: Reading,
+        fallback: Fallback | None,
     ) -> npt.NDArray[np.int64]:
         """(n, 2); -1 where the header cannot be read, which the next call tries again. `options` have no size.
 
@@ -74,8 +78,9 @@ class KnownSizes:
         missing = np.flatnonzero((sizes == 0).any(axis=1))
         if len(missing):
             wanted, places = np.unique(indices[missing], return_inverse=True)
-            batch = _decode.Batch(sources, wanted, options, None, False, False)
+            batch = _decode.Batch(sources, wanted, options, None, False, False, fallback=fallback)
             run_batch(batch, num_threads, reading.start(batch.by_caller))
+            read_others(batch, sources, wanted, fallback, options.values["max_pixels"])
             for failure in batch.failures():
                 if failure.is_machine_fault:  # the image may have a header
                     index = int(wanted[failure.position])

@@ -12,7 +12,10 @@ import numpy.typing as npt
 import fastimg._decode as _decode
 from fastimg.crops import Boxes, Crop
 from fastimg.errors import Failure, make_error, picklable_source, source_name
+from fastimg.fallback import Fallback
 from fastimg.on_error import warn_caller
+from fastimg.options import Options
+from fastimg.other_headers import read_others
 from fastimg.readers import DEFAULT, Reading
 from fastimg.sources import SourceList
 from fastimg.threads import Cancellation, Progress, run_batch
@@ -50,13 +53,15 @@ class BatchDecode:
         Heights and widths that all sources of the list must have; 0: not known.
     return_geometry : bool
         Whether `geometry` shall say where the pixels of each image come from.
+    fallback : Fallback, optional
+        Decodes what is none for the core.
     """
 
     def __init__(
         self,
         sources: SourceList,
         indices: npt.NDArray[np.int64] | None,
-        options: _decode.Options,
+        options: Options,
         *,
         crop: Crop | Boxes | None,
         flip: bool | npt.NDArray[np.bool_],
@@ -70,6 +75,7 @@ class BatchDecode:
         boxes: tuple[Any, ...] | None = None,
         sizes: npt.NDArray[np.int32] | None = None,
         return_geometry: bool = False,
+        fallback: Fallback | None = None,
     ) -> None:
         self.indices = indices
         self.options = options
@@ -81,6 +87,8 @@ class BatchDecode:
         self.originals: Any = sources if originals is None else originals
         self.reading = reading
         self._readers = readers
+        self._sources = sources
+        self._fallback = fallback
         self._sizes = sizes
         self._begun_with_headers = False
         count = len(sources) if indices is None else len(indices)
@@ -96,6 +104,7 @@ class BatchDecode:
             sizes=sizes,
             keeps_bytes=True,
             geometry=self.geometry,
+            fallback=fallback,
         )
 
     def read_ahead(self, has_size: bool) -> None:
@@ -145,6 +154,9 @@ class BatchDecode:
             return self._result_sizes(self._given_sizes())
         if len(self.batch):
             self._run()
+            read_others(
+                self.batch, self._sources, self.indices, self._fallback, self.options.values["max_pixels"]
+            )
             failures = self.batch.failures()
             self._raise_machine_fault(failures)
             if failures and self.on_error == "raise":

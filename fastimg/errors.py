@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fastimg.signatures import advice_for, kind_of
+from fastimg.signatures import kind_of
 from fastimg.torch_errors import add_note, locate, read_note
 
 __all__ = [
@@ -137,16 +137,6 @@ def _not_jpeg(failure: Failure) -> str:
     return f"not a JPEG file: expected it to begin with ff d8, found {found}"
 
 
-def _advice(failure: Failure) -> str:
-    """What decodes an image that this library does not."""
-    if failure.status == "NOT_JPEG":
-        return advice_for(kind_of(bytes.fromhex(failure.text)))
-    if failure.status == "PRECISION":
-        return advice_for("JPEG of other than 8 bits")
-    is_lossless = (failure.status == "PROCESS" and failure.detail[0] == 3) or "SOF type 0xc3" in failure.text
-    return advice_for("lossless JPEG") if is_lossless else ""
-
-
 def _where(failure: Failure) -> str:
     row, height, scan, mcu = failure.detail
     if not height:
@@ -250,11 +240,11 @@ def make_error(failure: Failure, source: object, index: int | None) -> BaseExcep
     -------
     BaseException
         A `JpegError`, `OSError` (of the subclass for its errno), `MemoryError` or `ValueError`, with attributes
-        `source` and `index`; or what a reader of the caller's has raised.
+        `source` and `index`; or what a fallback, or a reader of the caller's, has raised.
     """
     source = picklable_source(source)
     if isinstance(failure.error, FallbackError | ImageTooLargeError):
-        return _fallback_error(failure, failure.error, source, index)
+        return fallback_error(failure.error, source, index)
     if failure.error is not None:
         return reader_error(failure.error, source_name(source), index)
     where = "" if index is None else f"image {index}: "
@@ -262,7 +252,7 @@ def make_error(failure: Failure, source: object, index: int | None) -> BaseExcep
     error: Exception
     if failure.status in _JPEG_ERRORS:
         cls, sentence = _JPEG_ERRORS[failure.status]
-        return cls(prefix + sentence(failure) + _advice(failure), source, index)
+        return cls(prefix + sentence(failure), source, index)
     if failure.status in _VALUE_ERRORS:
         error = ValueError(prefix + _VALUE_ERRORS[failure.status](failure))
     elif failure.status in ("OS", "NOT_FILE"):
@@ -276,18 +266,14 @@ def make_error(failure: Failure, source: object, index: int | None) -> BaseExcep
     return locate(error, source, index)
 
 
-def _fallback_error(
-    failure: Failure, error: FallbackError | ImageTooLargeError, source: object, index: int | None
-) -> ImageError:
-    """What a fallback raised, with the image's place, and why the core had left the image to it."""
-    name = source_name(source)
-    words = str(error).removeprefix(f"{name}: ")
-    if failure.status in _JPEG_ERRORS and isinstance(error, FallbackError):
-        words = f"{_JPEG_ERRORS[failure.status][1](failure)}; fallback: {words}"
+def fallback_error(error: Exception, source: object, index: int | None) -> BaseException:
+    """What a fallback raised for an image, with attributes `index` and `source`."""
+    if not isinstance(error, ImageError):
+        return reader_error(error, source_name(picklable_source(source)), index)
     where = "" if index is None else f"image {index}: "
-    placed = type(error)(f"{where}{name}: {words}", source, index)
-    placed.__cause__ = error.__cause__
-    return placed
+    located = type(error)(where + str(error), picklable_source(source), index)
+    located.__cause__ = error.__cause__
+    return located
 
 
 _WHILE = "while reading "

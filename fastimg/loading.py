@@ -12,6 +12,7 @@ import numpy.typing as npt
 import fastimg._decode as _decode
 from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Crop, Crops, Flips, parse_crop, parse_crops, parse_flip, parse_flips
+from fastimg.fallback import FallbackOption, parse_fallback
 from fastimg.on_error import OnError, parse_on_error
 from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, options_of, parse_options
 from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
@@ -43,6 +44,7 @@ def decode(
     std: Statistic = 1,
     strict: bool = True,
     max_pixels: int = MAX_PIXELS,
+    fallback: FallbackOption | None = None,
 ) -> npt.NDArray[Any]:
     """Decodes one JPEG.
 
@@ -92,6 +94,11 @@ def decode(
         Whether an image that lost data is an error; if not, keep what libjpeg-turbo recovers.
     max_pixels : int
         Larger images are refused before anything is allocated.
+    fallback : "pillow" or callable, optional
+        What decodes an image that is no JPEG, or of a kind that is not supported; its pixels then go the same way.
+        "pillow": Pillow, first frames of animations, transparent pixels over `pad_value`, anything else as its
+        ``convert`` makes it. A callable gets the path, or bytes where the source is no whole file, and returns a uint8
+        array, (H, W) or (H, W, 3), with 4 channels for transparency, or a Pillow image.
 
     Returns
     -------
@@ -104,6 +111,8 @@ def decode(
     JpegError
         If the data is not a JPEG, damaged, truncated, too large or of an unsupported kind. Like every error about an
         image, it has attributes `source` and `index`.
+    FallbackError, ImageTooLargeError
+        If the fallback fails, or the image is too large for `max_pixels`.
     OSError
         If the file cannot be read (FileNotFoundError, IsADirectoryError, ...), with errno and filename.
     ValueError
@@ -111,7 +120,8 @@ def decode(
     TypeError
         If the source, an option or the dtype of `out` has the wrong type.
     ImportError
-        If the result is a fresh array of bfloat16 and ml_dtypes is not installed.
+        If the result is a fresh array of bfloat16 and ml_dtypes is not installed, or `fallback` is "pillow" and Pillow
+        is not.
 
     Notes
     -----
@@ -140,6 +150,7 @@ def decode(
         None if crop is None else parse_crop(crop, options),
         flip if flip is True or flip is False else parse_flip(flip),
         False,
+        None if fallback is None else parse_fallback(fallback),
     )
 
 
@@ -169,6 +180,7 @@ class _LoadOptions(TypedDict, total=False):
     on_error: OnError
     read_threads: int | None
     read_ahead: ReadAhead
+    fallback: FallbackOption | None
 
 
 _Array: TypeAlias = npt.NDArray[Any]
@@ -241,6 +253,7 @@ def load(
     return_geometry: bool = False,
     read_threads: int | None = None,
     read_ahead: ReadAhead = READ_AHEAD,
+    fallback: FallbackOption | None = None,
 ) -> _Array | tuple[_Array, _Mask] | tuple[_Array, _Geometry] | tuple[_Array, _Mask, _Geometry]:
     """Decodes many JPEGs into one array, on all cores, with the GIL released.
 
@@ -280,6 +293,8 @@ def load(
     read_ahead : int or str
         How many bytes may have been read and not yet been decoded, such as 1000000 or "64 MiB"; a larger file is read
         alone.
+    fallback : "pillow" or callable, optional
+        As for `decode`. It is called in the threads that decode, several at a time.
 
     Returns
     -------
@@ -294,7 +309,7 @@ def load(
 
     Raises
     ------
-    JpegError, OSError
+    ImageError, OSError
         With ``on_error="raise"``: the error of the first image, by index, that cannot be loaded.
     MemoryError, OSError
         If there is no memory, or no file can be opened, whatever `on_error` is.
@@ -332,12 +347,13 @@ def load(
     check_progress(progress)
     reading = parse_reading(read_threads, read_ahead)
     on_error = parse_on_error(on_error)
+    other = parse_fallback(fallback)
     returns = [bool(return_mask), bool(return_geometry)]
     alone = len(packed) == 1 and on_error == "raise" and progress is False and not any(returns)
     if alone and isinstance(originals, list | tuple):
         box: Any = tuple(boxes[0].tolist()) if isinstance(boxes, np.ndarray) else boxes
         mirror = flips if isinstance(flips, bool) else bool(flips[0])
-        return _decode.decode(originals[0], out, options, box, mirror, True)
+        return _decode.decode(originals[0], out, options, box, mirror, True, other)
     batch = BatchDecode(
         packed,
         None,
@@ -350,6 +366,7 @@ def load(
         originals=originals,
         reading=reading,
         return_geometry=returns[1],
+        fallback=other,
     )
     array: _Array = batch.load(out)
     if not any(returns):

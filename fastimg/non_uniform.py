@@ -23,7 +23,7 @@ class NonUniformImageFileAccessor(ArrayLike):
     mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop, flip,
     orient, dtype, mean, std, strict, max_pixels
         As for `decode`, the same for every image. With `size` all images have that size.
-    num_threads, on_error, read_threads, read_ahead
+    num_threads, on_error, read_threads, read_ahead, fallback
         As for `ImageFileAccessor`. With errors tolerated, an image whose header cannot be read has height and
         width 0 unless `size` is given.
     sizes : (N, 2) integer array, optional

@@ -34,6 +34,7 @@ OPTIONS = {
     "strict": True,
     "max_pixels": 178956970,
 }
+FALLBACK = {"fallback": None}
 OF_MANY = {"num_threads": None, "on_error": "raise", "read_threads": None, "read_ahead": "64 MiB"}
 
 # Of the methods with two underscores, those that do what users ask of an image or a batch.
@@ -233,7 +234,7 @@ def test_options(name):
     keywords = {
         each.name: each.default for each in parameters.values() if each.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    expected = OPTIONS if name == "decode" else OPTIONS | OF_MANY
+    expected = OPTIONS | FALLBACK if name == "decode" else OPTIONS | OF_MANY | FALLBACK
     if name == "load":
         expected = expected | {"progress": False, "return_mask": False, "return_geometry": False}
     elif name != "decode":

@@ -27,37 +27,53 @@ static fi_status check_size(const fi_batch *batch, fi_job *job, const fi_header 
     return failure->status = FI_E_SIZE;
 }
 
-static void set_geometry(const fi_batch *batch, const fi_job *job, const fi_header *header, fi_failure *failure) {
-    fi_plan plan;
-    if (fi_plan_make(&plan, header, batch->options, &job->crop, job->flip, failure) == FI_OK) {
-        fi_plan_geometry(&plan, batch->geometry[job - batch->jobs]);
+/* Decodes what the decoder has open. */
+static fi_status decode_open(fi_batch *batch, fi_job *job, fi_decoder *decoder, fi_failure *failure) {
+    fi_status status = check_size(batch, job, fi_decoder_header(decoder), failure);
+
+    if (status != FI_OK) return status;
+    if (batch->boxes) {
+        fi_box_draw(batch->boxes, job->index, job->height, job->width, &job->crop, &job->flip);
     }
+    status = fi_decode(decoder, batch->options, &job->crop, job->flip, &job->out, failure);
+    if (batch->geometry && status == FI_OK) fi_decoder_geometry(decoder, batch->geometry[job - batch->jobs]);
+    return status;
 }
 
 static fi_status decode_job(fi_batch *batch, fi_job *job, fi_decoder *decoder, fi_timing *timing, fi_failure *failure) {
-    const fi_options *options = batch->options;
     const fi_source memory = {.data = job->bytes.buffer.data, .size = job->nbytes};
     const int64_t start = fi_now_ns();
-    fi_status status = fi_open(decoder, job->is_read ? &memory : &job->source, options->max_pixels, failure);
+    const uint64_t max_pixels = batch->options->max_pixels;
+    fi_status status = fi_open(decoder, job->is_read ? &memory : &job->source, max_pixels, failure);
     const int64_t opened = fi_now_ns();
 
     if (!job->is_read && job->source.path) {
         fi_timing_add_read(timing, opened - start, fi_decoder_header(decoder)->nbytes);
     }
-    if (status == FI_OK) status = check_size(batch, job, fi_decoder_header(decoder), failure);
     if (status != FI_OK) return status;
-    if (batch->boxes) {
-        fi_box_draw(batch->boxes, job->index, job->height, job->width, &job->crop, &job->flip);
-    }
-    status = fi_decode(decoder, options, &job->crop, job->flip, &job->out, failure);
-    if (batch->geometry && status == FI_OK) set_geometry(batch, job, fi_decoder_header(decoder), failure);
+    status = decode_open(batch, job, decoder, failure);
     timing->decode_ns += fi_now_ns() - opened;
     timing->decodes++;
     return status;
 }
 
-/* Runs a job; *spare is a failure that may be kept. */
-static void run_job(fi_batch *batch, size_t i, fi_decoder *decoder, fi_timing *timing, fi_failure **spare) {
+/* Ends a job; the failure of one that has none yet is kept, and *failure is NULL then. */
+static void end_job(fi_batch *batch, size_t i, fi_status status, fi_failure **failure) {
+    fi_job *job = &batch->jobs[i];
+
+    if (status != FI_OK) {
+        if (!job->failure) {
+            fi_readers_fail(batch, i, *failure);
+            *failure = NULL;
+        }
+        if (!batch->stop_on_failure && !batch->headers) fi_output_clear(&job->out, batch->options);
+    }
+    if (job->is_read) fi_readers_release(batch, job);
+    atomic_fetch_add(&batch->done, 1);
+}
+
+/* Runs a job; *spare is a failure that may be kept. Returns false if the caller must decode the image. */
+static bool run_job(fi_batch *batch, size_t i, fi_decoder *decoder, fi_timing *timing, fi_failure **spare) {
     fi_job *job = &batch->jobs[i];
     fi_status status;
 
@@ -68,15 +84,42 @@ static void run_job(fi_batch *batch, size_t i, fi_decoder *decoder, fi_timing *t
     } else {
         status = decode_job(batch, job, decoder, timing, *spare);
     }
-    if (status != FI_OK) {
-        if (!job->failure) {
-            fi_readers_fail(batch, i, *spare);
-            *spare = NULL;
-        }
-        if (!batch->stop_on_failure && !batch->headers) fi_output_clear(&job->out, batch->options);
+    if (batch->has_fallback && fi_is_other(status) && !batch->headers) {
+        fi_failure_free(job->failure);
+        job->failure = NULL;
+        return false;
     }
-    if (job->is_read) fi_readers_release(batch, job);
-    atomic_fetch_add(&batch->done, 1);
+    end_job(batch, i, status, spare);
+    return true;
+}
+
+/* A failure to fill; NULL: there is no memory for one, and the batch has been stopped. */
+static fi_failure *new_failure(fi_batch *batch) {
+    fi_failure *failure = calloc(1, sizeof *failure);
+
+    if (failure) return failure;
+    atomic_store(&batch->out_of_memory, true);
+    fi_batch_cancel(batch);
+    return NULL;
+}
+
+void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, const fi_pixels *pixels) {
+    fi_failure *failure = new_failure(batch);
+    fi_status status = FI_E_NOMEM;
+
+    if (failure) status = fi_open_pixels(decoder, pixels, batch->options->max_pixels, failure);
+    if (status == FI_OK) status = decode_open(batch, &batch->jobs[position], decoder, failure);
+    if (failure) end_job(batch, position, status, &failure);
+    fi_failure_free(failure);
+}
+
+void fi_batch_refuse(fi_batch *batch, size_t position, bool stop) {
+    fi_failure *failure = new_failure(batch);
+
+    if (!failure) return;
+    failure->status = FI_E_READER;
+    failure->detail[0] = stop;
+    end_job(batch, position, FI_E_READER, &failure);
 }
 
 void fi_batch_begin(fi_batch *batch) {
@@ -102,11 +145,12 @@ static size_t next_job(fi_batch *batch, int64_t deadline, fi_timing *timing) {
     return batch->readers ? fi_readers_take(batch, deadline, timing) : FI_NONE;
 }
 
-void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {
+size_t fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {
     int64_t now = fi_now_ns(), learned = now;
     const int64_t deadline = budget_ns ? now + budget_ns : INT64_MAX;
     fi_failure *spare = NULL; /* for the next job that fails */
     fi_timing timing = {0};
+    size_t others = FI_NO_JOB;
 
     atomic_fetch_add(&batch->running, 1);
     do {
@@ -119,13 +163,11 @@ void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {
         if (batch->headers && batch->readers) {
             fi_readers_run_here(batch, i);
         } else {
-            if (!spare) spare = calloc(1, sizeof *spare);
-            if (!spare) {
-                atomic_store(&batch->out_of_memory, true);
-                fi_batch_cancel(batch);
+            if (!spare && !(spare = new_failure(batch))) break;
+            if (!run_job(batch, i, decoder, &timing, &spare)) {
+                others = i;
                 break;
             }
-            run_job(batch, i, decoder, &timing, &spare);
         }
         now = fi_now_ns();
         if (batch->readers && now - learned >= LEARN_NS) {
@@ -135,6 +177,7 @@ void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {
     } while (now < deadline);
     free(spare);
     fi_readers_left(batch);
+    return others;
 }
 
 void fi_batch_cancel(fi_batch *batch) {

@@ -3,8 +3,10 @@
 #include "fi.h"
 
 #include "buffer.h"
+#include "header.h"
 #include "jpeg/decompressor.h"
 #include "pixels/copy_sink.h"
+#include "pixels/feed.h"
 #include "pixels/resample_sink.h"
 #include "reading.h"
 
@@ -21,7 +23,9 @@ struct fi_decoder {
     fi_buffer sink; /* what the sink needs */
     const uint8_t *data;
     size_t nbytes;
+    fi_pixels pixels; /* data not NULL: these are open, and no JPEG */
     fi_header header;
+    fi_plan plan; /* of the last decode */
 };
 
 /* ---- decoders -------------------------------------------------------------------------------------------------- */
@@ -49,7 +53,7 @@ void fi_decoder_free(fi_decoder *decoder) {
 void fi_decoder_trim(fi_decoder *decoder) {
     fi_buffer *const buffers[] = {&decoder->file, &decoder->rows, &decoder->sink};
 
-    decoder->data = NULL;
+    decoder->data = decoder->pixels.data = NULL;
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         if (buffers[i]->capacity > KEEP_NBYTES) fi_buffer_free(buffers[i]);
     }
@@ -63,6 +67,10 @@ const fi_header *fi_decoder_header(const fi_decoder *decoder) {
 
 const char *fi_decoder_warnings(const fi_decoder *decoder) {
     return fi_decompressor_warnings(decoder->jpeg);
+}
+
+void fi_decoder_geometry(const fi_decoder *decoder, double matrix[2][3]) {
+    fi_plan_geometry(&decoder->plan, matrix);
 }
 
 bool fi_decoder_fell_back(const fi_decoder *decoder) {
@@ -91,7 +99,34 @@ fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pix
     fi_reader_close(&reader);
     decoder->data = reader.data;
     decoder->nbytes = reader.have;
+    decoder->pixels.data = NULL;
     return status;
+}
+
+fi_status fi_open_pixels(fi_decoder *decoder, const fi_pixels *pixels, uint64_t max_pixels, fi_failure *failure) {
+    decoder->data = NULL;
+    decoder->pixels = *pixels;
+    decoder->header = (fi_header){
+        .nbytes = (uint64_t)pixels->stride * pixels->height,
+        .height = pixels->height,
+        .width = pixels->width,
+        .color = FI_UNKNOWN, /* nothing that an inverse DCT could reduce */
+        .components = pixels->channels,
+        .precision = 8,
+        .orientation = pixels->orientation,
+        .h_samp = {1, 1, 1},
+        .v_samp = {1, 1, 1},
+    };
+    const fi_status status = fi_header_check(&decoder->header, max_pixels, failure);
+    if (status != FI_OK) decoder->pixels.data = NULL;
+    return status;
+}
+
+/* Brings the open image's rows to the sink. */
+static fi_status run(fi_decoder *decoder, const fi_route *route, const fi_request *request, fi_failure *failure) {
+    if (!decoder->pixels.data) return fi_decompressor_decode(decoder->jpeg, route, request, failure);
+    if (fi_feed_pixels(request->sink, &decoder->pixels, request->plan->resize, request->rows)) return FI_OK;
+    return failure->status = FI_E_NOMEM;
 }
 
 static fi_status decode(fi_decoder *decoder, const fi_plan *plan, const fi_options *options, const fi_output *out,
@@ -109,28 +144,28 @@ static fi_status decode(fi_decoder *decoder, const fi_plan *plan, const fi_optio
         fi_resample_sink sink;
         fi_resample_sink_init(&sink, plan, options, out, decoder->coefs, &decoder->sink);
         request.sink = &sink.base;
-        return fi_decompressor_decode(decoder->jpeg, &fi_resample_route, &request, failure);
+        return run(decoder, &fi_resample_route, &request, failure);
     }
     fi_copy_sink sink;
     fi_copy_sink_init(&sink, plan, options, out, &decoder->sink);
     request.sink = &sink.base;
-    return fi_decompressor_decode(decoder->jpeg, &fi_copy_route, &request, failure);
+    return run(decoder, &fi_copy_route, &request, failure);
 }
 
 fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_crop *crop, bool flip,
                     const fi_output *out, fi_failure *failure) {
-    fi_plan plan;
-    const fi_status status = fi_plan_make(&plan, &decoder->header, options, crop, flip, failure);
+    fi_plan *plan = &decoder->plan;
+    const fi_status status = fi_plan_make(plan, &decoder->header, options, crop, flip, failure);
 
     if (status != FI_OK) return status;
-    if (out->data && (plan.out_height != out->height || plan.out_width != out->width)) {
+    if (out->data && (plan->out_height != out->height || plan->out_width != out->width)) {
         failure->detail[0] = out->height;
         failure->detail[1] = out->width;
-        failure->detail[2] = plan.out_height;
-        failure->detail[3] = plan.out_width;
+        failure->detail[2] = plan->out_height;
+        failure->detail[3] = plan->out_width;
         return failure->status = FI_E_SHAPE;
     }
     if (!options->strict) fi_output_clear(out, options); /* rows that libjpeg does not get to */
-    fi_output_pad(out, &plan, options);
-    return decode(decoder, &plan, options, out, failure);
+    fi_output_pad(out, plan, options);
+    return decode(decoder, plan, options, out, failure);
 }

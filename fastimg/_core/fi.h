@@ -267,6 +267,30 @@ void fi_decoder_trim(fi_decoder *decoder);
  */
 fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure);
 
+/*
+ * Pixels that another library has decoded, as the file has them: height x width of one byte (grey) or three (R, G, B).
+ * The orientation is what they still need, 1 to 8.
+ */
+typedef struct fi_pixels {
+    const uint8_t *data;
+    size_t stride;
+    uint32_t height, width; /* 1 to FI_MAX_SIDE */
+    uint8_t channels;       /* 1 or 3 */
+    uint8_t orientation;
+} fi_pixels;
+
+/*
+ * fi_open_pixels() opens pixels in place of a source: fi_decode() takes them through the same steps. They are not copied,
+ * as memory is not by fi_open(). It fails with FI_E_TOO_LARGE or FI_E_NO_PIXELS.
+ */
+fi_status fi_open_pixels(fi_decoder *decoder, const fi_pixels *pixels, uint64_t max_pixels, fi_failure *failure);
+
+/*
+ * fi_is_other() returns whether a failure says that the image is none that the core decodes, so that another library may:
+ * no JPEG, or one of another kind.
+ */
+bool fi_is_other(fi_status status);
+
 /* fi_decoder_header() returns the header of the open source. It is valid until the next fi_open(). */
 const fi_header *fi_decoder_header(const fi_decoder *decoder);
 
@@ -289,6 +313,9 @@ const char *fi_decoder_warnings(const fi_decoder *decoder);
  * cost pixels.
  */
 long fi_decoder_warning_count(const fi_decoder *decoder);
+
+/* fi_decoder_geometry() is fi_plan_geometry() for the last fi_decode(). */
+void fi_decoder_geometry(const fi_decoder *decoder, double matrix[2][3]);
 
 /*
  * fi_decoder_fell_back() returns whether the last fi_decode() had to begin again, because the core's own stages came

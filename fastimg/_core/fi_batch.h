@@ -40,6 +40,8 @@ void fi_box_draw(const fi_random_boxes *boxes, uint64_t index, int64_t height, i
 
 /* ---- many images ----------------------------------------------------------------------------------------------- */
 
+#define FI_NO_JOB SIZE_MAX
+
 typedef struct fi_readers fi_readers;
 
 typedef struct fi_job {
@@ -69,6 +71,7 @@ typedef struct fi_batch {
     bool keeps_bytes;     /* with headers: read whole sources, and keep them for decoding as far as there is room */
     bool checks_sizes;    /* a job's height and width have been set, and the image must have them */
     bool by_caller;       /* some sources are */
+    bool has_fallback;    /* the caller decodes what fi_is_other() */
     unsigned decoders;    /* how many threads are going to decode, for the choice of reader threads */
     void *owner;          /* for the caller */
     atomic_size_t next;   /* the job to claim; count or more: none is left */
@@ -98,10 +101,19 @@ void fi_batch_begin(fi_batch *batch);
  * order, and when one has failed those before it are still run: the lowest failed index does not depend on the number
  * of threads.
  *
+ * It returns FI_NO_JOB, but with has_fallback perhaps a job that the caller must decode: call fi_batch_supply() or
+ * fi_batch_refuse(), in this thread, and then this function again.
+ *
  * Without reader threads, each thread reads its source and then decodes it. With them, it decodes what has been read,
  * in the order in which that became ready.
  */
-void fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns);
+size_t fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns);
+
+/* fi_batch_supply() goes on with a job, from pixels that the caller has decoded. */
+void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, const fi_pixels *pixels);
+
+/* fi_batch_refuse() makes a job fail with FI_E_READER; `stop`: it stops the batch in any case. */
+void fi_batch_refuse(fi_batch *batch, size_t position, bool stop);
 
 /* fi_batch_cancel() drops all jobs that are not being decoded. For any thread to call. */
 void fi_batch_cancel(fi_batch *batch);

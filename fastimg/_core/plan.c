@@ -177,8 +177,7 @@ fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options 
     const double height = transpose ? header->width : header->height,
                  width = transpose ? header->height : header->width;
     fi_crop box = crop->height == 0 ? (fi_crop){0, 0, height, width} : *crop;
-    const bool inside =
-        keep_inside(&box.top, &box.height, height) && keep_inside(&box.left, &box.width, width);
+    const bool inside = keep_inside(&box.top, &box.height, height) && keep_inside(&box.left, &box.width, width);
     fi_crop window = whole_pixels(&box);
 
     if (!inside || (!resizes && (box.height != window.height || box.width != window.width))) {

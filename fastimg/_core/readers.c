@@ -338,6 +338,7 @@ void fi_readers_drop(fi_batch *batch, size_t end) {
 }
 
 bool fi_batch_stops_for(const fi_batch *batch, const fi_failure *failure) {
+    if (batch->has_fallback && fi_is_other(failure->status)) return false;
     return batch->stop_on_failure || is_machine_fault(failure);
 }
 

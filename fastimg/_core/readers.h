@@ -7,7 +7,7 @@
 
 #include <unistd.h>
 
-#define FI_NONE SIZE_MAX /* no job */
+#define FI_NONE FI_NO_JOB
 
 int64_t fi_now_ns(void);
 

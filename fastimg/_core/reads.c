@@ -120,14 +120,17 @@ static void finish(fi_readers *readers, fi_read *read, result *result) {
     unlink_read(readers, read);
 }
 
-/* Reads from an open source: all of it, or its header. */
-static void read_open(fi_reader *reader, const fi_batch *batch, bool whole, result *result) {
+/* Reads from an open source: all of it, or its header; `others`: all of it also if it is no JPEG. */
+static void read_open(fi_reader *reader, const fi_batch *batch, bool whole, bool others, result *result) {
     const uint64_t max_pixels = batch->options->max_pixels;
     const fi_status status = whole ? fi_read_whole(reader, max_pixels, &result->header, result->failure)
                                    : fi_read_head(reader, max_pixels, &result->header, result->failure);
 
-    if (status != FI_OK) return;
-    succeed(result);
+    if (status == FI_OK) succeed(result);
+    else if (!whole || !others || !fi_is_other(status)) return;
+    /* The caller will decode it: if the rest cannot be read, that will be said then. */
+    fi_failure unsaid = {0};
+    if (status != FI_OK && fi_reader_fill(reader, reader->total, &unsaid) != FI_OK) return;
     result->is_whole = whole;
     result->nbytes = reader->have;
 }
@@ -157,7 +160,8 @@ static void read_source(fi_readers *readers, fi_read *read) {
         if (read->has_room && reader.total <= readers->max_nbytes) {
             fi_mapped_reserve(&result.bytes, (size_t)reader.total);
         }
-        if (is_open && !dropped) read_open(&reader, batch, read->has_room, &result);
+        const bool others = batch->has_fallback && reader.total <= readers->max_nbytes;
+        if (is_open && !dropped) read_open(&reader, batch, read->has_room, others, &result);
         ns += fi_now_ns() - start;
         fi_timing_add_read(&timing, ns, reader.have);
         fi_reader_close(&reader);
@@ -260,7 +264,7 @@ void fi_read_supply(fi_read *read, const uint8_t *data, size_t nbytes) {
     *result = new_result();
     if (!result->failure) return;
     if (batch->headers && fi_reader_open(&reader, &memory, NULL, result->failure) == FI_OK) {
-        read_open(&reader, batch, false, result);
+        read_open(&reader, batch, false, false, result);
     }
     if (!batch->headers || (batch->keeps_bytes && read->has_room && !result->failure)) {
         result->is_whole = fi_mapped_reserve(&result->bytes, nbytes);

@@ -35,6 +35,21 @@ const char *fi_status_name(fi_status status) {
     return names[status];
 }
 
+bool fi_is_other(fi_status status) {
+    switch (status) {
+        case FI_E_NOT_JPEG:
+        case FI_E_NO_HEIGHT:
+        case FI_E_PRECISION:
+        case FI_E_PROCESS:
+        case FI_E_COMPONENTS:
+        case FI_E_COLOR:
+        case FI_E_UNSUPPORTED:
+            return true;
+        default:
+            return false;
+    }
+}
+
 void fi_failure_free(fi_failure *failure) {
     free(failure);
 }
