@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fastimg.folders as folders
-from fastimg.folders import SUFFIXES, OnError
+from fastimg.folders import SUFFIXES, Formats, OnError
 from fastimg.sources import FileRange
 
 
@@ -46,6 +46,7 @@ def image_folder(
     *,
     on_error: OnError = "raise",
     left_out: Counter[str] | None = None,
+    formats: Formats = "jpeg",
 ) -> ImageFolder:
     """List the JPEG files of a folder with one folder for each class, in the order of torchvision's ``ImageFolder``.
 
@@ -64,6 +65,8 @@ def image_folder(
         folders failed.
     left_out : collections.Counter, optional
         Gets the number of other files, as in `find_images`.
+    formats : {"jpeg", "all"}
+        "all": images of other formats, too, as in `find_images`.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def image_folder(
         A root is not a str or a path of str, or `on_error` is not callable.
     ValueError
         Some roots hold class folders and others are classes, two folders that are classes themselves have the same
-        name, an image lies beside class folders, the list is empty, or `on_error` is another word than "raise".
+        name, an image lies beside class folders, the list is empty, or `on_error` or `formats` is another word.
 
     Examples
     --------
@@ -90,20 +93,21 @@ def image_folder(
     >>> train_X = fastimg.ImageFileAccessor(paths, size=256)
     """
     report = folders.reporter(on_error)
+    suffixes = folders.suffixes_of(formats)
     if isinstance(root, Iterable) and not isinstance(root, str | bytes | os.PathLike):
         tops = [folders.check_root(each) for each in root]
         if not tops:
             raise ValueError("root: expected at least one folder, found none")
-        found = [each for group in find_classes(tops, left_out) for each in group]
+        found = [each for group in find_classes(tops, left_out, suffixes) for each in group]
     else:
         tops = [folders.check_root(root)]
-        found = _classes_in(_look_into(tops[0]), left_out)
+        found = _classes_in(_look_into(tops[0], suffixes), left_out)
         if not found:
             raise FileNotFoundError(errno.ENOENT, "expected a folder for each class, found none", tops[0])
     found.sort(key=lambda each: each.name)  # those of one name stay in the order of their roots
-    images, empty = list_images(found, report, left_out)
+    images, empty = list_images(found, report, left_out, suffixes)
     if empty:
-        raise FileNotFoundError(errno.ENOENT, describe_empty(empty), ", ".join(tops))
+        raise FileNotFoundError(errno.ENOENT, describe_empty(empty, suffixes), ", ".join(tops))
     classes, labels = number_classes([each.name for each in found])
     return ImageFolder(
         [path for paths in images for path in paths],
@@ -148,7 +152,9 @@ class _Root(NamedTuple):
     error: OSError | None = None  # it exists and cannot be listed
 
 
-def find_classes(roots: Sequence[str], left_out: Counter[str] | None) -> list[list[ClassFolder]]:
+def find_classes(
+    roots: Sequence[str], left_out: Counter[str] | None, suffixes: tuple[str, ...] = SUFFIXES
+) -> list[list[ClassFolder]]:
     """Find the class folders that each root holds, or is itself, by the rules of `image_folder` for several roots.
 
     Parameters
@@ -157,6 +163,8 @@ def find_classes(roots: Sequence[str], left_out: Counter[str] | None) -> list[li
         The folders.
     left_out : collections.Counter or None
         Gets the number of files that lie beside class folders.
+    suffixes : tuple of str
+        What names of images end in.
 
     Returns
     -------
@@ -170,7 +178,7 @@ def find_classes(roots: Sequence[str], left_out: Counter[str] | None) -> list[li
     ValueError
         As for `image_folder`.
     """
-    looked = [_look_into(root) for root in roots]
+    looked = [_look_into(root, suffixes) for root in roots]
     if not any(root.images and not root.folders for root in looked):
         # Folders without anything hold no class and are none: the caller finds that they have no images.
         for root in looked:
@@ -192,7 +200,7 @@ def find_classes(roots: Sequence[str], left_out: Counter[str] | None) -> list[li
     return _distinct([_class_itself(root.path) for root in looked])
 
 
-def _look_into(root: str) -> _Root:
+def _look_into(root: str, suffixes: tuple[str, ...]) -> _Root:
     found = _Root(root, [], [], Counter())
     try:
         with os.scandir(root) as entries:
@@ -201,7 +209,7 @@ def _look_into(root: str) -> _Root:
                     continue
                 if folders.is_folder(entry):
                     found.folders.append(entry.name)
-                elif folders.counts(entry, SUFFIXES, found.others):
+                elif folders.counts(entry, suffixes, found.others):
                     found.images.append(entry.name)
     except (FileNotFoundError, NotADirectoryError):
         raise
@@ -249,7 +257,10 @@ def _several(paths: Sequence[str]) -> str:
 
 
 def list_images(
-    found: Sequence[ClassFolder], on_error: Callable[[OSError], object], left_out: Counter[str] | None
+    found: Sequence[ClassFolder],
+    on_error: Callable[[OSError], object],
+    left_out: Counter[str] | None,
+    suffixes: tuple[str, ...] = SUFFIXES,
 ) -> tuple[list[list[str]], list[str]]:
     """List the images of each class folder.
 
@@ -260,6 +271,8 @@ def list_images(
         Gets the OSError of a folder that cannot be listed.
     left_out : collections.Counter or None
         Gets the number of other files.
+    suffixes : tuple of str
+        What names of images end in.
 
     Returns
     -------
@@ -276,23 +289,26 @@ def list_images(
             full.add(name)  # for all we know
             on_error(error)
 
-        images.append(_images_of(each, report, left_out))
+        images.append(_images_of(each, report, left_out, suffixes))
         if images[-1]:
             full.add(each.name)
     return images, sorted({each.name for each in found} - full)
 
 
-def describe_empty(names: Sequence[str]) -> str:
-    return f"expected {', '.join(SUFFIXES)} files in every class, found none in {', '.join(names)}"
+def describe_empty(names: Sequence[str], suffixes: tuple[str, ...] = SUFFIXES) -> str:
+    return f"expected {', '.join(suffixes)} files in every class, found none in {', '.join(names)}"
 
 
 def _images_of(
-    each: ClassFolder, on_error: Callable[[OSError], object], left_out: Counter[str] | None
+    each: ClassFolder,
+    on_error: Callable[[OSError], object],
+    left_out: Counter[str] | None,
+    suffixes: tuple[str, ...],
 ) -> list[str]:
     """The images below a class folder: folders sorted by their whole paths as text, names within each."""
     found = [
         (os.path.join(each.path, *parts), entry.name)
         for parts, entry in folders.walk(each.path, once=False, on_error=on_error, above=each.above)
-        if folders.counts(entry, SUFFIXES, left_out)
+        if folders.counts(entry, suffixes, left_out)
     ]
     return [os.path.join(folder, name) for folder, name in sorted(found)]

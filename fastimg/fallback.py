@@ -27,6 +27,9 @@ from fastimg.sources import FileRange, ReaderItem, open_url
 #: What users give as `fallback`.
 FallbackOption: TypeAlias = "Literal['pillow'] | Callable[[Any], Any]"
 
+#: Refusals of the core that are about the kind of a file, and not about damage.
+STATUSES = frozenset(("NOT_JPEG", "PRECISION", "PROCESS", "COMPONENTS", "COLOR", "NO_HEIGHT", "UNSUPPORTED"))
+
 
 class Fallback(Protocol):
     """A decoder of what the core refuses, which any thread may call, and which pickles."""

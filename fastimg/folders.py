@@ -10,6 +10,16 @@ from typing import Literal, TypeAlias
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
+#: Also what `fallback="pillow"` decodes, some of it with packages of its own. No endings that other files have, too.
+ALL_SUFFIXES = (
+    *SUFFIXES,
+    *(".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".ico"),
+    *(".avif", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".pcx", ".psd", ".qoi", ".dds", ".sgi", ".mpo", ".jps"),
+)
+
+Formats: TypeAlias = "Literal['jpeg', 'all']"
+
 #: The key in counts of files that were left out for FIFOs, sockets and devices, whatever their names end in.
 SPECIAL = "special"
 
@@ -19,9 +29,13 @@ _Identity: TypeAlias = tuple[int, int]  # device and inode of a folder
 
 
 def find_images(
-    root: str | os.PathLike[str], *, on_error: OnError = "raise", left_out: Counter[str] | None = None
+    root: str | os.PathLike[str],
+    *,
+    on_error: OnError = "raise",
+    left_out: Counter[str] | None = None,
+    formats: Formats = "jpeg",
 ) -> list[str]:
-    """List the JPEG files below a folder.
+    """List the JPEG files below a folder, or all images.
 
     Names that end in ``.jpg``, ``.jpeg``, ``.jpe`` or ``.jfif``, in any case, count; files are not opened. FIFOs,
     sockets and devices are left out, and so are hidden files and folders: names that start with a dot, and
@@ -39,6 +53,8 @@ def find_images(
     left_out : collections.Counter, optional
         Gets the number of other files, hidden ones apart: by the end of their name in lower case (``".png"``; ``""``
         without one), and ``"special"`` for FIFOs, sockets and devices.
+    formats : {"jpeg", "all"}
+        "all": also names that end in ``.png``, ``.webp``, ``.tif`` and so on, for ``load(..., fallback="pillow")``.
 
     Returns
     -------
@@ -56,9 +72,9 @@ def find_images(
     TypeError
         `root` is not a str or a path of str, or `on_error` is not callable.
     ValueError
-        `on_error` is another word than "raise".
+        `on_error` is another word than "raise", or `formats` than "jpeg" and "all".
     """
-    return find_files(root, SUFFIXES, on_error=on_error, left_out=left_out)
+    return find_files(root, suffixes_of(formats), on_error=on_error, left_out=left_out)
 
 
 def find_files(
@@ -83,6 +99,13 @@ def find_files(
         if counts(entry, suffixes, left_out)
     ]
     return [os.path.join(top, *parts) for parts in sorted(found)]
+
+
+def suffixes_of(formats: Formats) -> tuple[str, ...]:
+    """What names of images end in."""
+    if not isinstance(formats, str) or formats not in ("jpeg", "all"):
+        raise ValueError(f"formats must be 'jpeg' or 'all', found {formats!r}")
+    return ALL_SUFFIXES if formats == "all" else SUFFIXES
 
 
 def walk(

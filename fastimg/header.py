@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import fastimg._decode as _decode
-from fastimg.errors import make_error
+from fastimg.errors import Failure, make_error
+from fastimg.fallback import STATUSES, Fallback, FallbackOption, parse_fallback
 from fastimg.image_header import Header as Header
 from fastimg.options import ANY_HEADER
-from fastimg.readers import DEFAULT
+from fastimg.readers import DEFAULT, MAX_THREADS, MAX_THREADS_OF_WORKER
 from fastimg.sources import Source, Sources, pack_with_originals, reject_single_source
-from fastimg.threads import check_num_threads, run_batch
+from fastimg.threads import check_num_threads, is_daemonic, run_batch
 
 # The usual names, by luma's sampling factors (horizontal, vertical) where both chroma components have (1, 1).
 _SUBSAMPLINGS = {
@@ -42,13 +45,15 @@ def _subsampling(components: int, factors: tuple[tuple[int, int], ...]) -> str:
     return ",".join(f"{h}x{v}" for h, v in factors)
 
 
-def read_header(source: Source) -> Header:
-    """Reads a JPEG's header, and nothing else of the file.
+def read_header(source: Source, fallback: FallbackOption | None = None) -> Header:
+    """Reads an image's header, and nothing else of the file.
 
     Parameters
     ----------
     source : str, os.PathLike, bytes-like or FileRange
         The JPEG.
+    fallback : {"pillow"} or callable, optional
+        What measures an image that is not JPEG, as for `load`.
 
     Returns
     -------
@@ -59,23 +64,35 @@ def read_header(source: Source) -> Header:
     ------
     JpegError
         If there is no JPEG header, or only a part of one.
+    FallbackError
+        If the fallback cannot measure the image either.
     OSError
         If the file cannot be read.
-    TypeError
-        If `source` is something else.
+    ImportError
+        If Pillow is asked for and not installed.
+    ValueError, TypeError
+        If `source` or `fallback` is something else.
     """
-    return _header(*_decode.read_header(source))
+    decoder = parse_fallback(fallback)
+    if decoder is None:
+        return _header(*_decode.read_header(source))
+    batch, measured = _read_all([source], 1, decoder, batched=False)
+    return measured.get(0) or _header(*batch.headers()[0])
 
 
-def read_headers(sources: Sources, num_threads: int | None = None) -> list[Header]:
+def read_headers(
+    sources: Sources, num_threads: int | None = None, fallback: FallbackOption | None = None
+) -> list[Header]:
     """Reads many headers in threads, and nothing else of the files.
 
     Parameters
     ----------
     sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
-        The JPEGs, as for `load`.
+        The images, as for `load`.
     num_threads : int, optional
         As for `load`.
+    fallback : {"pillow"} or callable, optional
+        What measures images that are not JPEG, as for `load`.
 
     Returns
     -------
@@ -84,10 +101,12 @@ def read_headers(sources: Sources, num_threads: int | None = None) -> list[Heade
 
     Raises
     ------
-    JpegError, OSError
+    ImageError, OSError
         The error of the first source, by index, whose header cannot be read; its attribute `index` says which.
+    ImportError
+        If Pillow is asked for and not installed.
     ValueError, TypeError
-        If `num_threads` or a source is wrong.
+        If `num_threads`, `fallback` or a source is wrong.
 
     Examples
     --------
@@ -95,24 +114,67 @@ def read_headers(sources: Sources, num_threads: int | None = None) -> list[Heade
     >>> max(header.height * header.width for header in headers)
     187500
     """
-    return [_header(*fields) for fields in _read_all(sources, num_threads).headers()]
+    batch, measured = _read_all(sources, num_threads, parse_fallback(fallback))
+    return [measured.get(i) or _header(*fields) for i, fields in enumerate(batch.headers())]
 
 
-def read_sizes(sources: Sources, num_threads: int | None = None) -> npt.NDArray[np.int64]:
+def read_sizes(
+    sources: Sources, num_threads: int | None = None, fallback: FallbackOption | None = None
+) -> npt.NDArray[np.int64]:
     """Heights and widths of the upright images, (N, 2), as `read_headers` reads them."""
-    return _read_all(sources, num_threads).sizes()
+    batch, measured = _read_all(sources, num_threads, parse_fallback(fallback))
+    sizes: npt.NDArray[np.int64] = batch.sizes()
+    for i, header in measured.items():
+        sizes[i] = header.height, header.width
+    return sizes
 
 
-def _read_all(sources: Sources, num_threads: int | None) -> _decode.Batch:
+def _read_all(
+    sources: Sources, num_threads: int | None, fallback: Fallback | None, *, batched: bool = True
+) -> tuple[_decode.Batch, dict[int, Header]]:
+    """The headers of JPEGs, and by position those of other images."""
     reject_single_source(sources)
     check_num_threads(num_threads)
     items, packed = pack_with_originals(sources)
-    batch = _decode.Batch(packed, None, ANY_HEADER, None, False, True)
+    batch = _decode.Batch(packed, None, ANY_HEADER, None, False, fallback is None)
     if len(batch):
         run_batch(batch, num_threads, DEFAULT.start(batch.by_caller))
-    for failure in batch.failures():
-        raise make_error(failure, items[failure.position], failure.position)
-    return batch
+    failures = batch.failures()
+    if fallback is None:
+        measured: dict[int, Header] = {}
+    else:
+        measured, failures = _measure(fallback, items, failures)
+    for failure in failures:
+        raise make_error(failure, items[failure.position], failure.position if batched else None)
+    return batch, measured
+
+
+def _measure(
+    fallback: Fallback, items: Any, failures: list[Failure]
+) -> tuple[dict[int, Header], list[Failure]]:
+    """Headers of images that the core refused, by position, and the first failure that is left."""
+
+    def measure(failure: Failure) -> Header | Failure:
+        try:
+            return fallback.measure(items[failure.position], None, 0)
+        except Exception as error:
+            return failure._replace(error=error)
+
+    # What comes after an error that no fallback helps is not asked for.
+    fatal = next((i for i, each in enumerate(failures) if each.status not in STATUSES), len(failures))
+    refused, rest = failures[:fatal], failures[fatal : fatal + 1]
+    # Most of the time goes into waiting for storage, so there are as many threads as the core reads with.
+    most = MAX_THREADS_OF_WORKER if is_daemonic() else MAX_THREADS
+    measured: dict[int, Header] = {}
+    pool = ThreadPoolExecutor(min(most, max(1, len(refused))))
+    try:
+        for failure, found in zip(refused, pool.map(measure, refused), strict=True):
+            if isinstance(found, Failure):
+                return measured, [found]
+            measured[failure.position] = found
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return measured, rest
 
 
 def _header(
