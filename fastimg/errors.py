@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fastimg.signatures import kind_of
+from fastimg.signatures import advice_for, kind_of
 from fastimg.torch_errors import add_note, locate, read_note
 
 __all__ = [
@@ -137,6 +137,16 @@ def _not_jpeg(failure: Failure) -> str:
     return f"not a JPEG file: expected it to begin with ff d8, found {found}"
 
 
+def _advice(failure: Failure) -> str:
+    """What decodes an image that this library does not."""
+    if failure.status == "NOT_JPEG":
+        return advice_for(kind_of(bytes.fromhex(failure.text)))
+    if failure.status == "PRECISION":
+        return advice_for("JPEG of other than 8 bits")
+    is_lossless = (failure.status == "PROCESS" and failure.detail[0] == 3) or "SOF type 0xc3" in failure.text
+    return advice_for("lossless JPEG") if is_lossless else ""
+
+
 def _where(failure: Failure) -> str:
     row, height, scan, mcu = failure.detail
     if not height:
@@ -252,7 +262,7 @@ def make_error(failure: Failure, source: object, index: int | None) -> BaseExcep
     error: Exception
     if failure.status in _JPEG_ERRORS:
         cls, sentence = _JPEG_ERRORS[failure.status]
-        return cls(prefix + sentence(failure), source, index)
+        return cls(prefix + sentence(failure) + _advice(failure), source, index)
     if failure.status in _VALUE_ERRORS:
         error = ValueError(prefix + _VALUE_ERRORS[failure.status](failure))
     elif failure.status in ("OS", "NOT_FILE"):

@@ -22,13 +22,12 @@ from fastimg.errors import (
 )
 from fastimg.fallback_pixels import PadValue, Pixels, background_of, check_array, check_pixels, flatten
 from fastimg.image_header import Header, make_header
+from fastimg.jpeg_kinds import describe_jpeg
+from fastimg.signatures import kind_of
 from fastimg.sources import FileRange, ReaderItem, open_url
 
 #: What users give as `fallback`.
 FallbackOption: TypeAlias = "Literal['pillow'] | Callable[[Any], Any]"
-
-#: Refusals of the core that are about the kind of a file, and not about damage.
-STATUSES = frozenset(("NOT_JPEG", "PRECISION", "PROCESS", "COMPONENTS", "COLOR", "NO_HEIGHT", "UNSUPPORTED"))
 
 
 class Fallback(Protocol):
@@ -112,7 +111,7 @@ class PillowFallback:
         import fastimg.pillow as pillow
 
         background = background_of(pad_value, mode)
-        with _Guard(source, "Pillow"):
+        with _Guard(source, data, "Pillow"):
             with open_source(source, data) as file:
                 content = file.read()
             return pillow.decode(content, max_pixels, background, mode)
@@ -120,7 +119,7 @@ class PillowFallback:
     def measure(self, source: Any, data: Any, max_pixels: int) -> Header:
         import fastimg.pillow as pillow
 
-        with _Guard(source, "Pillow"), open_source(source, data) as file:
+        with _Guard(source, data, "Pillow"), open_source(source, data) as file:
             return pillow.measure(file, max_pixels)
 
     def __repr__(self) -> str:
@@ -146,7 +145,7 @@ class CallableFallback:
         self, source: Any, data: Any, max_pixels: int, pad_value: PadValue, mode: str
     ) -> tuple[Pixels, int]:
         background = background_of(pad_value, mode)
-        with _Guard(source, repr(self)):
+        with _Guard(source, data, repr(self)):
             result = self.function(_argument(source, data))
             if is_pillow_image(result):
                 import fastimg.pillow as pillow
@@ -160,7 +159,7 @@ class CallableFallback:
     def measure(self, source: Any, data: Any, max_pixels: int) -> Header:
         content = _argument(source, data)
         nbytes = os.stat(content).st_size if isinstance(content, str | os.PathLike) else len(content)
-        with _Guard(source, repr(self)):
+        with _Guard(source, data, repr(self)):
             result = self.function(content)
             if is_pillow_image(result):
                 import fastimg.pillow as pillow
@@ -228,17 +227,20 @@ def is_pillow_image(value: Any) -> bool:
 
 
 class _Guard:
-    """Makes a FallbackError with the source's name of every error but those of the machine, and of reading.
+    """Makes a FallbackError of every error but those of the machine, and of reading.
 
     Parameters
     ----------
     source : Source
+    data : bytes-like or None
+        Its content, if that is known.
     name : str
         Who decodes.
     """
 
-    def __init__(self, source: Any, name: str) -> None:
+    def __init__(self, source: Any, data: Any, name: str) -> None:
         self._source = source
+        self._data = data
         self._name = name
 
     def __enter__(self) -> None:
@@ -249,18 +251,32 @@ class _Guard:
             return
         source = picklable_source(self._source)
         where = source_name(source)
-        if type(error) in (FallbackError, ImageTooLargeError):
-            words = (
-                f"{where}: {error}"
-                if isinstance(error, ImageTooLargeError)
-                else f"{where}: {self._name}: {error}"
-            )
-            raise type(error)(words, source) from error.__cause__
-        if isinstance(error, ImageError):
+        if type(error) is ImageTooLargeError:
+            raise ImageTooLargeError(f"{where}: {error}", source) from error.__cause__
+        cause: BaseException | None = error
+        if type(error) is FallbackError:
+            text, cause = str(error), error.__cause__
+        elif isinstance(error, ImageError) or (self._name == "Pillow" and _is_about_file(error)):
             return
-        if self._name != "Pillow" or not _is_about_file(error):
+        else:
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise FallbackError(f"{where}: {self._name}: {text}", source) from error
+        words = f"{where}: {self._found()}; the fallback failed, too: {self._name}: {text}"
+        raise FallbackError(words, source) from cause
+
+    def _found(self) -> str:
+        """Why the core left the image to a fallback."""
+        try:
+            if self._data is None and isinstance(self._source, ReaderItem):
+                return "not a JPEG file that is supported"  # it would be read once more
+            with open_source(self._source, self._data) as file:
+                head = file.read(128)
+                jpeg = describe_jpeg(head + file.read()) if head.startswith(b"\xff\xd8") else None
+        except Exception:
+            return "not a JPEG file"
+        if jpeg is not None:
+            return f"a JPEG of {jpeg.precision} bits, {jpeg.components} components and type SOF{jpeg.sof}"
+        kind = kind_of(head)
+        return f"not a JPEG file, found {head[:4].hex(' ')}" + (f", {kind}" if kind else "")
 
 
 def _is_about_file(error: BaseException) -> bool:

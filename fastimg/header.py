@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import fastimg._decode as _decode
-from fastimg.errors import Failure, make_error
-from fastimg.fallback import STATUSES, Fallback, FallbackOption, parse_fallback
+from fastimg.errors import make_error
+from fastimg.fallback import Fallback, FallbackOption, parse_fallback
 from fastimg.image_header import Header as Header
 from fastimg.options import ANY_HEADER
-from fastimg.readers import DEFAULT, MAX_THREADS, MAX_THREADS_OF_WORKER
+from fastimg.other_headers import read_others
+from fastimg.readers import DEFAULT
 from fastimg.sources import Source, Sources, pack_with_originals, reject_single_source
-from fastimg.threads import check_num_threads, is_daemonic, run_batch
+from fastimg.threads import check_num_threads, run_batch
 
 # The usual names, by luma's sampling factors (horizontal, vertical) where both chroma components have (1, 1).
 _SUBSAMPLINGS = {
@@ -139,42 +138,12 @@ def _read_all(
     batch = _decode.Batch(packed, None, ANY_HEADER, None, False, fallback is None)
     if len(batch):
         run_batch(batch, num_threads, DEFAULT.start(batch.by_caller))
-    failures = batch.failures()
-    if fallback is None:
-        measured: dict[int, Header] = {}
-    else:
-        measured, failures = _measure(fallback, items, failures)
-    for failure in failures:
+    measured = read_others(batch, items, None, fallback, 0)
+    for failure in batch.failures():
+        if failure.error is not None and failure.is_machine_fault:
+            raise failure.error
         raise make_error(failure, items[failure.position], failure.position if batched else None)
     return batch, measured
-
-
-def _measure(
-    fallback: Fallback, items: Any, failures: list[Failure]
-) -> tuple[dict[int, Header], list[Failure]]:
-    """Headers of images that the core refused, by position, and the first failure that is left."""
-
-    def measure(failure: Failure) -> Header | Failure:
-        try:
-            return fallback.measure(items[failure.position], None, 0)
-        except Exception as error:
-            return failure._replace(error=error)
-
-    # What comes after an error that no fallback helps is not asked for.
-    fatal = next((i for i, each in enumerate(failures) if each.status not in STATUSES), len(failures))
-    refused, rest = failures[:fatal], failures[fatal : fatal + 1]
-    # Most of the time goes into waiting for storage, so there are as many threads as the core reads with.
-    most = MAX_THREADS_OF_WORKER if is_daemonic() else MAX_THREADS
-    measured: dict[int, Header] = {}
-    pool = ThreadPoolExecutor(min(most, max(1, len(refused))))
-    try:
-        for failure, found in zip(refused, pool.map(measure, refused), strict=True):
-            if isinstance(found, Failure):
-                return measured, [found]
-            measured[failure.position] = found
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return measured, rest
 
 
 def _header(

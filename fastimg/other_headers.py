@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from typing import Any
 
 import fastimg._decode as _decode
 from fastimg.fallback import Fallback
-from fastimg.header import Header
+from fastimg.image_header import Header
 from fastimg.indexing import Indices
 from fastimg.sources import SourceList
 from fastimg.threads import WAKE_SECONDS
@@ -18,7 +20,7 @@ MAX_THREADS = 16
 
 def read_others(
     batch: _decode.Batch,
-    sources: SourceList,
+    sources: SourceList | Sequence[Any],
     indices: Indices | None,
     fallback: Fallback | None,
     max_pixels: int,
@@ -29,7 +31,8 @@ def read_others(
     ----------
     batch : Batch
         It has read headers. Sizes and failures are put into it.
-    sources : SourceList
+    sources : SourceList or sequence of Source
+        The sources as the fallback gets them.
     indices : ndarray of int64, (n,), or None
         Those of the batch.
     fallback : Fallback or None

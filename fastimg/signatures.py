@@ -87,7 +87,7 @@ def advice_for(kind: str | None, *, fallback: bool = False) -> str:
     if kind in _PLUGINS:
         missing = [f"{_PLUGINS[kind][1]}"] if find_spec(_PLUGINS[kind][0]) is None else []
     elif kind == "AVIF" and fallback:
-        missing = ["pillow>=11.3"]
+        missing = ["'pillow>=11.3'"]
     elif kind == "JPEG of other than 8 bits":
         missing = ["imagecodecs"] if find_spec("imagecodecs") is None else []
     elif kind in _BY_PILLOW or kind == "lossless JPEG":

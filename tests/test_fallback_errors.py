@@ -92,7 +92,8 @@ def test_cut_short(kind, tmp_path):
         try:
             pixels, _ = decode(str(path))
         except fastimg.FallbackError as error:
-            assert error.source == str(path) and str(error).startswith(f"{path}: Pillow: ")
+            assert error.source == str(path) and str(error).startswith(f"{path}: not a JPEG file, found ")
+            assert "; the fallback failed, too: Pillow: " in str(error)
             continue
         assert part == 0.9 or kind.startswith("GIF ")  # the first frame may be there
         assert_same(pixels, whole)
@@ -372,26 +373,41 @@ def test_an_exception_of_a_callable():
 # ---- the error that callers see ----------------------------------------------------------------
 
 
-def failure(status="NOT_JPEG", text="89504e470d0a1a0a", detail=(0, 0, 0, 0), error=None):
-    return Failure(0, status, 0, detail, text, error)
+def test_both_refusals_are_named(tmp_path):
+    """In one call and in another, and where the reason is a kind of JPEG."""
+    data = mixed_folder.encoded("PNG RGB", 0)[:3000]
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    words = "not a JPEG file, found 89 50 4e 47, PNG; the fallback failed, too: Pillow: OSError: image file is "
+    for call in (
+        fastimg.decode,
+        lambda source, fallback: fastimg.load([source], fallback=fallback),
+        lambda source, fallback: fastimg.load([jpegs.jpeg(), source], size=8, fallback=fallback),
+    ):
+        for source in (str(path), path, data, fastimg.FileRange(path, 0, 3000)):
+            with pytest.raises(fastimg.FallbackError) as caught:
+                call(source, fallback="pillow")
+            assert words in str(caught.value) and isinstance(caught.value.__cause__, OSError)
+            where = "" if caught.value.index is None else f"image {caught.value.index}: "
+            assert str(caught.value).startswith(
+                where + (str(source) if source is not data else "<bytes, 3000 bytes>")
+            )
+    text = str(refused(jpegs.reframed(jpegs.jpeg(24, 31), marker=0xC5)))
+    assert "a JPEG of 8 bits, 3 components and type SOF5; the fallback failed, too: Pillow: " in text
 
 
-def test_both_refusals_are_named():
-    given = refused(b"\x89PNG\r\n\x1a\n" + bytes(99))
-    error = make_error(failure(error=given), "a.png", 7)
-    assert type(error) is fastimg.FallbackError and (error.source, error.index) == ("a.png", 7)
-    text = str(error)
-    assert (
-        text.startswith("image 7: a.png: not a JPEG file: ") and "; fallback: " in text and "Pillow: " in text
-    )
-    large = fastimg.ImageTooLargeError("a.png: 9 x 9 pixels, more than max_pixels = 5", "a.png")
-    error = make_error(failure(error=large), "a.png", 7)
-    assert str(error) == "image 7: a.png: 9 x 9 pixels, more than max_pixels = 5"
-    assert type(error) is fastimg.ImageTooLargeError and error.index == 7
+def test_errors_of_the_limit():
+    with pytest.raises(fastimg.ImageTooLargeError) as caught:
+        fastimg.load(
+            [jpegs.jpeg(), mixed_folder.encoded("BMP", 0, 50, 60)], size=8, fallback="pillow", max_pixels=2999
+        )
+    error = caught.value
+    assert error.index == 1 and not isinstance(error, fastimg.JpegError)
+    assert str(error) == f"image 1: {error.source}: 60 x 50 pixels, more than max_pixels = 2999"
 
 
-def jpeg_error(*arguments, **options):
-    return str(make_error(failure(*arguments, **options), "a", None))
+def jpeg_error(status="NOT_JPEG", text="", detail=(0, 0, 0, 0)):
+    return str(make_error(Failure(0, status, 0, detail, text), "a", None))
 
 
 @pytest.mark.parametrize("installed", [True, False])

@@ -75,7 +75,7 @@ def test_the_first_error_is_raised(folder, bad_files):
     paths = paths_of(folder)
     paths[60], paths[70] = bad_files["UnsupportedJpegError"], bad_files["FileNotFoundError"]
     with pytest.raises(
-        fastimg.FallbackError, match=r"image 60: .*not a JPEG file.*; fallback: Pillow: "
+        fastimg.FallbackError, match=r"image 60: .*not a JPEG file.*; the fallback failed, too: Pillow: "
     ) as caught:
         fastimg.read_headers(paths, fallback="pillow")
     assert (caught.value.index, caught.value.source) == (60, paths[60])
