@@ -260,6 +260,8 @@ class _Guard:
             return
         else:
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        if self._name == "Pillow":
+            _drop_frames(error)
         words = f"{where}: {self._found()}; the fallback failed, too: {self._name}: {text}"
         raise FallbackError(words, source) from cause
 
@@ -277,6 +279,13 @@ class _Guard:
             return f"a JPEG of {jpeg.precision} bits, {jpeg.components} components and type SOF{jpeg.sof}"
         kind = kind_of(head)
         return f"not a JPEG file, found {head[:4].hex(' ')}" + (f", {kind}" if kind else "")
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    """Lets go of what the frames of Pillow hold: whoever collects errors would keep every bad file in memory."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _is_about_file(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ import logging
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -178,8 +179,25 @@ def decode(
         check_pixels(jpeg.width, jpeg.height, max_pixels)
         return decode_precise(content, jpeg), _orientation_of_jpeg(jpeg)
     with _silence(), _limit_as_error(), _open(io.BytesIO(content), max_pixels) as image:
+        if image.format == "PNG":
+            _check_png(content)
         pixels, orientation = _convert(image, max_pixels, background, mode)
         return pixels, 1 if image.format == "JXL" else orientation
+
+
+def _check_png(content: bytes) -> None:
+    """Refuses a PNG with damage in its pixels, of which Pillow makes up what is missing, such as a tail of zeros."""
+    at = 8
+    view = memoryview(content)
+    while at + 12 <= len(content):
+        end = at + 8 + int.from_bytes(view[at : at + 4], "big")
+        kind = content[at + 4 : at + 8]
+        if kind == b"IDAT" and end + 4 <= len(content):  # Pillow finds what is cut short
+            if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+                raise FallbackError(f"damaged: wrong checksum of the chunk of pixels at byte {at}")
+        elif kind == b"IEND":
+            break
+        at = end + 4
 
 
 def convert(

@@ -99,6 +99,18 @@ def test_cut_short(kind, tmp_path):
         assert_same(pixels, whole)
 
 
+@pytest.mark.parametrize("fill", [b"\0", b"\xff", b"\x55"])
+@pytest.mark.parametrize("kind", [kind for kind in mixed_folder.NOT_JPEG if kind.startswith("PNG")])
+@pytest.mark.usefixtures("silent")
+def test_a_png_with_another_tail(kind, fill):
+    """What a download that was given up leaves: the right size, and zeros that Pillow takes for pixels."""
+    data = mixed_folder.encoded(kind, 4)
+    pixels = data.index(b"IDAT")
+    for part in (0.2, 0.7, 0.95):
+        cut = pixels + int((len(data) - pixels) * part)
+        refused(data[:cut] + fill * (len(data) - cut))
+
+
 def test_source_and_cause(tmp_path):
     path = tmp_path / "cut.png"
     path.write_bytes(mixed_folder.encoded("PNG RGB", 0)[:3000])
@@ -264,6 +276,17 @@ def test_machine_faults_pass(monkeypatch):
         assert caught.value is error
 
 
+def test_errors_do_not_keep_files():
+    data = mixed_folder.encoded("PNG RGB", 0)[:3000]
+    kept = []
+    fastimg.load([data] * 3, size=8, fallback="pillow", on_error=kept.append)
+    assert len(kept) == 3
+    for error in kept:
+        while error is not None:
+            assert error.__traceback__ is None
+            error = error.__cause__ or error.__context__
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         decode(tmp_path / "none.png")
@@ -378,7 +401,9 @@ def test_both_refusals_are_named(tmp_path):
     data = mixed_folder.encoded("PNG RGB", 0)[:3000]
     path = tmp_path / "a.png"
     path.write_bytes(data)
-    words = "not a JPEG file, found 89 50 4e 47, PNG; the fallback failed, too: Pillow: OSError: image file is "
+    words = (
+        "not a JPEG file, found 89 50 4e 47, PNG; the fallback failed, too: Pillow: OSError: image file is "
+    )
     for call in (
         fastimg.decode,
         lambda source, fallback: fastimg.load([source], fallback=fallback),
