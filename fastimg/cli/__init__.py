@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The ``fastimg`` command: load, info, check, index."""
+"""The ``fastimg`` command: load, info, check, index, preview."""
 
 import argparse
 import io
@@ -11,6 +11,7 @@ import fastimg.cli.check as check
 import fastimg.cli.index as index
 import fastimg.cli.info as info
 import fastimg.cli.load as load
+import fastimg.cli.preview as preview
 from fastimg.cli.options import reject_split_lists
 from fastimg.cli.words import complain, silence_stdout
 
@@ -79,6 +80,6 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=_version(), help="print the version and the build"
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (load, info, check, index):
+    for command in (load, info, check, index, preview):
         command.add_parser(commands)
     return parser

@@ -76,7 +76,11 @@ class Summary:
         sources = self.listing.sources
         failures = sorted(failures, key=lambda error: error.index)
         complain_of([str(error) for error in failures], f": see {self.outputs['table']}")
-        others: list[Any] = [error for error in failures if isinstance(error, fastimg.UnsupportedJpegError)]
+        others: list[Any] = [
+            error
+            for error in failures
+            if isinstance(error, fastimg.UnsupportedJpegError | fastimg.FallbackError)
+        ]
         kinds = [found_kind(sources[error.index]) for error in others]
         if self.args.json:
             self._report_json(array, failures, len(taken_up), seconds)
