@@ -11,9 +11,9 @@ from collections import namedtuple
 
 import numpy as np
 
-from benchmarks import _resizers as resizers
-from benchmarks._peers import contestant, find
+import fastimg.benchmarking.resizers as resizers
 from benchmarks._process import processor_seconds
+from fastimg.benchmarking.peers import contestant, find
 
 SEED = 12345
 

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks._common import interleave
-from benchmarks._peers import read_file
+from fastimg.benchmarking.peers import read_file
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif"}
 

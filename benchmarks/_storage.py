@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from benchmarks import _resizers as resizers
+import fastimg.benchmarking.resizers as resizers
 from benchmarks._loaders import SEED, Items
-from benchmarks._peers import contestant, find, read_file
 from benchmarks._process import processor_seconds
+from fastimg.benchmarking.peers import contestant, find, read_file
 
 READERS, DECODERS = 32, 2  # threads of the pools and of SPDL
 WORKERS = (2, 8, 32)  # processes of the DataLoader

@@ -37,9 +37,9 @@ from tqdm import tqdm
 import fastimg
 from benchmarks import _common as common
 from benchmarks._damages import DAMAGES, spoil
-from benchmarks._peers import DECODERS, Kind, available
 from benchmarks._pixels import read_corpus
 from benchmarks._process import Child
+from fastimg.benchmarking.peers import DECODERS, Kind, available
 
 LEVELS, SHARE = 16, 0.01  # damage is visible if more than this share of the pixels is off by more levels
 SIZE = 64

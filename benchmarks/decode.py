@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import _common as common
-from benchmarks._peers import DECODERS, first_line
 from benchmarks._pixels import Photo, pillow_pixels, read_corpus
+from fastimg.benchmarking.peers import DECODERS, first_line
 
 TOLERATED = 2  # levels; another inverse DCT is off by 1 or 2, cheap upsampling or wrong colours by dozens
 SMALL = 32  # pixels per side: 4 MCUs, so that what is timed is the call

@@ -29,8 +29,8 @@ import numpy as np
 
 from benchmarks import _common as common
 from benchmarks import _pixels as pixels
-from benchmarks._peers import DECODERS, available, find
 from benchmarks._process import Child
+from fastimg.benchmarking.peers import DECODERS, available, find
 
 SIDE = 256
 KINDS = find(DECODERS, "fastimg", "simplejpeg", "OpenCV", "Pillow")

@@ -48,8 +48,8 @@ from tqdm import tqdm
 from benchmarks import _common as common
 from benchmarks import _pixels as pixels
 from benchmarks._loaders import LOADERS, SEED, Epoch
-from benchmarks._peers import DECODERS
 from benchmarks._process import Child, ChildError, session_usage
+from fastimg.benchmarking.peers import DECODERS
 
 MEMORY_ROUNDS = 2
 MEMORY = {"memory MB", "pss MB", "processes", "threads"}

@@ -7,7 +7,7 @@
 
 Each way runs in a process of its own, which this one samples every 20 ms: its resident memory less the pages that
 belong to files (shared libraries, page cache). Time 0 is when the loading begins. The process held its "base" just
-before (interpreter, imports, list of paths).
+before (interpreter, imports, list of paths), which includes the import of fastimg in all of them.
 
 "above array" is the peak less the array's size. "of which load" is without the base: what the way of loading itself
 costs on top of the array that it returns. "high water" is that again, from the system's record of the process's
@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from benchmarks import _common as common
 from benchmarks import _pixels as pixels
-from benchmarks._peers import DECODERS, find, read_file
 from benchmarks._process import Child, high_water
+from fastimg.benchmarking.peers import DECODERS, find, read_file
 
 SIDE = 256
 INTERVAL = 0.02  # seconds between two samples

@@ -38,9 +38,9 @@ from tqdm import tqdm
 
 from benchmarks import _common as common
 from benchmarks import _pixels as pixels
-from benchmarks._peers import available, find, first_line
 from benchmarks._process import Child, high_water
-from benchmarks._resizers import GAPS, MAIN, RESIZERS, option_kinds, to_uint8
+from fastimg.benchmarking.peers import available, find, first_line
+from fastimg.benchmarking.resizers import GAPS, MAIN, RESIZERS, option_kinds, to_uint8
 
 THREADS_BLOCK = 32  # more photos in a block, because each block starts threads
 QUALITY_SIDES = (256, 224, 64)

@@ -31,9 +31,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import _common as common
-from benchmarks._peers import DECODERS
 from benchmarks._pixels import checksums, folder, pillow_pixels, read_corpus
 from benchmarks._process import Child
+from fastimg.benchmarking.peers import DECODERS
 
 SETTINGS = {"fastimg": "", "libjpeg": "libjpeg"}  # what FASTIMG_ENTROPY says for each stage
 PAGE = 4096  # bytes

@@ -37,11 +37,11 @@ from tqdm import tqdm
 from benchmarks import _common as common
 from benchmarks import _pixels as pixels
 from benchmarks._loaders import SEED, Epoch
-from benchmarks._peers import DECODERS, read_file
 from benchmarks._process import Child, ChildError
 from benchmarks._slow_files import SlowFiles, SlowFilesError, drop_pages
 from benchmarks._storage import STORAGE
 from benchmarks.loader import expected_images
+from fastimg.benchmarking.peers import DECODERS, read_file
 
 WARM, COLD = "warm", "cold"
 

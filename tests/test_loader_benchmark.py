@@ -12,8 +12,8 @@ from benchmarks import _common as common
 from benchmarks import _pixels as pixels
 from benchmarks import loader
 from benchmarks._loaders import LOADERS, Epoch, whole_batches
-from benchmarks._peers import find
 from benchmarks._process import ChildError
+from fastimg.benchmarking.peers import find
 
 PEERS = ("fastimg", "DataLoader, OpenCV INTER_AREA", "SPDL")
 FASTIMG = find(LOADERS, "fastimg")

@@ -17,9 +17,9 @@ from support.processes import child_env
 from benchmarks import _slow_files as slow_files
 from benchmarks import storage
 from benchmarks._loaders import Epoch
-from benchmarks._peers import available, find
 from benchmarks._slow_files import SlowFiles, SlowFilesError
 from benchmarks._storage import STORAGE, checked
+from fastimg.benchmarking.peers import available, find
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="LD_PRELOAD is Linux's")
 

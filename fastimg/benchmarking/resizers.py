@@ -6,25 +6,28 @@ with ``crops`` do so with a part of it, too: read_into(path, out, box), where bo
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 
-from benchmarks import _peers as peers
-from benchmarks._peers import contestant, load_cv2, read_file
+import fastimg.benchmarking.peers as peers
+from fastimg.benchmarking.peers import contestant, load_cv2, read_file
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BATCH = 32  # of DALI
 
-MAIN, GAPS, FILTERS = [], [], []
+MAIN: list[Any] = []
+GAPS: list[Any] = []
+FILTERS: list[Any] = []
 
 
 @contestant(MAIN, "fastimg", "fastimg")
-def fastimg(peer, fastimg):
+def fastimg(peer: Any, fastimg: Any) -> Any:
     """load(size=) of many, decode(size=) of one"""
     options = {} if peer.dtype == "uint8" else {"dtype": peer.dtype, "mean": MEAN, "std": STD}
     options |= peer.options
 
-    def load(paths, out, num_threads):
+    def load(paths: Any, out: Any, num_threads: Any) -> Any:
         crop = {"crop": np.array([peer.boxes[path] for path in paths])} if peer.boxes else {}
         fastimg.load(paths, out, size=out.shape[2:], num_threads=num_threads, **options, **crop)
 
@@ -32,7 +35,7 @@ def fastimg(peer, fastimg):
     peer.read_into = lambda path, out: fastimg.decode(path, out, size=out.shape[1:], **options)
 
 
-def to_uint8(peer, images):
+def to_uint8(peer: Any, images: Any) -> Any:
     """Return a contestant's images on the scale of 0 to 255, unrounded."""
     if peer.dtype == "uint8":
         return images
@@ -40,7 +43,7 @@ def to_uint8(peer, images):
     return 255 * (images.astype(np.float32) * std + mean)
 
 
-def bgr_into(peer, cv2, image, out, how):
+def bgr_into(peer: Any, cv2: Any, image: Any, out: Any, how: Any) -> Any:
     """Shrink `image` (h, w, 3) BGR into `out` (3, H, W) RGB; split swaps B and R for nothing."""
     _, height, width = out.shape
     scratch = peer.scratch(out)
@@ -50,12 +53,12 @@ def bgr_into(peer, cv2, image, out, how):
 
 @contestant(MAIN, "OpenCV INTER_LINEAR", "cv2", crops=True, antialiased=False)
 @contestant(MAIN, "OpenCV INTER_AREA", "cv2", crops=True, resample="area")
-def opencv(peer, _):
+def opencv(peer: Any, _: Any) -> Any:
     """imread, resize(dst=), cv2.split"""
     cv2 = load_cv2()
     how = cv2.INTER_AREA if peer.resample == "area" else cv2.INTER_LINEAR
 
-    def read_into(path, out, box=None):
+    def read_into(path: Any, out: Any, box: Any = None) -> Any:
         image, box = cv2.imread(path), peer.boxes[path] if peer.boxes else box
         if box is not None:
             top, left, height, width = box
@@ -66,7 +69,7 @@ def opencv(peer, _):
 
 
 @contestant(MAIN, "OpenCV IMREAD_REDUCED + INTER_AREA", "cv2", resample="area")
-def opencv_reduced(peer, _):
+def opencv_reduced(peer: Any, _: Any) -> Any:
     """imread(IMREAD_REDUCED_COLOR_n), n from sizes known beforehand, resize(dst=), cv2.split
 
     OpenCV cannot read a file's size alone, so the caller has to know it: here that costs it nothing.
@@ -77,11 +80,11 @@ def opencv_reduced(peer, _):
     flags = {1: cv2.IMREAD_COLOR} | {n: getattr(cv2, f"IMREAD_REDUCED_COLOR_{n}") for n in (2, 4, 8)}
 
     @functools.cache
-    def size(path):  # asked for when the pixels are verified
+    def size(path: Any) -> Any:  # asked for when the pixels are verified
         with Image.open(path) as image:
             return image.size
 
-    def read_into(path, out):
+    def read_into(path: Any, out: Any) -> Any:
         (_, height, width), (full_width, full_height) = out.shape, size(path)
         n = max(n for n in flags if n == 1 or (full_width >= n * width and full_height >= n * height))
         bgr_into(peer, cv2, cv2.imread(path, flags[n]), out, cv2.INTER_AREA)
@@ -90,11 +93,11 @@ def opencv_reduced(peer, _):
 
 
 @contestant(MAIN, "simplejpeg min size + INTER_AREA", "simplejpeg", crops=True, resample="area")
-def simplejpeg(peer, simplejpeg):
+def simplejpeg(peer: Any, simplejpeg: Any) -> Any:
     """decode_jpeg(min_height=, min_width=, buffer=), OpenCV's resize(dst=), cv2.split"""
     cv2 = load_cv2()
 
-    def bgr(data, height, width):
+    def bgr(data: Any, height: Any, width: Any) -> Any:
         """Return the image, in reused memory of this thread, no smaller than that; 0 is its full size."""
         size = {"min_height": height, "min_width": width}
         try:
@@ -104,7 +107,7 @@ def simplejpeg(peer, simplejpeg):
             peer.local.room = np.zeros(rows * columns * 3, np.uint8)
             return simplejpeg.decode_jpeg(data, colorspace="BGR", buffer=peer.local.room, **size)
 
-    def read_into(path, out, box=None):
+    def read_into(path: Any, out: Any, box: Any = None) -> Any:
         data, (_, out_height, out_width) = read_file(path), out.shape
         if box is None:
             image = bgr(data, out_height, out_width)
@@ -127,11 +130,12 @@ DRAFT = "Image.open, draft, resize(box=, reducing_gap=2.0), NumPy transpose; as 
 
 @contestant(MAIN, "Pillow draft, reducing_gap=2.0", "PIL.Image", route=DRAFT, crops=True, draft=True)
 @contestant(MAIN, "Pillow", "PIL.Image", crops=True)
-def pillow(peer, Image):
+def pillow(peer: Any, Image: Any) -> Any:
     """Image.open, resize, NumPy transpose"""
 
-    def read_into(path, out, box=None):
-        options, (_, out_height, out_width), drafted = {}, out.shape, None
+    def read_into(path: Any, out: Any, box: Any = None) -> Any:
+        options: dict[str, Any] = {}
+        (_, out_height, out_width), drafted = out.shape, None
         with Image.open(path) as image:
             full_width, full_height = image.size
             top, left, height, width = (0, 0, full_height, full_width) if box is None else box.tolist()
@@ -150,13 +154,13 @@ def pillow(peer, Image):
 
 
 @contestant(MAIN, "torchvision", "torchvision", crops=True)
-def torchvision(peer, library):
+def torchvision(peer: Any, library: Any) -> Any:
     """decode_jpeg, v2.functional.resize(antialias=True), Tensor.copy_"""
     from torchvision.transforms.v2 import functional
 
     peers.torchvision(peer, library)
 
-    def shrunk(path, size, box=None):
+    def shrunk(path: Any, size: Any, box: Any = None) -> Any:
         """Return the image, or its part, as a fresh tensor (3, height, width)."""
         image = peer.tensor(read_file(path))
         if box is None:
@@ -168,11 +172,11 @@ def torchvision(peer, library):
 
 
 @contestant(MAIN, "SPDL", "spdl.io")
-def spdl(peer, io):
+def spdl(peer: Any, io: Any) -> Any:
     """io.load_image(scale filter), NumPy transpose; FFmpeg decodes and scales"""
     io.decode_config()  # the first use looks for FFmpeg's libraries, and says which are missing
 
-    def read_into(path, out):
+    def read_into(path: Any, out: Any) -> Any:
         options = {"scale_height": out.shape[1], "scale_width": out.shape[2], "scale_mode": None}
         description = io.get_video_filter_desc(scale_algo="bilinear", pix_fmt="rgb24", **options)
         np.copyto(out, io.to_numpy(io.load_image(path, filter_desc=description)).transpose(2, 0, 1))
@@ -181,7 +185,7 @@ def spdl(peer, io):
 
 
 @contestant(MAIN, "DALI", "nvidia.dali")
-def dali(peer, dali):
+def dali(peer: Any, dali: Any) -> Any:
     """fn.decoders.image, fn.resize(antialias=True), fn.transpose on the CPU, then a copy"""
     from nvidia.dali import fn, types
 
@@ -189,7 +193,7 @@ def dali(peer, dali):
     now = {"exec_pipelined": False, "exec_async": False, "prefetch_queue_depth": 1}
 
     @functools.cache
-    def pipeline(height, width, num_threads):
+    def pipeline(height: Any, width: Any, num_threads: Any) -> Any:
         made = dali.Pipeline(BATCH, num_threads, None, **now)
         with made:
             files = fn.external_source(name="files", dtype=types.UINT8, ndim=1)
@@ -199,7 +203,7 @@ def dali(peer, dali):
         made.build()
         return made
 
-    def load(paths, out, num_threads):
+    def load(paths: Any, out: Any, num_threads: Any) -> Any:
         one = pipeline(*out.shape[2:], num_threads)
         for first in range(0, len(paths), BATCH):
             some = paths[first : first + BATCH]
@@ -211,7 +215,7 @@ def dali(peer, dali):
     peer.read_into = lambda path, out: load([path], out[None], 1)
 
 
-def add_fastimg(group, words, **options):
+def add_fastimg(group: Any, words: Any, **options: Any) -> Any:
     route = "the same, " + ", ".join(f"{key}={value!r}" for key, value in options.items())
     own = {"route": route, "options": options, "resample": options.get("resample", "bilinear")}
     contestant(group, f"fastimg, {words}", "fastimg", **own)(fastimg)
@@ -225,9 +229,10 @@ for name in ("bicubic", "lanczos"):
 RESIZERS = [*MAIN, *GAPS, *FILTERS]
 
 
-def option_kinds(boxes):
+def option_kinds(boxes: Any) -> Any:
     """Return fastimg with float results and with crops, and OpenCV with the same crops."""
-    kinds, words = [], "a crop for each image"
+    kinds: list[Any] = []
+    words = "a crop for each image"
     contestant(kinds, "fastimg uint8", "fastimg")(fastimg)
     for dtype in ("float32", "float16"):
         contestant(kinds, f"fastimg {dtype}, normalised", "fastimg", dtype=dtype)(fastimg)

@@ -14,8 +14,10 @@ import re
 import threading
 import warnings
 from collections import namedtuple
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +26,11 @@ PACKAGES = {"turbojpeg": "PyTurboJPEG", "spdl.io": "spdl"}  # of libraries that 
 MAPS = "/proc/self/maps"  # says which library ctypes has found
 
 # The version of libjpeg-turbo that a library brings: in which binaries it is found, or a function of the module.
-LIBJPEG_TURBO = {
+LIBJPEG_TURBO: dict[str, Any] = {
     "fastimg": lambda fastimg: fastimg.build_info()["libjpeg_turbo"],
     "simplejpeg": "simplejpeg/_jpeg*",
     "turbojpeg": lambda _: embedded_turbo(re.findall("/.*libturbojpeg.*", read_file(MAPS).decode())),
-    "cv2": lambda cv2: re.search(r"^\s*JPEG:.*\(ver ([\d.]+)", cv2.getBuildInformation(), re.M)[1],
+    "cv2": lambda cv2: re.findall(r"(?m)^\s*JPEG:.*\(ver ([\d.]+)", cv2.getBuildInformation())[0],
     "PIL.Image": lambda _: importlib.import_module("PIL.features").version("libjpeg_turbo"),
     "imagecodecs": lambda codecs: codecs.jpeg8_version().removeprefix("libjpeg_turbo ").split("/")[0],
     "kornia_rs": "kornia_rs/*.so",
@@ -38,7 +40,7 @@ LIBJPEG_TURBO = {
 }
 
 
-def embedded_turbo(paths):
+def embedded_turbo(paths: Any) -> Any:
     """Return the libjpeg-turbo version in the message table of the first binary that has one, or None."""
     found = (re.search(rb"libjpeg-turbo version (\d+(?:\.\d+)+)", read_file(path)) for path in sorted(paths))
     return next((one[1].decode() for one in found if one), None)
@@ -47,22 +49,26 @@ def embedded_turbo(paths):
 class Peer:
     """A contestant with the calls that its maker gave it, and for others what follows from ``decode``."""
 
+    library: str
+    route: str
+    decode: Any
     baseline = True  # False for fastimg, and for routes that take two libraries
     antialiased = True  # whether every pixel of the photo counts in a smaller image
     resample = "bilinear"  # the filter it shrinks with: one of Pillow's, or "area" for OpenCV's INTER_AREA
     dtype = "uint8"
-    options = MappingProxyType({})  # of fastimg
+    options: Any = MappingProxyType({})  # of fastimg
     draft = False  # of Pillow
     boxes = None  # the parts of the files that `load` takes, {path: box}, if not all
     takes_buffer = False  # whether into_hwc decodes right into `out`
 
-    def __init__(self, **traits):
+    def __init__(self, **traits: Any) -> None:
         vars(self).update(traits)
         self.local = threading.local()
 
-    def facts(self):
+    def facts(self) -> Any:
         """Return the versions of the library and its libjpeg-turbo, and the route."""
-        library, turbo = importlib.import_module(self.library), LIBJPEG_TURBO[self.library]
+        library: Any = importlib.import_module(self.library)
+        turbo = LIBJPEG_TURBO[self.library]
         try:
             root = pathlib.Path(library.__file__).parents[self.library.count(".") + 1]
             found = embedded_turbo(root.glob(turbo)) if isinstance(turbo, str) else turbo(library)
@@ -71,13 +77,13 @@ class Peer:
         version = getattr(library, "__version__", None) or importlib.metadata.version(PACKAGES[self.library])
         return {"version": str(version), "libjpeg_turbo": str(found or "unknown"), "route": self.route}
 
-    def into_hwc(self, data, out):
+    def into_hwc(self, data: Any, out: Any) -> Any:
         np.copyto(out, self.decode(data))
 
-    def into_chw(self, data, out):
+    def into_chw(self, data: Any, out: Any) -> Any:
         np.copyto(out, self.pixels(data, out).transpose(2, 0, 1))
 
-    def pixels(self, data, out):
+    def pixels(self, data: Any, out: Any) -> Any:
         """Return (H, W, 3) for an `out` (3, H, W), in scratch memory if the library accepts it and that pays."""
         if not self.takes_buffer or out.size < TINY:
             return self.decode(data)
@@ -85,21 +91,21 @@ class Peer:
         self.into_hwc(data, scratch)
         return scratch
 
-    def scratch(self, out):
+    def scratch(self, out: Any) -> Any:
         """Return (H, W, 3) uint8 memory of this thread for an `out` (3, H, W): reused, so without page faults."""
         flat = getattr(self.local, "flat", None)
         if flat is None or flat.size < out.size:
             flat = self.local.flat = np.zeros(out.size, np.uint8)
         return flat[: out.size].reshape(out.shape[1], out.shape[2], 3)
 
-    def read_into(self, path, out):
+    def read_into(self, path: Any, out: Any) -> Any:
         """Fill `out` (3, H, W) from the file at `path`."""
         self.into_chw(read_file(path), out)
 
-    def load(self, paths, out, num_threads):
+    def load(self, paths: Any, out: Any, num_threads: Any) -> Any:
         """Fill `out` (N, 3, H, W) from all `paths`: a plain loop, or a pool with one task per thread, the cheapest."""
 
-        def some(first):
+        def some(first: Any) -> Any:
             for i in range(first, len(paths), num_threads):
                 self.read_into(paths[i], out[i])
 
@@ -113,17 +119,17 @@ class Peer:
 class Kind(namedtuple("Kind", "name make traits")):
     """A contestant that is yet to be made; `traits` are attributes of the `Peer`."""
 
-    def __call__(self):
+    def __call__(self) -> Any:
         peer = Peer(**self.traits)
         self.make(peer, importlib.import_module(peer.library))
         peer.takes_buffer = "into_hwc" in vars(peer)
         return peer
 
 
-def contestant(group, name, library, **traits):
+def contestant(group: Any, name: Any, library: Any, **traits: Any) -> Callable[[Any], Any]:
     """Return a decorator that adds a contestant which the function makes: make(peer, library)."""
 
-    def add(make):
+    def add(make: Any) -> Any:
         own = {"name": name, "group": group, "library": library, "route": make.__doc__.splitlines()[0]}
         group.append(Kind(name, make, own | traits))
         return make
@@ -131,13 +137,13 @@ def contestant(group, name, library, **traits):
     return add
 
 
-def find(kinds, *names):
+def find(kinds: Any, *names: Any) -> Any:
     """Return the kinds of those names, or the only one."""
     found = [kind for kind in kinds if kind.name in names]
     return found if len(names) > 1 else found[0]
 
 
-def available(kinds):
+def available(kinds: Any) -> Any:
     """Return the contestants that can be imported, and {name: reason} for those that cannot."""
     peers, missing = [], {}
     for kind in kinds:
@@ -148,27 +154,27 @@ def available(kinds):
     return peers, missing
 
 
-def first_line(error):
+def first_line(error: Any) -> Any:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def read_file(path):
+def read_file(path: Any) -> Any:
     with open(path, "rb") as file:
         return file.read()
 
 
-def load_cv2():
+def load_cv2() -> Any:
     import cv2
 
     cv2.setNumThreads(1)  # its own threads would only compete with the benchmark's
     return cv2
 
 
-DECODERS = []
+DECODERS: list[Any] = []
 
 
 @contestant(DECODERS, "fastimg", "fastimg", baseline=False)
-def fastimg(peer, fastimg):
+def fastimg(peer: Any, fastimg: Any) -> Any:
     """decode(out=)"""
     peer.decode = lambda data: fastimg.decode(data)
     peer.into_chw = peer.read_into = lambda source, out: fastimg.decode(source, out)
@@ -177,14 +183,14 @@ def fastimg(peer, fastimg):
 
 
 @contestant(DECODERS, "simplejpeg", "simplejpeg")
-def simplejpeg(peer, simplejpeg):
+def simplejpeg(peer: Any, simplejpeg: Any) -> Any:
     """decode_jpeg(buffer=), NumPy transpose"""
     peer.decode = lambda data: simplejpeg.decode_jpeg(data, colorspace="RGB")
     peer.into_hwc = lambda data, out: simplejpeg.decode_jpeg(data, colorspace="RGB", buffer=out)
 
 
 @contestant(DECODERS, "PyTurboJPEG", "turbojpeg")
-def pyturbojpeg(peer, turbojpeg):
+def pyturbojpeg(peer: Any, turbojpeg: Any) -> Any:
     """decode(dst=), NumPy transpose"""
     decode, rgb = turbojpeg.TurboJPEG().decode, turbojpeg.TJPF_RGB  # raises if the system has no libturbojpeg
     peer.decode = lambda data: decode(data, rgb)
@@ -192,9 +198,10 @@ def pyturbojpeg(peer, turbojpeg):
 
 
 @contestant(DECODERS, "OpenCV", "cv2")
-def opencv(peer, _):
+def opencv(peer: Any, _: Any) -> Any:
     """imdecode, NumPy transpose"""
     cv2 = load_cv2()
+    rgb: Any
     if hasattr(cv2, "IMREAD_COLOR_RGB"):
         flag, rgb = cv2.IMREAD_COLOR_RGB, lambda image: image
     else:  # before 4.10: a second pass swaps B and R
@@ -205,10 +212,10 @@ def opencv(peer, _):
 
 
 @contestant(DECODERS, "Pillow", "PIL.Image")
-def pillow(peer, Image):
+def pillow(peer: Any, Image: Any) -> Any:
     """Image.open, NumPy transpose"""
 
-    def read(source):
+    def read(source: Any) -> Any:
         with Image.open(source) as image:
             return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
@@ -217,10 +224,10 @@ def pillow(peer, Image):
 
 
 @contestant(DECODERS, "imagecodecs", "imagecodecs")
-def imagecodecs(peer, imagecodecs):
+def imagecodecs(peer: Any, imagecodecs: Any) -> Any:
     """jpeg8_decode(out=), NumPy transpose"""
 
-    def decode(data):
+    def decode(data: Any) -> Any:
         image = imagecodecs.jpeg8_decode(data)  # without outcolorspace=, which costs 2 us
         return image if image.ndim == 3 else imagecodecs.jpeg8_decode(data, outcolorspace="rgb")
 
@@ -229,7 +236,7 @@ def imagecodecs(peer, imagecodecs):
 
 
 @contestant(DECODERS, "kornia-rs", "kornia_rs")
-def kornia(peer, kornia_rs):
+def kornia(peer: Any, kornia_rs: Any) -> Any:
     """io.ImageDecoder (reused), NumPy transpose"""
     # Not decode_image_jpeg: that one is written in Rust, slower, and off by some levels.
     decode = getattr(kornia_rs, "io", kornia_rs).ImageDecoder().decode  # the submodule is new in 0.2
@@ -237,7 +244,7 @@ def kornia(peer, kornia_rs):
 
 
 @contestant(DECODERS, "torchvision", "torchvision")
-def torchvision(peer, _):
+def torchvision(peer: Any, _: Any) -> Any:
     """io.decode_jpeg, Tensor.copy_"""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
@@ -245,6 +252,7 @@ def torchvision(peer, _):
     torch.set_num_threads(1)  # Tensor.copy_ would otherwise share a large image among threads
     warnings.filterwarnings("ignore", message="The given buffer is not writable")
     peer.torch, rgb = torch, ImageReadMode.RGB
+    tensor: Any
     peer.tensor = tensor = lambda data: decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), mode=rgb)
     peer.decode = lambda data: tensor(data).numpy()
     peer.into_chw = lambda data, out: torch.from_numpy(out).copy_(tensor(data))
@@ -253,7 +261,7 @@ def torchvision(peer, _):
 
 @contestant(DECODERS, "OpenCV + cv2.split", "cv2", route="imdecode, cv2.split", baseline=False)
 @contestant(DECODERS, "simplejpeg + cv2.split", "simplejpeg", baseline=False)
-def with_split(peer, library):
+def with_split(peer: Any, library: Any) -> Any:
     """decode_jpeg(buffer=), cv2.split
 
     OpenCV's vectorised split in place of the NumPy transpose halves the cost of that pass, at the price of a second
