@@ -31,7 +31,9 @@ def report(
     heads, forms = zip(*(column.split(": ", 1) for column in columns.split(" | ")), strict=True)
     fit = {name: row for name, row in rows.items() if not row.get("reason")}
     lines = [[first, *heads]]
-    lines += [[row.get("label", name), *(shown(row, form) for form in forms)] for name, row in fit.items()]
+    lines += [
+        [str(row.get("label", name)), *(shown(row, form) for form in forms)] for name, row in fit.items()
+    ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
     print(f"\n{title}\n")
@@ -58,7 +60,9 @@ def print_headline(
             return
 
 
-def draw(path: str, width: float, height: float, on: Callable[[Any], object]) -> None:
+def draw(
+    path: str, width: float, height: float, on: Callable[[Any], object], columns: int = 1, say: bool = True
+) -> None:
     """Have on(axes) draw a figure, without a display, with text that is legible in a README."""
     import matplotlib
 
@@ -66,7 +70,8 @@ def draw(path: str, width: float, height: float, on: Callable[[Any], object]) ->
     from matplotlib import pyplot
 
     pyplot.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
-    figure, axes = pyplot.subplots(figsize=(width, height), dpi=110, layout="constrained")
+    figure, axes = pyplot.subplots(1, columns, figsize=(width, height), dpi=110, layout="constrained")
     on(axes)
     figure.savefig(path)
-    print(f"wrote {path}")
+    if say:
+        print(f"wrote {path}")

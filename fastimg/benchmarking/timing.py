@@ -28,7 +28,12 @@ def slices(count: int, block: int) -> list[slice]:
 
 
 def interleave(
-    jobs: Mapping[_Name, Callable[[int], float]], blocks: int, rounds: int, desc: str, bar: bool = True
+    jobs: Mapping[_Name, Callable[[int], float]],
+    blocks: int,
+    rounds: int,
+    desc: str,
+    bar: bool = True,
+    leave: bool = True,
 ) -> Seconds[_Name]:
     """Time jobs that take turns.
 
@@ -41,6 +46,8 @@ def interleave(
         The title of the progress bar.
     bar : bool
         Whether there is one.
+    leave : bool
+        Whether it stays.
 
     Returns
     -------
@@ -52,7 +59,9 @@ def interleave(
     gc.collect()
     gc.disable()  # as timeit does: a collection would land on whoever is running
     try:
-        with progress_bar(total=rounds * blocks * len(names), desc=desc, disable=not bar) as done:
+        with progress_bar(
+            total=rounds * blocks * len(names), desc=desc, disable=not bar, leave=leave
+        ) as done:
             for turn in range(rounds * blocks if names else 0):
                 round_, block = divmod(turn, blocks)
                 shift = turn % len(names)

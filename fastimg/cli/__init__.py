@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The ``fastimg`` command: load, info, check, index, preview."""
+"""The ``fastimg`` command: load, info, check, index, preview, bench."""
 
 import argparse
 import io
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import fastimg
+import fastimg.cli.bench as bench
 import fastimg.cli.check as check
 import fastimg.cli.index as index
 import fastimg.cli.info as info
@@ -80,6 +81,6 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=_version(), help="print the version and the build"
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (load, info, check, index, preview):
+    for command in (load, info, check, index, preview, bench):
         command.add_parser(commands)
     return parser
