@@ -11,7 +11,7 @@ import fastimg
 import fastimg._decode as _decode
 import fastimg.folders as folders
 from fastimg.cli.inputs import Image, files_of, has_image_name, identity_of, is_folder
-from fastimg.cli.kinds import advise, describe_kinds, found_kind
+from fastimg.cli.kinds import describe_kinds, found_kind
 from fastimg.cli.options import add_index_option, add_thread_options
 from fastimg.cli.words import complain, count_endings, reason_of, say, say_fields, say_json, wants_bar
 from fastimg.folders import SUFFIXES
@@ -74,8 +74,6 @@ def run(args: argparse.Namespace) -> int:
         parts = [f"{counts[kind]} {kind}{more.get(kind, '')}" for kind in counts]
         text = ", ".join([f"{counted(len(sources), 'file')}: {fine} fine", *parts])
         say(f"{text}; {count_endings(left_out)}" if left_out else text)
-        for advice in advise(others):
-            say(advice)
     if nothing:
         complain(f"error: no file below {', '.join(args.inputs)}")
         return 2

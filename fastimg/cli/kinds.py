@@ -11,11 +11,11 @@ from fastimg.archives import open_regular
 from fastimg.cli.inputs import Image
 from fastimg.signatures import kind_of
 from fastimg.sources import FileRange, ReaderItem
+from fastimg.wording import counted
 
 _HEAD = 128  # bytes, which tell all kinds
 
-#: What can be done about files of a kind.
-_ADVICE = {"Git LFS pointer": "`git lfs pull` fetches the files that Git LFS pointers stand for"}
+_PLURALS = {"Git LFS pointer": "Git LFS pointers"}  # the others are names of formats
 
 
 def found_kind(source: Image) -> str:
@@ -44,11 +44,4 @@ def describe_kinds(kinds: Iterable[str]) -> str:
     """Say how many files are of each kind: "3 HEIC, 1 Git LFS pointer"; empty if no kind is known."""
     counts = Counter(kind for kind in kinds if kind not in ("JPEG", "unknown"))
     order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(
-        f"{count:,} {kind}{'s' if count > 1 and kind in _ADVICE else ''}" for kind, count in order
-    )
-
-
-def advise(kinds: Iterable[str]) -> list[str]:
-    """Return what can be done about files of these kinds."""
-    return [_ADVICE[kind] for kind in sorted({*kinds} & {*_ADVICE})]
+    return ", ".join(counted(count, kind, _PLURALS.get(kind, kind)) for kind, count in order)

@@ -13,7 +13,7 @@ import numpy as np
 
 import fastimg
 from fastimg.cli.inputs import Image, Listing, place_of
-from fastimg.cli.kinds import advise, describe_kinds, found_kind
+from fastimg.cli.kinds import describe_kinds, found_kind
 from fastimg.cli.words import complain, complain_of, count_endings, reason_of, say, say_json
 from fastimg.wording import counted, verb
 
@@ -102,8 +102,6 @@ class Summary:
             say(f"{counted(len(classes), 'class')}: {names}")
         if self.listing.left_out:
             say(count_endings(self.listing.left_out))
-        for advice in advise(kinds):
-            complain(advice)
 
     def _report_json(
         self, array: np.memmap[Any, np.dtype[Any]], failures: Sequence[Any], taken_up: int, seconds: float
