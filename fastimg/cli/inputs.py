@@ -49,6 +49,7 @@ def list_images(
     label_of: Callable[[str], str] | None = None,
     on_error: folders.OnError = "raise",
     index: bool = False,
+    formats: folders.Formats = "jpeg",
 ) -> Listing:
     """Return the images that the arguments name.
 
@@ -66,6 +67,8 @@ def list_images(
         What becomes of the OSError of a folder that cannot be listed.
     index : bool
         Whether listings of archives are kept beside them.
+    formats : {"jpeg", "all"}
+        As for `fastimg.find_images`.
 
     Returns
     -------
@@ -79,8 +82,9 @@ def list_images(
         An argument does not exist and has not the name of an image, there is no image, or one has no class; or a list
         is none.
     """
+    suffixes = folders.suffixes_of(formats)
     for name in inputs:
-        _reject_missing(name)
+        _reject_missing(name, suffixes)
     left_out: Counter[str] = Counter()
     lists: dict[str, FileList] = {}
     if inputs.count(STDIN) > 1:
@@ -88,16 +92,16 @@ def list_images(
     labels: Labels = []
     class_names: list[str] | None = []
     if labelled and label_of is None:
-        found, names, all_names = _by_class(inputs, on_error, left_out, index, lists)
+        found, names, all_names = _by_class(inputs, on_error, left_out, index, lists, suffixes)
         numbers = numbers_of(lists, inputs)
         class_names, labels = (None, numbers) if numbers else classes.number_classes([*names, *all_names])
         labels = labels[: len(names)]
     else:
-        found = [each for name in inputs for each in _images_of(name, on_error, left_out, index)]
+        found = [each for name in inputs for each in _images_of(name, on_error, left_out, index, suffixes)]
         if label_of is not None:
             class_names, labels = classes.number_classes([label_of(str(each)) for each in found])
     if not found:
-        text = f"no {', '.join(SUFFIXES)} file below {', '.join(inputs)}"
+        text = f"no {', '.join(suffixes)} file below {', '.join(inputs)}"
         raise ValueError(f"{text}; {count_endings(left_out)}" if left_out else text)
     return Listing(found, labels, class_names, left_out)
 
@@ -108,16 +112,17 @@ def _by_class(
     left_out: Counter[str],
     index: bool,
     lists: dict[str, FileList],
+    suffixes: tuple[str, ...],
 ) -> tuple[list[Image], list[str], list[str]]:
     """Returns the images, the name of the class of each, and the names of all class folders, listed or not.
 
     Puts into `lists` what the lists among the arguments hold.
     """
-    groups = classes.find_classes(list(filter(is_folder, inputs)), left_out)
+    groups = classes.find_classes(list(filter(is_folder, inputs)), left_out, suffixes)
     class_folders = [each for group in groups for each in group]
-    images, empty = classes.list_images(class_folders, folders.reporter(on_error), left_out)
+    images, empty = classes.list_images(class_folders, folders.reporter(on_error), left_out, suffixes)
     if empty:
-        raise ValueError(classes.describe_empty(empty))
+        raise ValueError(classes.describe_empty(empty, suffixes))
     holders = {_real_parent(each.path) for each in class_folders}
     next_group, next_images = iter(groups), iter(images)
     found: list[Image] = []
@@ -135,7 +140,7 @@ def _by_class(
             found += listed.paths
             names += [listed.classes[label] for label in listed.labels.tolist()]
         elif name != STDIN and not is_archive_name(name) and _real_parent(name) in holders:
-            if has_image_name(name):
+            if has_image_name(name, suffixes):
                 raise ValueError(f"{name}: no class: the file lies beside folders that are classes")
             left_out[folders.ending(name)] += 1
         elif is_list_name(name):
@@ -143,7 +148,7 @@ def _by_class(
             found += entries.paths
             names += entries.labels or map(_class_of, entries.paths)
         else:
-            members = files_of(name, left_out, index)
+            members = files_of(name, left_out, index, suffixes)
             found += members
             names += map(_class_of, members)
     return found, names, [each.name for each in class_folders]
@@ -155,26 +160,28 @@ def _class_of(source: Image) -> str:
     return classes.class_of(source)
 
 
-def _images_of(name: str, on_error: folders.OnError, left_out: Counter[str], index: bool) -> Sequence[Image]:
+def _images_of(
+    name: str, on_error: folders.OnError, left_out: Counter[str], index: bool, suffixes: tuple[str, ...]
+) -> Sequence[Image]:
     if is_list_name(name):
         return read_list(name).paths
     if not is_folder(name):
-        return files_of(name, left_out, index)
+        return files_of(name, left_out, index, suffixes)
     try:
-        return folders.find_images(name, on_error=on_error, left_out=left_out)
+        return folders.find_files(name, suffixes, on_error=on_error, left_out=left_out)
     except OSError as error:
         folders.reporter(on_error)(error)
         return []
 
 
-def _reject_missing(name: str) -> None:
+def _reject_missing(name: str, suffixes: tuple[str, ...]) -> None:
     """Refuse a mistyped name. An image that is gone is not the user's mistake: it is an error among the others."""
     if is_list_name(name):  # which is read soon
         return
     try:
         os.stat(name) if name.endswith(os.sep) else os.lstat(name)
     except OSError as error:
-        if name.endswith(os.sep) or not has_image_name(name):
+        if name.endswith(os.sep) or not has_image_name(name, suffixes):
             raise ValueError(f"{name}: {error.strerror}") from None
 
 
@@ -191,11 +198,16 @@ def _is_index_name(name: str) -> bool:
     return name.lower().endswith(".npz") and not is_folder(name)
 
 
-def has_image_name(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
+def has_image_name(name: str, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
+    return name.lower().endswith(suffixes)
 
 
-def files_of(name: str, left_out: Counter[str] | None = None, index: bool = False) -> Sequence[Image]:
+def files_of(
+    name: str,
+    left_out: Counter[str] | None = None,
+    index: bool = False,
+    suffixes: tuple[str, ...] = SUFFIXES,
+) -> Sequence[Image]:
     """Return the images of an archive or an index, or the file itself; count an archive's other members.
 
     With `index`, the listing of an archive is kept beside it.
@@ -206,7 +218,7 @@ def files_of(name: str, left_out: Counter[str] | None = None, index: bool = Fals
         return [name]
 
     def wanted(member: str) -> bool:
-        if is_hidden(member) or has_image_name(member):
+        if is_hidden(member) or has_image_name(member, suffixes):
             return not is_hidden(member)
         if left_out is not None:
             left_out[folders.ending(member)] += 1

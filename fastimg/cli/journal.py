@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,10 +37,13 @@ class Plan(NamedTuple):
         The image of each row.
     options : dict
         Names and values as `fastimg.decode` has them.
+    fallback : str or None
+        As for `fastimg.load`.
     """
 
     sources: Sequence[Image]
     options: dict[str, Any]
+    fallback: str | None = None
 
     def head(self) -> dict[str, Any]:
         """Return the versions and options, as JSON gives them back."""
@@ -50,6 +54,8 @@ class Plan(NamedTuple):
             else self.options[option.name]
             for option in OPTIONS
         }
+        if self.fallback:
+            options["fallback"] = f"{self.fallback} {version(self.fallback)}"
         head = {
             "fastimg": info["version"],
             "libjpeg-turbo": info["libjpeg_turbo"],
@@ -310,7 +316,8 @@ def _changed_head(then: dict[str, Any], now: dict[str, Any]) -> str:
     for name in ("fastimg", "libjpeg-turbo"):
         if then.get(name) != now[name]:
             return f"it was begun with {name} {then.get(name)}, this is {now[name]}"
-    for name, value in now["options"].items():
+    for name in {**now["options"], **then["options"]}:
+        value = now["options"].get(name)
         before = then["options"].get(name)
         if before != value:
             return f"option {name} was {json.dumps(before)}, is {json.dumps(value)}"

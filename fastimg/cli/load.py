@@ -17,9 +17,11 @@ from fastimg.cli.journal import Plan
 from fastimg.cli.lists import parse_label_from
 from fastimg.cli.options import (
     add_decode_options,
+    add_fallback_option,
     add_index_option,
     add_reading_options,
     add_thread_options,
+    check_fallback,
     decode_options,
     thread_options,
 )
@@ -56,6 +58,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "what comes before the first . _ or -",
     )
     add_decode_options(parser)
+    add_fallback_option(parser)
     parser.add_argument(
         "--on-error", choices=("raise", "fill"), default="fill", help="stop, or leave zeros (%(default)s)"
     )
@@ -93,13 +96,19 @@ def run(args: argparse.Namespace) -> int:
     options = decode_options(args)
     # Refuses a bad option before anything is touched.
     threads = thread_options(args)
+    check_fallback(args)
     fastimg.load([], **threads, **options)
 
     closed: list[OSError] = []  # of folders that cannot be listed
     on_closed: OnError = closed.append if args.on_error == "fill" else "raise"
     try:
         listing = list_images(
-            args.inputs, labelled=labelled, label_of=label_of, on_error=on_closed, index=args.index
+            args.inputs,
+            labelled=labelled,
+            label_of=label_of,
+            on_error=on_closed,
+            index=args.index,
+            formats="all" if args.fallback else "jpeg",
         )
     finally:
         complain_of([str(error) for error in closed])
@@ -113,8 +122,10 @@ def run(args: argparse.Namespace) -> int:
     failures: list[Any] = []
     summary = Summary(args, written, listing)
 
-    with resume.Run(names, Plan(sources, options), args.resume) as files:
-        array = files.open(lambda: output.row_shape(sources, options, args.on_error), summary.announce)
+    with resume.Run(names, Plan(sources, options, args.fallback), args.resume) as files:
+        array = files.open(
+            lambda: output.row_shape(sources, options, args.on_error, args.fallback), summary.announce
+        )
         start = time.perf_counter()
         on_error = failures.append if args.on_error == "fill" else "raise"
         files.load(threads, wants_bar(args), on_error)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from fastimg.fallback import parse_fallback
 from fastimg.options import OPTIONS
 from fastimg.readers import READ_AHEAD
 
@@ -68,6 +69,23 @@ def add_index_option(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep what each archive holds in ARCHIVE.index, and list it from there while the archive is the same",
     )
+
+
+def add_fallback_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option for images that are no JPEG."""
+    parser.add_argument(
+        "--fallback",
+        choices=("pillow",),
+        help="list images of all formats, and decode those with Pillow that are not JPEG",
+    )
+
+
+def check_fallback(args: argparse.Namespace) -> None:
+    """Refuse a fallback that is not installed."""
+    try:
+        parse_fallback(args.fallback)
+    except ImportError as error:
+        raise ValueError(f"--fallback: {error}") from None
 
 
 def thread_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -164,7 +164,9 @@ class FileSet:
                 file.close()
 
 
-def row_shape(sources: Sequence[Image], options: Mapping[str, Any], on_error: str) -> tuple[int, ...]:
+def row_shape(
+    sources: Sequence[Image], options: Mapping[str, Any], on_error: str, fallback: Any = None
+) -> tuple[int, ...]:
     """Return the shape of one image in the array, from the size, the crop or the first usable header.
 
     Parameters
@@ -175,6 +177,8 @@ def row_shape(sources: Sequence[Image], options: Mapping[str, Any], on_error: st
         The options that `fastimg.load` shares with its accessors.
     on_error : {"raise", "fill"}
         Whether a header that cannot be used is an error, or skipped.
+    fallback : str, optional
+        As for `fastimg.load`.
 
     Returns
     -------
@@ -191,7 +195,7 @@ def row_shape(sources: Sequence[Image], options: Mapping[str, Any], on_error: st
     first: Exception | None = None
     for source in sources:
         try:
-            shape = fastimg.ImageFileAccessor([source], **options).shape
+            shape = fastimg.ImageFileAccessor([source], fallback=fallback, **options).shape
             return shape[1:]
         except (fastimg.ImageError, OSError) as error:
             if on_error == "raise":

@@ -12,7 +12,7 @@ import fastimg
 import fastimg.cli.output as output
 from fastimg.cli.array_rows import cells_of, open_rows
 from fastimg.cli.inputs import list_images
-from fastimg.cli.options import add_index_option
+from fastimg.cli.options import add_fallback_option, add_index_option, check_fallback
 from fastimg.cli.sheet import PAPER, Cell, import_pillow, write_sheet
 from fastimg.cli.words import complain_of, reason_of, say
 from fastimg.wording import counted
@@ -47,6 +47,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--labels", action="store_true", help="write the class below each image")
     parser.add_argument("--random", action="store_true", help="draw random images")
     parser.add_argument("--seed", type=int, help="the same random images each time")
+    add_fallback_option(parser)
     add_index_option(parser)
 
 
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
     _check_output(args)
     import_pillow()
+    check_fallback(args)
     if any(name.lower().endswith(".npy") and os.path.isfile(name) for name in args.inputs):
         if len(args.inputs) > 1:
             raise ValueError(f"expected a single .npy file, or others, found {', '.join(args.inputs)}")
@@ -120,14 +122,26 @@ def _choose(total: int, args: argparse.Namespace) -> list[int]:
 def _cells_of_files(args: argparse.Namespace) -> tuple[list[Cell], int]:
     closed: list[OSError] = []
     try:
-        listing = list_images(args.inputs, labelled=args.labels, on_error=closed.append, index=args.index)
+        listing = list_images(
+            args.inputs,
+            labelled=args.labels,
+            on_error=closed.append,
+            index=args.index,
+            formats="all" if args.fallback else "jpeg",
+        )
     finally:
         complain_of([str(error) for error in closed])
     chosen = _choose(len(listing.sources), args)
     sources = [listing.sources[i] for i in chosen]
     failures: list[Any] = []
     pictures = fastimg.load(
-        sources, size=args.size, fit="contain", pad_value=PAPER, layout="HWC", on_error=failures.append
+        sources,
+        size=args.size,
+        fit="contain",
+        pad_value=PAPER,
+        layout="HWC",
+        on_error=failures.append,
+        fallback=args.fallback,
     )
     reasons = {e.index: reason_of(e, str(sources[e.index]), e.index) for e in failures}
     cells = []

@@ -20,6 +20,7 @@ from fastimg.cli.compact import drop_rows
 from fastimg.cli.journal import Journal, Plan, Record, identity_of
 from fastimg.cli.words import complain
 from fastimg.crops import parse_crop
+from fastimg.fallback import parse_fallback
 from fastimg.options import make_options, parse_options
 from fastimg.progress import progress_bar
 from fastimg.readers import READ_AHEAD, parse_reading
@@ -177,6 +178,8 @@ class Run(output.FileSet):
         """
         options = {**self.plan.options, **threads}
         if not self.resume:
+            if self.plan.fallback:
+                options["fallback"] = self.plan.fallback
             fastimg.load(self.plan.sources, self.array, progress=progress, on_error=on_error, **options)
             return
         sources = SourceList(self.plan.sources)
@@ -224,6 +227,7 @@ class Run(output.FileSet):
             reading=parse_reading(threads["read_threads"], threads["read_ahead"]),
             on_error="raise" if failures is None else failures.append,
             originals=self.plan.sources,
+            fallback=parse_fallback(self.plan.fallback),
         )
 
     def _pieces(self, num_threads: int | None) -> Iterator[tuple[int, int]]:

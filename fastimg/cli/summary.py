@@ -87,7 +87,8 @@ class Summary:
             return
         done = set(range(len(sources))).difference(taken_up, (error.index for error in failures))
         nbytes = sum(_file_size(sources[row]) for row in done)
-        speed = f"{len(done) / seconds:.1f} images/s, {nbytes / seconds / 1e6:.1f} MB/s of JPEG"
+        kind = "images" if self.args.fallback else "JPEG"
+        speed = f"{len(done) / seconds:.1f} images/s, {nbytes / seconds / 1e6:.1f} MB/s of {kind}"
         more = f" ({describe_kinds(kinds)})" if describe_kinds(kinds) else ""
         failed = len(failures)
         say(f"{counted(len(done), 'image')} in {seconds:.2f} s: {speed}, {counted(failed, 'failure')}{more}")
