@@ -40,6 +40,8 @@ class BatchBuilder:
         Makes a set of arrays for `read` to fill.
     num_threads : int
         How many threads `read` uses.
+    reuse_buffers : bool
+        Whether these sets are used again; otherwise each batch has one of its own.
     """
 
     def __init__(
@@ -48,24 +50,26 @@ class BatchBuilder:
         finish: Callable[[Any], Any],
         new_buffers: Callable[[], Any] | None,
         num_threads: int,
+        reuse_buffers: bool = True,
     ) -> None:
         self.read = read
         self.finish = finish
         self.new_buffers = new_buffers
         self.num_threads = num_threads
+        self.reuse_buffers = reuse_buffers and new_buffers is not None
         self.cancellation = Cancellation()
         self._buffers: deque[Any] = deque()
         self._beginning = threading.Lock()
 
     def add_buffers(self, count: int) -> None:
-        """Makes `count` sets of buffers."""
-        if self.new_buffers:
+        """Makes `count` sets of buffers that are used again."""
+        if self.new_buffers and self.reuse_buffers:
             self._buffers.extend(self.new_buffers() for _ in range(count))
 
     def recycle(self, pending: PendingBatch) -> None:
         """The caller has finished with this batch."""
         pending.result = None
-        if self.new_buffers and pending.buffers is not None:
+        if self.reuse_buffers and pending.buffers is not None:
             self._buffers.append(pending.buffers)
 
     def begin(self, pending: PendingBatch) -> None:
@@ -94,7 +98,7 @@ class BatchBuilder:
         """The first half, on all CPUs."""
         self.begin(pending)
         if self.new_buffers:
-            pending.buffers = self._buffers.popleft()
+            pending.buffers = self._buffers.popleft() if self.reuse_buffers else self.new_buffers()
         assert pending.indices is not None
         pending.result, pending.found = self.read(pending.indices, pending.begun, pending.buffers)
         pending.begun = ()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -142,7 +142,7 @@ class BatchReader:
         if self._drop and found.bad:
             found.empty = not good.any()
             indices = indices[good]
-            parts = [_keep(part, good) for part in parts]
+            parts = [_keep(part, good, array) for part, array in zip(parts, self.arrays, strict=True)]
             good = good[good]
         if not found.empty:
             for i in late:
@@ -166,10 +166,12 @@ def _log_for(array: Any, on_error: Any) -> Any:
     return policy if policy == "raise" else ErrorLog(policy)
 
 
-def _keep(part: Any, good: npt.NDArray[np.bool_]) -> Any:
-    """Leaves samples out of what an array gave for a batch; None stays."""
+def _keep(part: Any, good: npt.NDArray[np.bool_], array: Any) -> Any:
+    """Leaves samples out of what `array` gave for a batch; None stays."""
     if part is None:
         return None
+    if isinstance(part, tuple) and _is_accessor(array):  # one batch per view of the images
+        return tuple(_keep(each, good, None) for each in part)
     if isinstance(part, list | tuple):
         return [each for each, keep in zip(part, good, strict=True) if keep]
     return part[good]
@@ -186,11 +188,21 @@ def _is_accessor(array: Any) -> bool:
 
 
 class Buffers:
-    """Makes one array per source array for a batch; None for those that give lists or are not known."""
+    """Makes one array per source array for a batch; None for those that give lists or are not known.
 
-    def __init__(self, arrays: tuple[Any, ...], batch_size: int) -> None:
+    Parameters
+    ----------
+    arrays : tuple of array-like
+    batch_size : int
+    empty : callable (shape, dtype) -> array
+    """
+
+    def __init__(
+        self, arrays: tuple[Any, ...], batch_size: int, empty: Callable[[Any, Any], npt.NDArray[Any]]
+    ) -> None:
         self.arrays = arrays
         self.batch_size = batch_size
+        self.empty = empty
 
     def __call__(self) -> tuple[Any, ...]:
         return tuple(self._one(array) for array in self.arrays)
@@ -199,4 +211,4 @@ class Buffers:
         is_accessor = _is_accessor(array) and array.ndim > 1
         if not is_accessor and type(array) not in (np.ndarray, np.memmap):
             return None
-        return np.empty((self.batch_size, *array.shape[1:]), array.dtype)
+        return self.empty((self.batch_size, *array.shape[1:]), array.dtype)

@@ -5,23 +5,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from fastimg.batch_builder import BatchBuilder
-from fastimg.batch_reader import BatchReader, Buffers
+from fastimg.batch_options import parse_batch_options
 from fastimg.batches import BatchIterator
 from fastimg.epochs import Epoch, EpochCounter, check_state
 from fastimg.indexing import Index, resolve_many
-from fastimg.on_error import BatchOnError, EpochErrors, parse_on_error
+from fastimg.on_error import BatchOnError, EpochErrors
 from fastimg.options import parse_integer
-from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
+from fastimg.readers import ReadAhead
 from fastimg.sample_arrays import by_position, common_length
 from fastimg.samplers import ClassBalancedSampler, check_batchup_sampler, parse_sampler
 from fastimg.sampling import Samples, Shuffle, parse_repeats, parse_seed
-from fastimg.threads import check_num_threads, default_num_threads
 from fastimg.workers import warn_untold_worker
 
 if TYPE_CHECKING:
@@ -137,8 +136,9 @@ class ArrayDataSource:
         Parameters
         ----------
         fn : callable
-            Gets a batch's arrays as arguments; what it returns is the batch, or goes to the next function. It is called
-            in the threads that make batches ahead, possibly for several batches at once.
+            Gets a batch's arrays as arguments, or its tensors with ``to="torch"``; what it returns is the batch, or
+            goes to the next function. It is called in the threads that make batches ahead, possibly for several batches
+            at once.
 
         Returns
         -------
@@ -217,6 +217,8 @@ class ArrayDataSource:
         include_mask: bool = False,
         read_threads: int | None = None,
         read_ahead: ReadAhead | None = None,
+        to: Literal["numpy", "torch"] = "numpy",
+        pin_memory: bool = False,
     ) -> BatchIterator:
         """Begins an epoch.
 
@@ -244,7 +246,7 @@ class ArrayDataSource:
             Whether to leave out a last batch that has fewer samples.
         reuse_buffers : bool
             Whether arrays are used again: those of a batch are then valid until the next batch has come. Otherwise
-            every batch has fresh arrays.
+            every batch has fresh arrays. A ``non_blocking`` copy to a device must have ended by then, too.
         on_error : "raise", "fill", "drop" or callable, optional
             For all accessors of the source; None: what each was made with. As for `load`, but with one warning per
             epoch, and a callable gets a batch's errors just before the batch is handed out, in the caller's thread.
@@ -254,16 +256,25 @@ class ArrayDataSource:
             Whether batches end with a mask, (n,) bool: True where a sample is good in all arrays.
         read_threads, read_ahead : optional
             As for `load`, for all accessors and batches together; None: the first accessor's.
+        to : "numpy" or "torch"
+            What batches consist of. "torch": tensors that share the arrays' memory, indices and masks included.
+            Accessors with ``layout="HWC"`` give (N, C, H, W), too, with the strides of ``torch.channels_last``. What
+            PyTorch has no dtype for, such as text, stays as it is.
+        pin_memory : bool
+            With "torch": whether tensors are in page-locked memory, which images are decoded into. Where there is no
+            CUDA device, it warns and has no effect.
 
         Returns
         -------
         BatchIterator
-            Yields tuples of arrays, or what the functions given to `map` return.
+            Yields tuples of arrays or tensors, or what the functions given to `map` return.
 
         Raises
         ------
         ValueError, TypeError
             If an argument is out of range or of the wrong type, or does not fit the state that was loaded.
+        ImportError
+            If ``to="torch"`` is given without PyTorch.
 
         Notes
         -----
@@ -276,13 +287,18 @@ class ArrayDataSource:
         With "drop", `drop_last`, ``len`` and `state_dict` count batches as they were drawn. If as many samples as the
         source has fail in a row, the last batch's first error is raised.
         """
-        batch_size = parse_integer("batch_size", batch_size, 1)
-        prefetch = parse_integer("prefetch", prefetch, 0)
-        check_num_threads(num_threads)
-        reading = read_threads, read_ahead
-        parse_reading(read_threads, READ_AHEAD if read_ahead is None else read_ahead)
-        if on_error is not None:
-            on_error = parse_on_error(on_error, drop=True)
+        options = parse_batch_options(
+            batch_size,
+            prefetch=prefetch,
+            num_threads=num_threads,
+            reuse_buffers=reuse_buffers,
+            on_error=on_error,
+            include_mask=include_mask,
+            read_threads=read_threads,
+            read_ahead=read_ahead,
+            to=to,
+            pin_memory=pin_memory,
+        )
         if sampler is not None:
             sampler = self._check_sampler(sampler, shuffle)
         if epoch is not None:
@@ -293,7 +309,14 @@ class ArrayDataSource:
             self._epochs.told = warn_untold_worker()
         begun = self._epochs.begin(
             lambda seed, number: Epoch(
-                self._samples, batch_size, shuffle, bool(drop_last), seed, number, self._part, sampler=sampler
+                self._samples,
+                options.batch_size,
+                shuffle,
+                bool(drop_last),
+                seed,
+                number,
+                self._part,
+                sampler=sampler,
             )
         )
 
@@ -304,11 +327,9 @@ class ArrayDataSource:
                 else array
                 for i, array in enumerate(self._arrays)
             )
-            read = BatchReader(arrays, self._include_indices, num_threads, reading, on_error, include_mask)
-            new_buffers = Buffers(read.arrays, batch_size) if reuse_buffers else None
-            return BatchBuilder(read, self._finish, new_buffers, num_threads or default_num_threads())
+            return options.make_builder(arrays, self._include_indices, self._functions)
 
-        return BatchIterator(begun, make, prefetch, EpochErrors(len(self._samples.indices)))
+        return BatchIterator(begun, make, options.prefetch, EpochErrors(len(self._samples.indices)))
 
     def _check_sampler(self, sampler: Any, shuffle: Shuffle) -> Any:
         """What `parse_sampler` makes of it; ValueError if the source has a sampler, or repeats its samples."""
@@ -319,11 +340,6 @@ class ArrayDataSource:
                 f"a sampler draws all of an epoch: expected a source with repeats=1, found {self._samples.repeats}"
             )
         return parse_sampler(sampler, shuffle, len(self._samples.indices))
-
-    def _finish(self, batch: Any) -> Any:
-        for fn in self._functions:
-            batch = fn(*batch)
-        return batch
 
     def set_epoch(self, epoch: int) -> None:
         """Makes `epoch` the next one that `batch_iterator` begins; the ones after it follow.

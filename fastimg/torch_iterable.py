@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A data source for PyTorch's DataLoader. Only this module imports PyTorch."""
+"""A data source for PyTorch's DataLoader. Imports PyTorch: `data_source` imports it only when asked to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
+from fastimg.batch_options import parse_to
 from fastimg.on_error import BatchOnError, parse_on_error
 from fastimg.options import parse_flag, parse_integer
 from fastimg.samplers import has_batchup_methods
@@ -51,6 +52,9 @@ class TorchIterable(IterableDataset):
     on_error, include_mask
         As for `ArrayDataSource.batch_iterator`. A callable works without workers only. If "drop" skips a whole batch,
         the later ones of its worker come earlier.
+    to : "numpy" or "torch"
+        As for `batch_iterator`. A DataLoader makes tensors of arrays itself, but none of bfloat16, and (N, H, W, C) of
+        those with ``layout="HWC"``. It also pins memory itself (``pin_memory``).
 
     Raises
     ------
@@ -90,6 +94,7 @@ class TorchIterable(IterableDataset):
         sampler: Any = None,
         on_error: BatchOnError | None = None,
         include_mask: bool = False,
+        to: Literal["numpy", "torch"] = "numpy",
     ) -> None:
         super().__init__()
         if not isinstance(getattr(source, "_samples", None), Samples):
@@ -109,6 +114,8 @@ class TorchIterable(IterableDataset):
         self._sampler = sampler
         self._on_error = None if on_error is None else parse_on_error(on_error, drop=True)
         self._include_mask = parse_flag("include_mask", include_mask)
+        parse_to(to)
+        self._to = to
         self._epochs = WorkerEpochs()
 
     def set_epoch(self, epoch: int) -> None:
@@ -162,6 +169,7 @@ class TorchIterable(IterableDataset):
             drop_last=self._drop_last,
             on_error=self._on_error,
             include_mask=self._include_mask,
+            to=self._to,
         )
 
     def __repr__(self) -> str:

@@ -109,7 +109,7 @@ def handle(array: npt.NDArray[np.uint8]) -> None:
     source.batch_iterator(8, on_error="drop", include_mask=True)
     source.batch_iterator(8, on_error=failures.append)
     sampler = fastimg.data_source.ClassBalancedSampler([0], num_samples=8, seed=1)
-    source.batch_iterator(8, sampler=sampler, epoch=len(sampler))
+    source.batch_iterator(8, sampler=sampler, epoch=len(sampler), to="torch", pin_memory=True)
     try:
         fastimg.decode("a.jpg", array)
     except fastimg.JpegTooLargeError as error:
@@ -139,6 +139,7 @@ fastimg.load(["a.jpg"], on_error="drop")
 fastimg.load(["a.jpg"], return_mask=True).ndim
 fastimg.data_source.ArrayDataSource([[1]]).batch_iterator(1, on_error="skip")
 fastimg.data_source.ArrayDataSource([[1]]).batch_iterator(1, include_mask=None)
+fastimg.data_source.ArrayDataSource([[1]]).batch_iterator(1, to="jax")
 fastimg.ImageFileAccessor(["a.jpg"])["a"]
 fastimg.NonUniformImageFileAccessor(5)
 fastimg.ImageFileAccessor(["a.jpg"]).random_resized_crop()
