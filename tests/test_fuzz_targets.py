@@ -4,9 +4,14 @@
 scripts/fuzz.sh lets libFuzzer make the files.
 """
 
+import atexit
+import functools
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +19,7 @@ import pytest
 from support import faulty_scans, jpegs
 from support.c_programs import (
     CORE,
+    CPUS,
     PLAIN_ENV,
     SANITIZE,
     compile_c,
@@ -103,11 +109,11 @@ def compile_target(sources, target, *flags):
 
 
 @pytest.fixture(scope="module")
-def flags(tmp_path_factory):
+def flags():
     """The sanitizers', if the compiler has any; there is a compiler."""
     skip_without_compiler()
     skip_without([*SOURCES, PROGRESSIVE_SOURCES[0]])
-    return SANITIZE if has_sanitizers(tmp_path_factory.mktemp("sanitizers")) else []
+    return SANITIZE if has_sanitizers() else []
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +136,20 @@ def replay(target, paths):
 
     Progressive ones have another number behind these: of scans.
     """
-    done = run(target, paths)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout[-200:]
-    lines = [line.rpartition(": ") for line in done.stdout.splitlines()]
+    paths = list(paths)
+    with ThreadPool(CPUS) as pool:  # long lists in as many processes as there are CPUs
+        runs = pool.map(lambda part: run(target, part), [part for part in split(paths) if part])
+    lines = []
+    for done in runs:
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout[-200:]
+        lines += [line.rpartition(": ") for line in done.stdout.splitlines()]
     assert [name for name, _, _ in lines] == [str(path) for path in paths]
     return [tuple(map(int, numbers.split())) for _, _, numbers in lines]
+
+
+def split(paths):
+    length = max(100, -(-len(paths) // CPUS))
+    return [paths[start : start + length] for start in range(0, len(paths), length)]
 
 
 def write(folder, files):
@@ -319,18 +334,26 @@ def check_fault(folder, target, deaf, kind, files):
 # ---- stages that are wrong --------------------------------------------------------------------------
 
 
-def wrong_target(folder, source, parts):
-    wrong = WRONG
-    for part, code in (AS_OURS | parts).items():
-        wrong = wrong.replace(part, code)
-    (folder / "wrong.c").write_text(wrong)
+@functools.cache
+def renamed_sources():
+    """The core's sources, with another name for what a wrong stage stands before."""
+    folder = Path(tempfile.mkdtemp(prefix="fastimg-renamed-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     names = ("start", "start_progressive", "decode", "decode_progressive", "finish", "fault", "stray_nbytes")
     renamed = "".join(f"#define fi_entropy_{name} inner_{name}\n" for name in names)
     replaced = ("baseline.c", "progressive.c", "dispatch.c", "bytes.c")  # where these are defined
     for name in replaced:
         (folder / name).write_text(renamed + (CORE / "entropy" / name).read_text())
     kept = [path for path in CORE_SOURCES if path.name not in replaced]
-    return compile_target([source, *kept, *sorted(folder.glob("*.c"))], folder / "wrong")
+    return [*kept, *sorted(folder.glob("*.c"))]
+
+
+def wrong_target(folder, source, parts):
+    wrong = WRONG
+    for part, code in (AS_OURS | parts).items():
+        wrong = wrong.replace(part, code)
+    (folder / "wrong.c").write_text(wrong)
+    return compile_target([source, *renamed_sources(), folder / "wrong.c"], folder / "wrong")
 
 
 def check_wrong(folder, source, files, message, **parts):

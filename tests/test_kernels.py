@@ -3,11 +3,13 @@
 
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.c_programs import (
     COMPILER,
     CORE,
+    CPUS,
     PLAIN_ENV,
     SANITIZE,
     TESTS,
@@ -30,8 +32,9 @@ LACKING = {"avx2": {"lut16"}, "neon": {"lut16", "idct_8"}}
 
 @pytest.fixture(scope="module", params=["native", "sanitized", "neon"])
 def program(request, tmp_path_factory):
-    """The command that runs tests/kernels, and the name of the best versions where it runs.
+    """The command that runs tests/kernels, the name of the best versions where it runs, and runs that have begun.
 
+    These are of the kernels that are going to be tested, in as many processes as there are CPUs.
     "neon" runs the versions for ARM on any machine that has the tools (Debian: gcc-aarch64-linux-gnu, qemu-user).
     """
     folder = tmp_path_factory.mktemp(request.param)
@@ -44,12 +47,20 @@ def program(request, tmp_path_factory):
     skip_without_compiler()
     skip_without([TESTS / "kernels" / "harness.c", CORE / "cpu.c"])
     if request.param == "sanitized":
-        if not has_sanitizers(folder):
+        if not has_sanitizers():
             pytest.skip("no sanitizers, or they do not run here")
         flags = SANITIZE
     compiled = compile_c(SOURCES, folder / "kernels", *flags, compiler=compiler)
     assert compiled.returncode == 0, compiled.stderr
-    return [*launcher, folder / "kernels"], best
+    command = [*launcher, folder / "kernels"]
+    names = [
+        item.callspec.params["kernel"]
+        for item in request.session.items
+        if getattr(item, "function", None) is test_kernel and item.callspec.params["program"] == request.param
+    ]
+    with ThreadPoolExecutor(CPUS) as pool:
+        yield command, best, {name: pool.submit(run, [*command, name]) for name in names}
+        pool.shutdown(cancel_futures=True)
 
 
 def run(command):
@@ -60,8 +71,8 @@ def run(command):
 
 @pytest.mark.parametrize("kernel", KERNELS + FORMULAS)
 def test_kernel(program, kernel):
-    command, best = program
-    found = dict(line.removeprefix(kernel).split(maxsplit=1) for line in run([*command, kernel]))
+    _, best, runs = program
+    found = dict(line.removeprefix(kernel).split(maxsplit=1) for line in runs[kernel].result())
     expected = {"c": "equals its definition"}
     if kernel in KERNELS:
         expected |= dict.fromkeys(found.keys() - {"c"}, "equals c")
@@ -73,5 +84,5 @@ def test_kernel(program, kernel):
 
 
 def test_list(program):
-    command, _ = program
+    command, *_ = program
     assert sorted(run([*command, "--list"])) == sorted(KERNELS + FORMULAS)

@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 def test_core(folder, tmp_path):
     sources = [FAILING_MALLOC, PROGRAM, *sorted(CORE.rglob("*.c"))]
     skip_without([PROGRAM, CORE / "cpu.c"])
-    flags = [*(SANITIZE if has_sanitizers(tmp_path) else []), "-O1", *jpeg_flags("cflags")]  # compiled sooner
+    flags = [*(SANITIZE if has_sanitizers() else []), "-O1", *jpeg_flags("cflags")]  # compiled sooner
     compiled = compile_c([*sources, *jpeg_flags("libs"), "-ldl"], tmp_path / "program", *flags)
     assert compiled.returncode == 0, compiled.stderr
     command = [tmp_path / "program", *sorted(folder.glob("*.jpg"))]

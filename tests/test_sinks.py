@@ -25,7 +25,7 @@ def program(tmp_path_factory):
     skip_without([PROGRAM, CORE / "cpu.c"])
     folder = tmp_path_factory.mktemp("sinks")
     target = folder / "test_sinks"
-    compiled = compile_c(sources, target, *(SANITIZE if has_sanitizers(folder) else []))
+    compiled = compile_c(sources, target, *(SANITIZE if has_sanitizers() else []))
     assert compiled.returncode == 0, compiled.stderr
     return target
 

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Compiles C programs from the core's sources, where there is a compiler."""
 
+import atexit
+import functools
+import hashlib
 import os
 import pathlib
 import shlex
 import shutil
 import subprocess
+import tempfile
+from multiprocessing.pool import ThreadPool
 
 import pytest
 
@@ -13,6 +18,8 @@ TESTS = pathlib.Path(__file__).parent.parent
 CORE = TESTS.parent / "fastimg" / "_core"
 COMPILER = shlex.split(os.environ.get("CC", "")) or ["cc"]
 SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+LINK_FLAGS = {"-shared", "-static"}  # of which clang would say that compiling does not use them
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 # A build for the sanitizers preloads their library, which suits no other program.
 PLAIN_ENV = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
@@ -43,16 +50,50 @@ def jpeg_flags(kind):
 
 
 def compile_c(sources, target, *flags, compiler=COMPILER):
-    command = [*compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", *flags, "-I", CORE, *sources]
-    return subprocess.run(
-        [*command, "-lm", "-o", target], capture_output=True, text=True, timeout=120, env=PLAIN_ENV
-    )
+    """Compiles and links a program; what a test has compiled with the same flags is not compiled again."""
+    files = [source for source in sources if isinstance(source, pathlib.Path)]
+    libraries = [source for source in sources if not isinstance(source, pathlib.Path)]
+    with ThreadPool(CPUS) as pool:
+        compiled = pool.map(lambda path: compile_object(path, flags, compiler), files)
+    for _, done in compiled:
+        if done.returncode:
+            return done
+    return run_compiler([*compiler, *flags, *(path for path, _ in compiled), *libraries, "-lm", "-o", target])
 
 
-def has_sanitizers(folder):
+def compile_object(path, flags, compiler):
+    """The object file of a source, and how the compiler ended."""
+    flags = [flag for flag in flags if flag not in LINK_FLAGS]
+    command = [*compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", *flags, "-I", CORE, "-c", path]
+    key = repr((command, path.read_bytes())).encode()  # headers stay what they are while the tests run
+    target = objects_folder() / f"{hashlib.sha256(key).hexdigest()}.o"
+    if target.exists():
+        return target, subprocess.CompletedProcess(command, 0)
+    unfinished = target.with_suffix(".unfinished.o")
+    done = run_compiler([*command, "-o", unfinished])
+    if done.returncode == 0:
+        unfinished.rename(target)
+    return target, done
+
+
+@functools.cache
+def objects_folder():
+    """A folder that lasts as long as the tests."""
+    folder = tempfile.mkdtemp(prefix="fastimg-objects-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return pathlib.Path(folder)
+
+
+def run_compiler(command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=PLAIN_ENV)
+
+
+@functools.cache
+def has_sanitizers():
     """Whether sanitized programs can be compiled and run here."""
-    empty = folder / "empty.c"
+    empty = objects_folder() / "empty.c"
     empty.write_text("int main(void) { return 0; }\n")
-    if compile_c([empty], folder / "empty", *SANITIZE).returncode:
+    program = empty.with_suffix("")
+    if compile_c([empty], program, *SANITIZE).returncode:
         return False
-    return subprocess.run([folder / "empty"], capture_output=True, env=PLAIN_ENV).returncode == 0
+    return subprocess.run([program], capture_output=True, env=PLAIN_ENV).returncode == 0
