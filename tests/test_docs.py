@@ -19,13 +19,14 @@ import sys
 import tarfile
 import traceback
 import zipfile
-from typing import NamedTuple
 
 import pytest
 from support import jpegs
+from support.pages import Block, blocks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+APART = {"recipes.md"}  # run by tests of their own: each part needs another large package
 
 # The last one for want of a package that is missing everywhere: `test_what_is_wrong_is_seen`.
 OPTIONAL = {
@@ -55,32 +56,6 @@ BEFORE = {
         "import torch\nfrom torch.utils.data import BatchSampler, DataLoader, RandomSampler\n",
     ],
 }
-
-
-class Block(NamedTuple):
-    page: pathlib.Path
-    line: int  # of its first line, from 1
-    language: str
-    code: str
-
-
-def blocks(page):
-    """The blocks of a page that are run."""
-    found, fence = [], None
-    lines = page.read_text("utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines):
-        if not line.startswith("```"):
-            continue
-        if fence is None:
-            fence = number, line[3:].strip()
-            continue
-        start, language = fence
-        code = "".join(lines[start + 1 : number])
-        if language == "python" or (language == "sh" and code.startswith("fastimg ")):
-            found.append(Block(page, start + 2, language, code))
-        fence = None
-    assert fence is None, f"{page}: the block at line {fence[0] + 1} does not end"
-    return found
 
 
 # ---- in the page's process ---------------------------------------------------------------------
@@ -257,6 +232,7 @@ def results():
     [
         pytest.param(page, i, id=f"{page.name}:{block.line}")
         for page in PAGES
+        if page.name not in APART
         for i, block in enumerate(blocks(page))
     ],
 )

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# bash scripts/recipes.sh [ARGUMENTS OF PYTEST]
+#
+# Installs the libraries that docs/recipes.md names, several gigabytes, and runs what the page shows. scripts/test.sh
+# runs only what is installed anyway. Settings, besides those of setup-env.sh:
+#
+#   FASTIMG_TEST_DATA  a folder with photos/ to run them on, instead of generated pictures
+#   FASTIMG_VENV       the virtual environment; default: .venv-recipes in the checkout
+set -euo pipefail
+FASTIMG_VENV=${FASTIMG_VENV:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.venv-recipes}
+# shellcheck source=scripts/setup-env.sh
+. "$(dirname "${BASH_SOURCE[0]}")/setup-env.sh"
+
+# PyTurboJPEG 2 needs libjpeg-turbo 3.
+packages=(numpy tqdm pytest pytest-timeout hypothesis torch torchvision datasets webdataset keras jax lightning
+    'ray[data]' 'dask[array]' pandas pyarrow Pillow 'PyTurboJPEG>=1.7.7,<2')
+
+prepare venv turbojpeg
+say "Installing the libraries"
+pip_install "${packages[@]}"
+say "Building"
+pip_install --force-reinstall --no-deps "$project"
+
+mkdir "$work/run" # the tests must not find fastimg/ beside them
+cp -R "$project"/{pyproject.toml,README.md,docs,tests} "$work/run"
+cd "$work/run"
+say "Recipes"
+FASTIMG_RECIPES=all "$venv_python" -m pytest tests/test_recipes.py "$@"
