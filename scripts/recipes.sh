@@ -3,8 +3,8 @@
 #
 # bash scripts/recipes.sh [ARGUMENTS OF PYTEST]
 #
-# Installs the libraries that docs/recipes.md names, several gigabytes, and runs what the page shows. scripts/test.sh
-# runs only what is installed anyway. Settings, besides those of setup-env.sh:
+# Installs the libraries that docs/recipes.md and docs/coming-from.md name, several gigabytes, and runs what these pages
+# show. scripts/test.sh runs only what is installed anyway. Settings, besides those of setup-env.sh:
 #
 #   FASTIMG_TEST_DATA  a folder with photos/ to run them on, instead of generated pictures
 #   FASTIMG_VENV       the virtual environment; default: .venv-recipes in the checkout
@@ -15,7 +15,9 @@ FASTIMG_VENV=${FASTIMG_VENV:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.v
 
 # PyTurboJPEG 2 needs libjpeg-turbo 3.
 packages=(numpy tqdm pytest pytest-timeout hypothesis torch torchvision datasets webdataset keras jax lightning
-    'ray[data]' 'dask[array]' pandas pyarrow Pillow 'PyTurboJPEG>=1.7.7,<2')
+    'ray[data]' 'dask[array]' pandas pyarrow batchup Pillow opencv-python-headless simplejpeg
+    'PyTurboJPEG>=1.7.7,<2')
+[ "$(uname -s)" != Linux ] || packages+=(nvidia-dali-cuda120) # runs on the CPU, too; there is none for macOS
 
 prepare venv turbojpeg
 say "Installing the libraries"
@@ -27,4 +29,4 @@ mkdir "$work/run" # the tests must not find fastimg/ beside them
 cp -R "$project"/{pyproject.toml,README.md,docs,tests} "$work/run"
 cd "$work/run"
 say "Recipes"
-FASTIMG_RECIPES=all "$venv_python" -m pytest tests/test_recipes.py "$@"
+FASTIMG_RECIPES=all "$venv_python" -m pytest tests/test_recipes.py tests/test_coming_from.py "$@"

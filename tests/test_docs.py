@@ -26,7 +26,7 @@ from support.pages import Block, blocks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-APART = {"recipes.md"}  # run by tests of their own: each part needs another large package
+APART = {"coming-from.md", "recipes.md"}  # run by tests of their own: each part needs another large package
 
 # The last one for want of a package that is missing everywhere: `test_what_is_wrong_is_seen`.
 OPTIONAL = {

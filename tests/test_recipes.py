@@ -4,13 +4,13 @@
 ``bash scripts/recipes.sh`` installs them all. With FASTIMG_RECIPES=all a missing package is a failure.
 """
 
-import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
 from support import recipe_checks, recipes
+from support.packages import missing_packages, require
 from support.pages import section_blocks
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "recipes.md"
@@ -24,14 +24,6 @@ def cases():
             yield from ((title, {"KERAS_BACKEND": backend}) for backend in BACKENDS)
         elif title:
             yield title, {}
-
-
-def require(packages):
-    """Skip for want of packages, or fail where all have been installed."""
-    if packages and os.environ.get("FASTIMG_RECIPES") == "all":
-        pytest.fail(f"not installed: {', '.join(packages)}")
-    if packages:
-        pytest.skip(f"not installed: {', '.join(packages)}")
 
 
 def run(page, title, folder, env):
@@ -50,7 +42,7 @@ def run(page, title, folder, env):
 )
 def test_recipe(title, settings, tmp_path, child_env):
     code = "".join(block.code for block in RECIPES[title])
-    require(recipes.missing_packages(code + "".join(f"\nimport {name}" for name in settings.values())))
+    require(missing_packages(code + "".join(f"\nimport {name}" for name in settings.values())))
     done = run(PAGE, title, tmp_path, {**child_env, **settings})
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -5,9 +5,7 @@ The page's opening code runs first, then the section's, then the function of the
 gets the names that the section leaves behind.
 """
 
-import ast
 import importlib
-import importlib.util
 import multiprocessing
 import os
 import pathlib
@@ -21,13 +19,20 @@ from support.pages import section_blocks
 COUNT = 24
 
 
-def photo_data():
-    """Photos of several sizes: those of FASTIMG_TEST_DATA, else generated ones."""
+def has_photos():
     root = os.environ.get("FASTIMG_TEST_DATA")
-    if root and os.path.isdir(os.path.join(root, "photos")):
-        return [path.read_bytes() for path in sorted(pathlib.Path(root, "photos").iterdir())[:COUNT]]
-    sizes = [(300, 400), (400, 300), (256, 256), (500, 333)]
-    return [jpegs.jpeg(*sizes[i // 2 % 4], seed=i) for i in range(COUNT)]
+    return bool(root) and os.path.isdir(os.path.join(root, "photos"))
+
+
+def photo_data():
+    """Photos of several sizes, one of them to be turned: those of FASTIMG_TEST_DATA, else generated ones."""
+    if has_photos():
+        photos = pathlib.Path(os.environ["FASTIMG_TEST_DATA"], "photos")
+        found = [path.read_bytes() for path in sorted(photos.iterdir())[:COUNT]]
+    else:
+        sizes = [(300, 400), (400, 300), (256, 256), (500, 333)]
+        found = [jpegs.jpeg(*sizes[i // 2 % 4], seed=i) for i in range(COUNT)]
+    return [*found[:-1], jpegs.oriented(found[-1], 6)]
 
 
 def furnish(folder):
@@ -41,18 +46,6 @@ def furnish(folder):
             label.write_text(str(i % 2))
             shard.add(path, path.name)
             shard.add(label, label.name)
-
-
-def missing_packages(code):
-    """The packages that code imports and that are not installed."""
-    names = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            names.add(node.module)
-    packages = {name.partition(".")[0] for name in names}
-    return sorted(package for package in packages if not importlib.util.find_spec(package))
 
 
 def main(page, title, checks):
