@@ -75,3 +75,11 @@ def test_every_recipe_is_checked():
 def test_recipe_is_short(title):
     lines = [line for block in RECIPES[title] for line in block.code.splitlines()]
     assert len([line for line in lines if line.strip()]) < 15
+
+
+def test_missing_packages(tmp_path, monkeypatch):
+    (tmp_path / "shared_space" / "here").mkdir(parents=True)
+    (tmp_path / "shared_space" / "here" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "import json.tool, nothing.at.all\nfrom shared_space.here import a\nfrom shared_space.not_here.b import c\n"
+    assert missing_packages(code) == ["nothing", "shared_space.not_here"]

@@ -16,8 +16,19 @@ def missing_packages(code):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module)
-    packages = {name.partition(".")[0] for name in names}
-    return sorted(package for package in packages if not importlib.util.find_spec(package))
+    return sorted({missing for name in names if (missing := _missing(name))})
+
+
+def _missing(module):
+    """The package for want of which a module cannot be imported, or None."""
+    package, _, rest = module.partition(".")
+    spec = importlib.util.find_spec(package)
+    if (
+        spec and spec.origin is None and rest
+    ):  # a namespace, such as nvidia: what is in it, several packages bring
+        package += "." + rest.partition(".")[0]
+        spec = importlib.util.find_spec(package)
+    return None if spec else package
 
 
 def require(packages):
