@@ -14,14 +14,14 @@ FASTIMG_VENV=${FASTIMG_VENV:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.v
 . "$(dirname "${BASH_SOURCE[0]}")/setup-env.sh"
 
 # PyTurboJPEG 2 needs libjpeg-turbo 3.
-packages=(numpy tqdm pytest pytest-timeout hypothesis torch torchvision datasets webdataset keras jax lightning
+libraries=(numpy tqdm pytest pytest-timeout hypothesis torch torchvision datasets webdataset keras jax lightning
     'ray[data]' 'dask[array]' pandas pyarrow batchup Pillow opencv-python-headless simplejpeg
     'PyTurboJPEG>=1.7.7,<2')
-[ "$(uname -s)" != Linux ] || packages+=(nvidia-dali-cuda120) # runs on the CPU, too; there is none for macOS
+[ "$(uname -s)" != Linux ] || libraries+=(nvidia-dali-cuda120) # runs on the CPU, too; there is none for macOS
 
 prepare venv turbojpeg
 say "Installing the libraries"
-pip_install "${packages[@]}"
+pip_install "${libraries[@]}"
 say "Building"
 pip_install --force-reinstall --no-deps "$project"
 
