@@ -62,6 +62,8 @@ def _(page, paths, labels):
     assert_same(x, fastimg.load(paths, size=256))
     assert_same(y, labels)
     assert_same(fastimg.decode(paths[0], layout="HWC"), np.asarray(default_loader(paths[0])))
+    png = page["load_image"]("drawing.png").numpy()
+    assert_same(png, fastimg.decode("drawing.png", size=256, fallback="pillow"))
 
 
 @checks("torchvision transforms v2")

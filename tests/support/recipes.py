@@ -13,6 +13,8 @@ import sys
 import tarfile
 import warnings
 
+from PIL import Image
+
 from support import jpegs
 from support.pages import section_blocks
 
@@ -36,7 +38,8 @@ def photo_data():
 
 
 def furnish(folder):
-    """What the pages name: ``photos``, with a folder per class, and the same as a shard."""
+    """What the pages name: ``photos``, with a folder per class, the same as a shard, and a PNG."""
+    Image.fromarray(jpegs.pixels(200, 300)).save(folder / "drawing.png")
     with tarfile.open(folder / "train-0000.tar", "w") as shard:
         for i, data in enumerate(photo_data()):
             path = folder / "photos" / ("cat", "dog")[i % 2] / f"{i:03d}.jpg"
