@@ -38,7 +38,8 @@ MAY_USE = {
     "boxes": MANY,
     "readers": MANY,
     "reads": MANY | {"reading", "source", "readers"},
-    "decoder": BELOW_DECODER,
+    "views": BASE | {"pixels"},
+    "decoder": BELOW_DECODER | {"views"},
     "batch": MANY | {"boxes", "decoder", "pixels", "readers", "reads"},
     "init": BELOW_DECODER | {"decoder"},
 }

@@ -9,6 +9,7 @@
 #include "pixels/feed.h"
 #include "pixels/resample_sink.h"
 #include "reading.h"
+#include "views.h"
 
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@ struct fi_decoder {
     fi_buffer file; /* one file's bytes */
     fi_buffer rows; /* a few rows, as libjpeg gives them */
     fi_buffer sink; /* what the sink needs */
+    fi_views views;
     const uint8_t *data;
     size_t nbytes;
     fi_pixels pixels; /* data not NULL: these are open, and no JPEG */
@@ -47,6 +49,7 @@ void fi_decoder_free(fi_decoder *decoder) {
     fi_buffer_free(&decoder->file);
     fi_buffer_free(&decoder->rows);
     fi_buffer_free(&decoder->sink);
+    fi_views_free(&decoder->views);
     free(decoder);
 }
 
@@ -58,6 +61,7 @@ void fi_decoder_trim(fi_decoder *decoder) {
         if (buffers[i]->capacity > KEEP_NBYTES) fi_buffer_free(buffers[i]);
     }
     fi_coef_cache_trim(decoder->coefs);
+    fi_views_trim(&decoder->views, KEEP_NBYTES);
     fi_decompressor_trim(decoder->jpeg);
 }
 
@@ -129,6 +133,10 @@ static fi_status run(fi_decoder *decoder, const fi_route *route, const fi_reques
     return failure->status = FI_E_NOMEM;
 }
 
+static bool reaches_bottom(const fi_decoder *decoder, const fi_plan *plan) {
+    return plan->box_top + plan->box_height > decoder->header.height - 0.5;
+}
+
 static fi_status decode(fi_decoder *decoder, const fi_plan *plan, const fi_options *options, const fi_output *out,
                         fi_failure *failure) {
     fi_request request = {
@@ -137,6 +145,7 @@ static fi_status decode(fi_decoder *decoder, const fi_plan *plan, const fi_optio
         .header = &decoder->header,
         .plan = plan,
         .options = options,
+        .reaches_bottom = reaches_bottom(decoder, plan),
         .rows = &decoder->rows,
     };
 
@@ -152,20 +161,71 @@ static fi_status decode(fi_decoder *decoder, const fi_plan *plan, const fi_optio
     return run(decoder, &fi_copy_route, &request, failure);
 }
 
+/* The plan for an output, which must have the right size. */
+static fi_status make_plan(const fi_decoder *decoder, fi_plan *plan, const fi_options *options, const fi_crop *crop,
+                           bool flip, const fi_output *out, fi_failure *failure) {
+    const fi_status status = fi_plan_make(plan, &decoder->header, options, crop, flip, failure);
+
+    if (status != FI_OK || !out->data) return status;
+    if (plan->out_height == out->height && plan->out_width == out->width) return FI_OK;
+    failure->detail[0] = out->height;
+    failure->detail[1] = out->width;
+    failure->detail[2] = plan->out_height;
+    failure->detail[3] = plan->out_width;
+    return failure->status = FI_E_SHAPE;
+}
+
+/* What no row of the image is going to be written to. */
+static void prepare_output(const fi_plan *plan, const fi_options *options, const fi_output *out) {
+    if (!options->strict) fi_output_clear(out, options); /* rows that libjpeg does not get to */
+    fi_output_pad(out, plan, options);
+}
+
 fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_crop *crop, bool flip,
                     const fi_output *out, fi_failure *failure) {
     fi_plan *plan = &decoder->plan;
-    const fi_status status = fi_plan_make(plan, &decoder->header, options, crop, flip, failure);
+    const fi_status status = make_plan(decoder, plan, options, crop, flip, out, failure);
 
     if (status != FI_OK) return status;
-    if (out->data && (plan->out_height != out->height || plan->out_width != out->width)) {
-        failure->detail[0] = out->height;
-        failure->detail[1] = out->width;
-        failure->detail[2] = plan->out_height;
-        failure->detail[3] = plan->out_width;
-        return failure->status = FI_E_SHAPE;
-    }
-    if (!options->strict) fi_output_clear(out, options); /* rows that libjpeg does not get to */
-    fi_output_pad(out, plan, options);
+    prepare_output(plan, options, out);
     return decode(decoder, plan, options, out, failure);
+}
+
+/* ---- several views of one image -------------------------------------------------------------------------------- */
+
+/* All views that are resampled, in one pass. */
+static fi_status decode_resized(fi_decoder *decoder, const fi_view *views, size_t count, fi_failure *failure) {
+    fi_request request = {
+        .data = decoder->data,
+        .nbytes = decoder->nbytes,
+        .header = &decoder->header,
+        .options = views->options, /* of those that matter here, all have the same */
+        .rows = &decoder->rows,
+    };
+
+    request.sink = fi_views_sink(&decoder->views, views, count, &request.plan);
+    if (!request.sink) return FI_OK;
+    for (size_t i = 0; i < count; i++) {
+        const fi_plan *plan = &decoder->views.states[i].plan;
+        if (plan->resize && reaches_bottom(decoder, plan)) request.reaches_bottom = true;
+    }
+    return run(decoder, &fi_resample_route, &request, failure);
+}
+
+fi_status fi_decode_views(fi_decoder *decoder, const fi_view *views, size_t count, fi_failure *failure) {
+    if (!fi_views_reserve(&decoder->views, count)) return failure->status = FI_E_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const fi_view *view = &views[i];
+        make_plan(decoder, &decoder->views.states[i].plan, view->options, &view->crop, view->flip, &view->out, failure);
+        if (failure->status != FI_OK) return failure->status;
+    }
+    for (size_t i = 0; i < count; i++) {
+        prepare_output(&decoder->views.states[i].plan, views[i].options, &views[i].out);
+    }
+    decode_resized(decoder, views, count, failure);
+    for (size_t i = 0; i < count && failure->status == FI_OK; i++) {
+        const fi_plan *plan = &decoder->views.states[i].plan;
+        if (!plan->resize) decode(decoder, plan, views[i].options, &views[i].out, failure);
+    }
+    return failure->status;
 }

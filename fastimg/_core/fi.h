@@ -302,6 +302,26 @@ const fi_header *fi_decoder_header(const fi_decoder *decoder);
 fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_crop *crop, bool flip,
                     const fi_output *out, fi_failure *failure);
 
+/* One of several views of an image: what fi_decode() takes for it. */
+typedef struct fi_view {
+    const fi_options *options;
+    fi_crop crop;
+    bool flip;
+    fi_output out;
+} fi_view;
+
+/*
+ * fi_decode_views() decodes the open source into several outputs, of which there is at least one. The options of all
+ * views must have the same mode, orient, strict, any_coefficients, use_libjpeg_entropy, max_scans and max_pixels. Fails as
+ * fi_decode() does, and nothing has been written if it fails with FI_E_CROP or FI_E_SHAPE.
+ *
+ * All views that are resampled come of one pass over the image, in which the inverse DCT reduces only as far as each of
+ * them allows. So one that would be reduced further by fi_decode() is nearer to the exact image here, and with
+ * reducing_gap 0 pixels are the same. In strict mode lost data that any of the views needs fails all of them. A view that
+ * is only cut out takes a pass of its own.
+ */
+fi_status fi_decode_views(fi_decoder *decoder, const fi_view *views, size_t count, fi_failure *failure);
+
 /*
  * fi_decoder_warnings() returns the warnings of the last fi_decode() that cost no pixels, one per line and at most one
  * of a kind; "" if there were none. The string is valid until the decoder's next fi_decode().

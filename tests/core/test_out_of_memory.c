@@ -145,6 +145,32 @@ static bool try_decode(const file *before, const file *f, int v) {
     return reached;
 }
 
+/* As try_decode(), for three views that are alike. */
+static bool try_views(const file *f, int v) {
+    const fi_source source = source_of(f);
+    fi_view views[3];
+    fi_decoder *decoder = fi_decoder_new();
+    bool reached = false;
+
+    if (!decoder) fail("no decoder", FI_OK);
+    for (int i = 0; i < 3; i++) {
+        views[i] = (fi_view){.options = &variants[v], .out = f->out[v]};
+        views[i].out.data = found[i];
+    }
+    for (int with_memory = 0; with_memory < 2; with_memory++) {
+        fi_failure failure = {0};
+        memset(found, 0xA5, sizeof found);
+        if (!with_memory) failing_malloc_start(now.n, now.lasting);
+        fi_status status = fi_open(decoder, &source, MAX_PIXELS, &failure);
+        if (status == FI_OK) status = fi_decode_views(decoder, views, 3, &failure);
+        if (!with_memory) reached = failing_malloc_stop() >= now.n;
+        for (int i = 0; i < 3; i++) check(f, v, status, found[i], !with_memory);
+        fi_decoder_trim(decoder);
+    }
+    fi_decoder_free(decoder);
+    return reached;
+}
+
 static void run_batch(fi_batch *batch, fi_decoder *decoder, int v, bool may_fail) {
     fi_job *jobs = batch->jobs;
 
@@ -190,11 +216,11 @@ static bool try_batch(int v) {
 
 /* ---- all of them ----------------------------------------------------------------------------------------------- */
 
-typedef enum { NEW, DECODE, BATCH } kind;
+typedef enum { NEW, DECODE, VIEWS, BATCH } kind;
 
 /* Fails allocations 1, 2, 3 ... until there are no more. */
 static void try_all(kind kind, const file *before, const file *f, int v) {
-    static const char *const names[] = {"the making", "the decoding", "a batch"};
+    static const char *const names[] = {"the making", "the decoding", "the views", "a batch"};
 
     now.what = names[kind];
     now.before = before ? before->path : NULL;
@@ -204,7 +230,10 @@ static void try_all(kind kind, const file *before, const file *f, int v) {
         for (now.n = 1, now.lasting = lasting; reached; now.n++) {
             const long live = failing_malloc_live();
             now.path = f ? f->path : NULL;
-            reached = kind == NEW ? try_new() : kind == DECODE ? try_decode(before, f, v) : try_batch(v);
+            reached = kind == NEW      ? try_new()
+                      : kind == DECODE ? try_decode(before, f, v)
+                      : kind == VIEWS  ? try_views(f, v)
+                                       : try_batch(v);
             if (failing_malloc_live() != live) fail("memory leaked", FI_OK);
         }
         if (now.n < 4) fail("almost nothing is allocated", FI_OK);
@@ -237,6 +266,7 @@ int main(int argc, char **argv) {
     for (int v = 0; v < VARIANTS; v++) {
         for (size_t a = 0; a < file_count; a++) {
             for (size_t b = 0; b < file_count; b++) try_all(DECODE, &files[a], &files[b], v);
+            try_all(VIEWS, NULL, &files[a], v);
         }
         try_all(BATCH, NULL, NULL, v);
     }

@@ -2,10 +2,13 @@
 /*
  * The sinks, fed by hand: no libjpeg is linked. What a copy sink writes is compared with a plain loop over pixels for every
  * kind of rows, mode, layout, dtype, orientation and crop. A resample sink must give the same pixels however the rows are
- * grouped and whether they come as planes or interleaved, and stay close to resampling in double precision.
+ * grouped and whether they come as planes or interleaved, and stay close to resampling in double precision. Sinks behind
+ * a fan write what each of them would alone.
  */
 #include "cpu.h"
+#include "pixels/color.h"
 #include "pixels/copy_sink.h"
+#include "pixels/fan_sink.h"
 #include "pixels/kernels.h"
 #include "pixels/resample_sink.h"
 
@@ -261,6 +264,78 @@ static void try_resample(fi_filter filter, uint32_t height, uint32_t width) {
     fi_coef_cache_free(cache);
 }
 
+/* ---- fan ------------------------------------------------------------------------------------------------------- */
+
+enum { FANNED = 3 };
+
+/* Rows that no sink needs hold other bytes: a sink that looked at them would write other pixels. */
+static void feed_what_is_needed(fi_sink *sink, fi_rows_kind kind) {
+    static const uint8_t other[4 * WIDTH + SLACK];
+    const fi_format format = format_of(kind, 1);
+    uint32_t y = 0;
+
+    if (!sink->begin(sink, &format)) exit(2);
+    for (; !sink->done(sink); y++) {
+        const uint8_t *from[3] = {pixel_nbytes(kind) > 1 ? pixels[y] : planes[0][y], planes[1][y], planes[2][y]};
+        for (unsigned p = 0; p < 3; p++) {
+            if (!sink->needs(sink, p < fi_rows_channels(kind, FI_MODE_RGB) ? p : 0)) from[p] = other;
+        }
+        sink->rows(sink, from, 1);
+    }
+    if (y != 66) fail("fan", kind, &(fi_options){0}, "not done after the last row that is needed");
+}
+
+static void try_fan(fi_rows_kind kind) {
+    static const fi_crop crops[FANNED] = {{50, 3, 16, 40}, {6, 0, 20, WIDTH}, {8, 60, 12, 11}};
+    static uint8_t outputs[FANNED][MAX_NBYTES];
+    static fi_buffer memories[FANNED];
+    const fi_options options[FANNED] = {{.height = 9, .width = 17},
+                                        {.height = 5, .width = 4, .layout = FI_HWC, .resample = FI_LANCZOS},
+                                        {.height = 12, .width = 16, .resample = FI_BICUBIC}};
+    fi_coef_cache *caches[FANNED];
+    fi_resample_sink sinks[FANNED];
+    fi_sink *bases[FANNED];
+    fi_plan plans[FANNED];
+    fi_output outs[FANNED];
+    fi_fan_sink fan;
+
+    for (int i = 0; i < FANNED; i++) {
+        plans[i] = plan_for(&options[i], 1, &crops[i], i == 1);
+        outs[i] = output_for(&options[i], &plans[i], outputs[i]);
+        caches[i] = fi_coef_cache_new();
+        fi_resample_sink_init(&sinks[i], &plans[i], &options[i], &outs[i], caches[i], &memories[i]);
+        bases[i] = &sinks[i].base;
+    }
+    fi_fan_sink_init(&fan, bases, FANNED);
+    if (!fan.base.takes(&fan.base, kind) || fan.base.takes(&fan.base, FI_ROWS_OUTPUT)) exit(1);
+    feed_what_is_needed(&fan.base, kind);
+    for (int i = 0; i < FANNED; i++) {
+        fi_output alone = output_for(&options[i], &plans[i], wanted);
+        fi_resample_sink_init(&sinks[i], &plans[i], &options[i], &alone, caches[i], &memory);
+        feed(&sinks[i].base, kind, 1, 1);
+        if (memcmp(outputs[i], wanted, sizeof wanted) != 0) fail("fan", kind, &options[i], "not what it is alone");
+        fi_coef_cache_free(caches[i]);
+        fi_buffer_free(&memories[i]);
+    }
+}
+
+/* All of its sinks must take the rows. */
+static void try_takes(void) {
+    const fi_options options[2] = {{.height = 9, .width = 17}, {.height = 9, .width = 17, .mode = FI_MODE_L}};
+    fi_resample_sink sinks[2];
+    fi_sink *bases[2];
+    fi_fan_sink fan;
+
+    for (int i = 0; i < 2; i++) {
+        fi_resample_sink_init(&sinks[i], NULL, &options[i], NULL, NULL, NULL);
+        bases[i] = &sinks[i].base;
+    }
+    fi_fan_sink_init(&fan, bases, 2);
+    if (fan.base.takes(&fan.base, FI_ROWS_YCC) || !fan.base.takes(&fan.base, FI_ROWS_RGB_PIXELS)) {
+        fail("fan", FI_ROWS_YCC, &options[1], "takes what one of its sinks does not");
+    }
+}
+
 /* With an argument: the C kernels alone. */
 int main(int argc, char **argv) {
     (void)argv;
@@ -297,6 +372,8 @@ int main(int argc, char **argv) {
         try_resample((fi_filter)filter, 96, 96);
         try_resample((fi_filter)filter, 3, 2);
     }
+    for (int kind = FI_ROWS_GREY; kind < FI_ROWS_OUTPUT; kind++) try_fan((fi_rows_kind)kind);
+    try_takes();
     fi_buffer_free(&memory);
     puts("ok");
     return 0;

@@ -19,9 +19,10 @@ typedef struct fi_request {
     const uint8_t *data;
     size_t nbytes;
     const fi_header *header; /* of the same bytes */
-    const fi_plan *plan;
+    const fi_plan *plan; /* several views: of one of them, all of which have its scale_denom */
     const fi_options *options;
     fi_sink *sink;
+    bool reaches_bottom; /* the image's last row matters for what is resampled */
     fi_buffer *rows; /* for the route's rows */
 } fi_request;
 

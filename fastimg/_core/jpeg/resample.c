@@ -78,11 +78,8 @@ static void begin(fi_decompressor *jpeg, const fi_request *request, const fi_for
  * or the verdict on the scan would depend on the size.
  */
 static bool has_more(const fi_decompressor *jpeg, const fi_request *request) {
-    const fi_plan *plan = request->plan;
-    const bool is_at_bottom = plan->box_top + plan->box_height > request->header->height - 0.5;
-
     if (!jpeg->sink->done(jpeg->sink)) return true;
-    return jpeg->strict && is_at_bottom && jpeg->cinfo.output_scanline < jpeg->cinfo.output_height;
+    return jpeg->strict && request->reaches_bottom && jpeg->cinfo.output_scanline < jpeg->cinfo.output_height;
 }
 
 static void read_planes(fi_decompressor *jpeg, const fi_request *request) {

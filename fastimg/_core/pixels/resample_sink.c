@@ -203,7 +203,9 @@ static void take_pixels(fi_resample_sink *sink, const uint8_t *src, uint32_t cou
     while (count) {
         /* The rings are made for groups that end at multiples of SPLIT_ROWS. */
         const uint32_t room = SPLIT_ROWS - sink->planes[0].next % SPLIT_ROWS, n = count < room ? count : room;
+        const bool needed = needs(&sink->base, 0); /* all planes are of the same rows */
         for (uint32_t i = 0; i < n; i++, src += sink->format.planes[0].stride) {
+            if (!needed) continue;
             uint8_t *to[3] = {NULL};
             for (unsigned p = 0; p < sink->count; p++) to[p] = sink->split[p] + i * stride;
             fi_split_pixels(sink->format.kind, sink->options->mode, src, to, sink->pixels, sink->format.width);

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Several views of one image in the core: a C program compares them with calls of their own."""
+
+import subprocess
+
+import pytest
+from support import jpegs
+from support.c_programs import (
+    CORE,
+    PLAIN_ENV,
+    SANITIZE,
+    TESTS,
+    compile_c,
+    has_sanitizers,
+    jpeg_flags,
+    skip_without,
+    skip_without_compiler,
+)
+
+PROGRAM = TESTS / "core" / "test_views.c"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    skip_without_compiler()
+    skip_without([PROGRAM, CORE / "cpu.c"])
+    folder = tmp_path_factory.mktemp("views")
+    sources = [PROGRAM, *sorted(CORE.rglob("*.c"))]
+    flags = [*(SANITIZE if has_sanitizers(folder) else []), "-O1", "-pthread", *jpeg_flags("cflags")]
+    compiled = compile_c([*sources, *jpeg_flags("libs")], folder / "program", *flags)
+    assert compiled.returncode == 0, compiled.stderr
+    return folder / "program"
+
+
+def test_views_are_what_they_are_alone(program, tmp_path):
+    colour = jpegs.jpeg(96, 81)
+    files = {
+        "4:2:0": colour,
+        "4:4:4": jpegs.jpeg(96, 81, "4:4:4"),
+        "4:1:1": jpegs.jpeg(80, 133, "4:1:1"),
+        "grey": jpegs.turbo(jpegs.pixels(64, 64, 1)),
+        "rgb": jpegs.pillow(jpegs.pixels(70, 90), keep_rgb=True),
+        "cmyk": jpegs.turbo(jpegs.pixels(72, 72, 4)),
+        "progressive": jpegs.jpeg(96, 81, progressive=True),
+        "turned": jpegs.oriented(colour, 6),
+        "mirrored": jpegs.oriented(colour, 3),
+        "truncated": jpegs.truncated(colour),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    command = [program, *sorted(tmp_path.iterdir())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=PLAIN_ENV)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
