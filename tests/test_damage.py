@@ -108,6 +108,11 @@ def test_damage_below_the_crop_is_not_looked_for(name):
     assert_same(fastimg.decode(damaged, crop=crop), fastimg.decode(picture.data())[:, :60])
     with pytest.raises(fastimg.CorruptJpegError):
         fastimg.decode(damaged, crop=(80, 0, 64, 160))
+    # Resampled, and in the lower half of the image.
+    crop = (64, 0, 40, 160)
+    assert_same(
+        fastimg.decode(damaged, crop=crop, size=16), fastimg.decode(picture.data(), crop=crop, size=16)
+    )
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
