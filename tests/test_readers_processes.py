@@ -72,23 +72,29 @@ def use(accessor, cls, source):
     return images, made, cls.made - before
 
 
+def use_each(cls, pairs):
+    return [use(accessor, cls, source) for accessor, source in pairs]
+
+
 @pytest.mark.parametrize("cls", [OfProcess, Locked])
 @pytest.mark.parametrize("start", STARTS)
 def test_in_another_process(batch, start, cls):
-    reader = cls(batch.data)
+    readers = [cls(batch.data) for _ in range(2)]
+    accessors = [
+        fastimg.ImageFileAccessor(readers[0], size=9),
+        fastimg.ImageFileAccessor([ReaderItem(readers[1], i) for i in range(37)], size=9),
+    ]
     expected = fastimg.load(batch.data, size=9)
-    for accessor in (
-        fastimg.ImageFileAccessor(reader, size=9),
-        fastimg.ImageFileAccessor([ReaderItem(reader, i) for i in range(37)], size=9),
-    ):
+    for accessor in accessors:
         assert_same(accessor[:], expected)
-        source = ArrayDataSource([accessor])
-        images, made, made_in_all = run(start, use, accessor, cls, source)
+    pairs = [(accessor, ArrayDataSource([accessor])) for accessor in accessors]
+    for images, made, made_in_all in run(start, use_each, cls, pairs):
         for found, wanted in zip(images, (expected[[3, 0]], expected, expected[:5]), strict=True):
             assert_same(found, wanted)
         # Not for every access.
         assert made == made_in_all == (1 if start == "fork" else 0)
-        # This process's own is left alone.
+    # This process's own are left alone.
+    for reader, accessor in zip(readers, accessors, strict=True):
         assert_same(accessor[:], expected)
         assert reader.pid == os.getpid()
 
@@ -102,6 +108,10 @@ def use_one(accessor):
     return accessor[:]
 
 
+def use_all(accessors):
+    return [accessor[:] for accessor in accessors]
+
+
 def test_a_child_of_a_child(batch):
     accessor = fastimg.ImageFileAccessor(OfProcess(batch.data), size=9)
     for found in run("fork", use_twice, accessor):
@@ -109,12 +119,12 @@ def test_a_child_of_a_child(batch):
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_other_kinds_of_accessors(batch, mixed, start):
+def test_other_kinds_of_accessors(mixed, start):
     crops = fastimg.ImageFileAccessor(OfProcess(mixed.data)).random_resized_crop(9, seed=3)
     mixture = fastimg.NonUniformImageFileAccessor(OfProcess(mixed.data))
     crops.boxes([0])
-    for accessor in (crops, mixture):
-        found = run(start, use_one, accessor)
+    accessors = [crops, mixture]
+    for accessor, found in zip(accessors, run(start, use_all, accessors), strict=True):
         for image, expected in zip(found, accessor[:], strict=True):
             assert_same(image, expected)
 
@@ -194,8 +204,7 @@ def test_a_daemonic_process_has_few_readers(batch, start):
     assert DAEMONIC < run(start, most_at_once, data, 20, daemon=True) <= 20
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+@pytest.mark.parametrize(("num_workers", "context"), [(0, None), (2, "fork"), (2, "spawn")])
 def test_a_loader_of_pytorch(mixed, num_workers, context):
     data = pytest.importorskip("torch.utils.data")
     view = fastimg.ImageFileAccessor(OfProcess(mixed.data)).random_resized_crop(9, seed=5)
