@@ -19,7 +19,7 @@ from fastimg.on_error import BatchOnError, EpochErrors
 from fastimg.options import parse_integer
 from fastimg.readers import ReadAhead
 from fastimg.sample_arrays import by_position, common_length
-from fastimg.samplers import ClassBalancedSampler, check_batchup_sampler, parse_sampler
+from fastimg.samplers import ClassBalancedSampler, Sampler, check_batchup_sampler, parse_sampler
 from fastimg.sampling import Samples, Shuffle, parse_repeats, parse_seed
 from fastimg.workers import warn_untold_worker
 
@@ -207,7 +207,7 @@ class ArrayDataSource:
         batch_size: int,
         shuffle: Shuffle = None,
         *,
-        sampler: Any = None,
+        sampler: Sampler | None = None,
         epoch: int | None = None,
         prefetch: int = 2,
         num_threads: int | None = None,

@@ -7,7 +7,7 @@ import itertools
 import operator
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,17 @@ from fastimg.sample_arrays import by_position
 
 #: Sets the orders of a ClassBalancedSampler apart from those of shuffle=True with the same seed.
 _STREAM = 1
+
+
+class BatchUpSampler(Protocol):
+    """What BatchUp's samplers have: they draw whole batches of indices."""
+
+    def in_order_indices_batch_iterator(self, batch_size: int, /) -> Iterable[Any]: ...
+
+    def shuffled_indices_batch_iterator(self, batch_size: int, rng: Any, /) -> Iterable[Any]: ...
+
+
+Sampler: TypeAlias = Iterable[SupportsIndex] | BatchUpSampler
 
 _METHODS = ("in_order_indices_batch_iterator", "shuffled_indices_batch_iterator")
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 import torch
@@ -91,7 +91,7 @@ class TorchIterable(IterableDataset):
         drop_last: bool = False,
         prefetch: int | None = None,
         num_threads: int | None = None,
-        sampler: Any = None,
+        sampler: Iterable[SupportsIndex] | None = None,
         on_error: BatchOnError | None = None,
         include_mask: bool = False,
         to: Literal["numpy", "torch"] = "numpy",

@@ -110,6 +110,7 @@ def handle(array: npt.NDArray[np.uint8]) -> None:
     source.batch_iterator(8, on_error=failures.append)
     sampler = fastimg.data_source.ClassBalancedSampler([0], num_samples=8, seed=1)
     source.batch_iterator(8, sampler=sampler, epoch=len(sampler), to="torch", pin_memory=True)
+    source.batch_iterator(8, sampler=np.arange(1))
     try:
         fastimg.decode("a.jpg", array)
     except fastimg.JpegTooLargeError as error:
@@ -140,6 +141,7 @@ fastimg.load(["a.jpg"], return_mask=True).ndim
 fastimg.data_source.ArrayDataSource([[1]]).batch_iterator(1, on_error="skip")
 fastimg.data_source.ArrayDataSource([[1]]).batch_iterator(1, include_mask=None)
 fastimg.data_source.ArrayDataSource([[1]]).batch_iterator(1, to="jax")
+fastimg.data_source.ArrayDataSource([[1]]).batch_iterator(1, sampler=[0.5])
 fastimg.ImageFileAccessor(["a.jpg"])["a"]
 fastimg.NonUniformImageFileAccessor(5)
 fastimg.ImageFileAccessor(["a.jpg"]).random_resized_crop()
