@@ -58,7 +58,7 @@ MISTAKES = {
     "photos/cat/1.jpg/": "photos/cat/1.jpg/: Not a directory",
     "''": ": No such file or directory",
     "empty": "no .jpg, .jpeg, .jpe, .jfif file below empty",
-    "missing.jpg": "none of 1 images can be loaded; the first: ",
+    "missing.jpg": "none of 1 image can be loaded; the first: ",
     "missing.jpg gone.jpg": "none of 2 images can be loaded; the first: ",
     "bad": "none of 2 images can be loaded; the first: ",
     "bad/1.jpg bad/2.jpg": "none of 2 images can be loaded; the first: ",
