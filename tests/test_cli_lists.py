@@ -214,6 +214,14 @@ def test_label_from(here: Path, pattern: str, classes: list[str]) -> None:
     assert dict(zip(paths(), found, strict=True)) == wanted
 
 
+def test_many_classes_are_not_all_printed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(*(f"{i:02d}_x.jpg" for i in range(22)))
+    assert main([*LOAD, "pets", "--label-from", "prefix"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("22 classes: 0 00, 1 01, ") and line.endswith(", 19 19 and 2 more")
+    assert len(Path("x.classes.txt").read_text().splitlines()) == 22
+
+
 def test_label_from_comes_before_folders_and_lists(here: Path) -> None:
     add("1/b_1.jpg", "2/a_1.jpg")
     write("list.csv", "path,label", "pets/2/a_1.jpg,3")
@@ -251,7 +259,8 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert found.pop("seconds") >= 0
-    reason = "not a JPEG file: expected it to begin with ff d8, found 89 50 4e 47, PNG"
+    reason = found["failures"][0]["reason"]
+    assert reason.startswith("not a JPEG file: expected it to begin with ff d8, found 89 50 4e 47, PNG")
     assert found == {
         "outputs": {
             "array": "x.npy",

@@ -17,6 +17,8 @@ from fastimg.cli.kinds import describe_kinds, found_kind
 from fastimg.cli.words import complain, complain_of, count_endings, reason_of, say, say_json
 from fastimg.wording import counted, verb
 
+_CLASSES = 20  # that are named
+
 
 class Summary:
     """What a run has done.
@@ -99,7 +101,8 @@ class Summary:
             fate = verb(len(taken_up), "was", "were")
             say(f"{counted(len(taken_up), 'row')} {fate} finished by an earlier run")
         if classes := self.listing.classes:
-            names = ", ".join(f"{i} {name}" for i, name in enumerate(classes))
+            names = ", ".join(f"{i} {name}" for i, name in enumerate(classes[:_CLASSES]))
+            names += f" and {len(classes) - _CLASSES:,} more" if len(classes) > _CLASSES else ""
             say(f"{counted(len(classes), 'class')}: {names}")
         if self.listing.left_out:
             say(count_endings(self.listing.left_out))
