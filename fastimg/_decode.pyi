@@ -58,7 +58,7 @@ class Memo:
     def __new__(cls, function: Callable[..., Any]) -> Memo: ...
     def __call__(self, given: tuple[Any, ...]) -> Any: ...
 
-@final
+@disjoint_base
 class Batch:
     def __new__(
         cls,
@@ -99,6 +99,15 @@ class Batch:
     def headers(self) -> list[_HeaderFields]: ...
     def seen_sizes(self) -> npt.NDArray[np.int32]: ...
     def sizes(self) -> npt.NDArray[np.int64]: ...
+
+@final
+class ViewBatch(Batch):
+    def set_views(
+        self,
+        views: list[Any],
+        boxes: list[tuple[Any, ...]] | None = None,
+        geometry: npt.NDArray[np.float64] | None = None,
+    ) -> None: ...
 
 @final
 class ThreadGroup:

@@ -360,6 +360,7 @@ def read_header(source):
 
 include "_boxes.pxi"
 include "_batch.pxi"
+include "_views.pxi"
 include "_threads.pxi"
 
 

@@ -124,6 +124,12 @@ cdef extern from "_core/fi.h" nogil:
     bint fi_is_other(fi_status status)
     fi_status fi_decode(fi_decoder *decoder, const fi_options *options, const fi_crop *crop, bint flip,
                         const fi_output *out, fi_failure *failure)
+    ctypedef struct fi_view:
+        const fi_options *options
+        fi_crop crop
+        bint flip
+        fi_output out
+
     const char *fi_decoder_warnings(const fi_decoder *decoder)
     bint fi_decoder_fell_back(const fi_decoder *decoder)
     long fi_decoder_warning_count(const fi_decoder *decoder)
@@ -174,6 +180,8 @@ cdef extern from "_core/fi_batch.h" nogil:
         const fi_options *options
         const fi_random_boxes *boxes
         fi_job *jobs
+        fi_view *views
+        size_t view_count
         fi_header *headers
         double (*geometry)[2][3]
         size_t count

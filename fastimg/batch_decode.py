@@ -55,6 +55,8 @@ class BatchDecode:
         Whether `geometry` shall say where the pixels of each image come from.
     fallback : Fallback, optional
         Decodes what is none for the core.
+    kind : type
+        Of the core's batch.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class BatchDecode:
         sizes: npt.NDArray[np.int32] | None = None,
         return_geometry: bool = False,
         fallback: Fallback | None = None,
+        kind: type[_decode.Batch] = _decode.Batch,
     ) -> None:
         self.indices = indices
         self.options = options
@@ -92,8 +95,10 @@ class BatchDecode:
         self._sizes = sizes
         self._begun_with_headers = False
         count = len(sources) if indices is None else len(indices)
-        self.geometry = np.full((count, 2, 3), np.nan) if return_geometry else None
-        self.batch = _decode.Batch(
+        self.geometry: npt.NDArray[np.float64] | None = (
+            np.full((count, 2, 3), np.nan) if return_geometry else None
+        )
+        self.batch = kind(
             sources,
             indices,
             options,
@@ -263,6 +268,10 @@ class BatchDecode:
         mask = np.ones(len(self.batch), np.bool_)
         mask[[failure.position for failure in self.batch.failures()]] = False
         return mask
+
+    def result_geometry(self) -> Any:
+        """Where the pixels of each image come from, (n, 2, 3), if that was asked for."""
+        return self.geometry
 
     def _handle_failures(self, failures: list[Failure]) -> None:
         on_error = self.on_error

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,13 @@ import fastimg._decode as _decode
 from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Crop, Crops, Flips, parse_crop, parse_crops, parse_flip, parse_flips
 from fastimg.fallback import FallbackOption, parse_fallback
+from fastimg.load_options import LoadOptions
 from fastimg.on_error import OnError, parse_on_error
 from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, options_of, parse_options
 from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
 from fastimg.sources import Source, Sources, pack_with_originals, reject_single_source
 from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads
+from fastimg.views import ViewOptions, ViewsDecode, parse_views
 
 __all__ = ["decode", "default_num_threads", "load"]
 
@@ -154,35 +157,6 @@ def decode(
     )
 
 
-class _LoadOptions(TypedDict, total=False):
-    """The arguments of `load` that do not change what it returns."""
-
-    mode: str
-    layout: str
-    size: Size | None
-    resize_shorter: int | None
-    resize_longer: int | None
-    center_crop: Size | None
-    fit: str
-    resample: str
-    reducing_gap: float | None
-    pad_value: PadValue
-    crop: Crops | None
-    flip: Flips
-    orient: bool
-    dtype: npt.DTypeLike
-    mean: Statistic
-    std: Statistic
-    strict: bool
-    max_pixels: int
-    num_threads: int | None
-    progress: Progress
-    on_error: OnError
-    read_threads: int | None
-    read_ahead: ReadAhead
-    fallback: FallbackOption | None
-
-
 _Array: TypeAlias = npt.NDArray[Any]
 _Mask: TypeAlias = npt.NDArray[np.bool_]
 _Geometry: TypeAlias = npt.NDArray[np.float64]
@@ -193,37 +167,61 @@ def load(
     sources: Sources,
     out: Any = None,
     *,
+    views: None = None,
     return_mask: Literal[False] = False,
     return_geometry: Literal[False] = False,
-    **options: Unpack[_LoadOptions],
+    **options: Unpack[LoadOptions],
 ) -> _Array: ...
 @overload
 def load(
     sources: Sources,
     out: Any = None,
     *,
+    views: None = None,
     return_mask: Literal[True],
     return_geometry: Literal[False] = False,
-    **options: Unpack[_LoadOptions],
+    **options: Unpack[LoadOptions],
 ) -> tuple[_Array, _Mask]: ...
 @overload
 def load(
     sources: Sources,
     out: Any = None,
     *,
+    views: None = None,
     return_mask: Literal[False] = False,
     return_geometry: Literal[True],
-    **options: Unpack[_LoadOptions],
+    **options: Unpack[LoadOptions],
 ) -> tuple[_Array, _Geometry]: ...
 @overload
 def load(
     sources: Sources,
     out: Any = None,
     *,
+    views: None = None,
     return_mask: Literal[True],
     return_geometry: Literal[True],
-    **options: Unpack[_LoadOptions],
+    **options: Unpack[LoadOptions],
 ) -> tuple[_Array, _Mask, _Geometry]: ...
+@overload
+def load(
+    sources: Sources,
+    out: Any = None,
+    *,
+    views: Sequence[ViewOptions],
+    return_mask: Literal[False] = False,
+    return_geometry: Literal[False] = False,
+    **options: Unpack[LoadOptions],
+) -> list[_Array]: ...
+@overload
+def load(
+    sources: Sources,
+    out: Any = None,
+    *,
+    views: Sequence[ViewOptions],
+    return_mask: bool = False,
+    return_geometry: bool = False,
+    **options: Unpack[LoadOptions],
+) -> tuple[Any, ...]: ...
 def load(
     sources: Sources,
     out: Any = None,
@@ -254,7 +252,8 @@ def load(
     read_threads: int | None = None,
     read_ahead: ReadAhead = READ_AHEAD,
     fallback: FallbackOption | None = None,
-) -> _Array | tuple[_Array, _Mask] | tuple[_Array, _Geometry] | tuple[_Array, _Mask, _Geometry]:
+    views: Sequence[ViewOptions] | None = None,
+) -> _Array | list[_Array] | tuple[Any, ...]:
     """Decodes many JPEGs into one array, on all cores, with the GIL released.
 
     Parameters
@@ -295,17 +294,23 @@ def load(
         alone.
     fallback : "pillow" or callable, optional
         As for `decode`. It is called in the threads that decode, several at a time.
+    views : list of dict, optional
+        Several results of each image, in one read and one decode: for each, the options that differ from the other
+        arguments, as ``[{"size": 224}, {"size": 96, "crop": boxes}]``. All but `mode`, `orient`, `strict` and
+        `max_pixels` may. Each view says its size: `size`, `center_crop`, or crops of one size.
 
     Returns
     -------
     ndarray
-        (N, C, height, width) or (N, height, width, C) of `dtype`; `out` itself if given.
+        (N, C, height, width) or (N, height, width, C) of `dtype`; `out` itself if given. With `views`, a list of
+        such arrays, one a view, as `out` is then.
     mask : (N,) bool array
-        Only with `return_mask`. True: the image was decoded; False: it failed, and is zero.
+        Only with `return_mask`. True: the image was decoded; False: it failed, and is zero, in all views.
     geometry : (N, 2, 3) float64 array
         Only with `return_geometry`. ``geometry[i] @ (x, y, 1)`` is the point (x, y) of upright image i that the centre
         of output pixel (x, y) shows, flip, crop and padding included; NaN for an image that failed. As in OpenCV,
         centres of pixels are whole numbers, from 0 on: for the edges of boxes, subtract 0.5 before and add it after.
+        With `views`, a list of such arrays, one a view.
 
     Raises
     ------
@@ -332,6 +337,9 @@ def load(
     each process, forked or not, makes its own from a pickle before it reads, so files and connections are opened anew;
     one with an attribute ``fork_safe`` that is True is kept in forked processes.
 
+    Views that are resampled come of one pass over the image, in which the inverse DCT reduces as far as each of them
+    allows by its `reducing_gap`: one that would be reduced further by a call of its own is nearer to the exact image.
+
     Examples
     --------
     >>> paths = fastimg.find_images("photos")
@@ -339,10 +347,11 @@ def load(
     >>> data.shape
     (1000, 3, 256, 256)
     """
+    given = locals()
     reject_single_source(sources)
-    options = parse_options(locals())
+    options = parse_options(given)
     originals, packed = pack_with_originals(sources)
-    boxes, flips = parse_crops(crop, len(packed), options), parse_flips(flip, len(packed))
+    parsed = None if views is None else parse_views(views, given, len(packed))
     check_num_threads(num_threads)
     check_progress(progress)
     reading = parse_reading(read_threads, read_ahead)
@@ -350,26 +359,27 @@ def load(
     other = parse_fallback(fallback)
     returns = [bool(return_mask), bool(return_geometry)]
     alone = len(packed) == 1 and on_error == "raise" and progress is False and not any(returns)
-    if alone and isinstance(originals, list | tuple):
+    if parsed is None:
+        boxes, flips = parse_crops(crop, len(packed), options), parse_flips(flip, len(packed))
+    if alone and parsed is None and isinstance(originals, list | tuple):
         box: Any = tuple(boxes[0].tolist()) if isinstance(boxes, np.ndarray) else boxes
         mirror = flips if isinstance(flips, bool) else bool(flips[0])
         return _decode.decode(originals[0], out, options, box, mirror, True, other)
-    batch = BatchDecode(
-        packed,
-        None,
-        options,
-        crop=boxes,
-        flip=flips,
-        num_threads=num_threads,
-        on_error=on_error,
-        progress=progress,
-        originals=originals,
-        reading=reading,
-        return_geometry=returns[1],
-        fallback=other,
-    )
-    array: _Array = batch.load(out)
+    how: dict[str, Any] = {
+        "num_threads": num_threads,
+        "on_error": on_error,
+        "progress": progress,
+        "originals": originals,
+        "reading": reading,
+        "return_geometry": returns[1],
+        "fallback": other,
+    }
+    batch: BatchDecode
+    if parsed is None:
+        batch = BatchDecode(packed, None, options, crop=boxes, flip=flips, **how)
+    else:
+        batch = ViewsDecode(packed, None, parsed, **how)
+    images: Any = batch.load(out)
     if not any(returns):
-        return array
-    more: Any = itertools.compress((batch.good(), batch.geometry), returns)
-    return array, *more
+        return images  # type: ignore[no-any-return]
+    return images, *itertools.compress((batch.good(), batch.result_geometry()), returns)

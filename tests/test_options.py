@@ -346,7 +346,7 @@ def test_an_option_is_named_in_public_signatures_and_the_table_alone():
                 if getattr(node, field, None) in places and not isinstance(node, ast.arguments):
                     places[getattr(node, field)].append(str(path.relative_to(root)))
     # decode hands them on by name; load has them a second time, for its types.
-    signatures = ["array_like.py", *["loading.py"] * 4]
+    signatures = ["array_like.py", "load_options.py", *["loading.py"] * 3]
     for name, found in places.items():
         # One more to read any header, and for what cannot be combined.
         table = ["options.py"] * (2 if name in ("max_pixels", "fit") else 1)

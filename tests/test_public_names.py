@@ -236,7 +236,7 @@ def test_options(name):
     }
     expected = OPTIONS | FALLBACK if name == "decode" else OPTIONS | OF_MANY | FALLBACK
     if name == "load":
-        expected = expected | {"progress": False, "return_mask": False, "return_geometry": False}
+        expected = expected | {"progress": False, "return_mask": False, "return_geometry": False, "views": None}
     elif name != "decode":
         expected = expected | {"sizes": None}
     assert keywords == expected

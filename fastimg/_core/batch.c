@@ -27,11 +27,39 @@ static fi_status check_size(const fi_batch *batch, fi_job *job, const fi_header 
     return failure->status = FI_E_SIZE;
 }
 
+/* The views of a job, if the batch has any. */
+static fi_view *views_of(const fi_batch *batch, const fi_job *job) {
+    return batch->views + (size_t)(job - batch->jobs) * batch->view_count;
+}
+
+static fi_status decode_views(const fi_batch *batch, const fi_job *job, fi_decoder *decoder, fi_failure *failure) {
+    fi_view *views = views_of(batch, job);
+
+    for (size_t v = 0; batch->boxes && v < batch->view_count; v++) {
+        fi_box_draw(&batch->boxes[v], job->index, job->height, job->width, &views[v].crop, &views[v].flip);
+    }
+    const fi_status status = fi_decode_views(decoder, views, batch->view_count, failure);
+    for (size_t v = 0; batch->geometry && status == FI_OK && v < batch->view_count; v++) {
+        fi_decoder_view_geometry(decoder, v, batch->geometry[views + v - batch->views]);
+    }
+    return status;
+}
+
+/* Zeroes what a job that failed was to write. */
+static void clear_outputs(const fi_batch *batch, const fi_job *job) {
+    if (!batch->views) fi_output_clear(&job->out, batch->options);
+    for (size_t v = 0; batch->views && v < batch->view_count; v++) {
+        const fi_view *view = views_of(batch, job) + v;
+        fi_output_clear(&view->out, view->options);
+    }
+}
+
 /* Decodes what the decoder has open. */
 static fi_status decode_open(fi_batch *batch, fi_job *job, fi_decoder *decoder, fi_failure *failure) {
     fi_status status = check_size(batch, job, fi_decoder_header(decoder), failure);
 
     if (status != FI_OK) return status;
+    if (batch->views) return decode_views(batch, job, decoder, failure);
     if (batch->boxes) {
         fi_box_draw(batch->boxes, job->index, job->height, job->width, &job->crop, &job->flip);
     }
@@ -66,7 +94,7 @@ static void end_job(fi_batch *batch, size_t i, fi_status status, fi_failure **fa
             fi_readers_fail(batch, i, *failure);
             *failure = NULL;
         }
-        if (!batch->stop_on_failure && !batch->headers) fi_output_clear(&job->out, batch->options);
+        if (!batch->stop_on_failure && !batch->headers) clear_outputs(batch, job);
     }
     if (job->is_read) fi_readers_release(batch, job);
     atomic_fetch_add(&batch->done, 1);

@@ -229,3 +229,7 @@ fi_status fi_decode_views(fi_decoder *decoder, const fi_view *views, size_t coun
     }
     return failure->status;
 }
+
+void fi_decoder_view_geometry(const fi_decoder *decoder, size_t i, double matrix[2][3]) {
+    fi_plan_geometry(&decoder->views.states[i].plan, matrix);
+}

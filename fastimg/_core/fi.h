@@ -322,6 +322,9 @@ typedef struct fi_view {
  */
 fi_status fi_decode_views(fi_decoder *decoder, const fi_view *views, size_t count, fi_failure *failure);
 
+/* fi_decoder_view_geometry() is fi_decoder_geometry() for view i of the last fi_decode_views(). */
+void fi_decoder_view_geometry(const fi_decoder *decoder, size_t i, double matrix[2][3]);
+
 /*
  * fi_decoder_warnings() returns the warnings of the last fi_decode() that cost no pixels, one per line and at most one
  * of a kind; "" if there were none. The string is valid until the decoder's next fi_decode().

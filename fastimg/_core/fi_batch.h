@@ -62,8 +62,10 @@ typedef struct fi_job {
 
 typedef struct fi_batch {
     const fi_options *options;
-    const fi_random_boxes *boxes; /* not NULL: they take the place of each job's crop and flip */
+    const fi_random_boxes *boxes; /* not NULL: they take the place of each job's crop and flip; one for each view */
     fi_job *jobs;
+    fi_view *views; /* not NULL: view_count for each job, in place of its out, crop and flip */
+    size_t view_count;
     fi_header *headers; /* not NULL: only read headers, one per job, into here */
     double (*geometry)[2][3]; /* not NULL: fi_plan_geometry() of each job that succeeds, into here */
     size_t count;
