@@ -28,6 +28,7 @@ from fastimg.folders import find_images
 from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
 from fastimg.non_uniform import NonUniformImageFileAccessor
+from fastimg.random_views import RandomViews
 from fastimg.remote import open_sources
 from fastimg.shards import Shard, read_shard
 from fastimg.sources import FileRange
@@ -46,6 +47,7 @@ __all__ = [
     "JpegTooLargeError",
     "NonUniformImageFileAccessor",
     "RandomResizedCrop",
+    "RandomViews",
     "Shard",
     "TruncatedJpegError",
     "UnsupportedJpegError",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from fastimg.array_like import ArrayLike, check_copy
 from fastimg.augment import KnownSizes, RandomBoxes, parse_probability
 from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Boxes, parse_interval
+from fastimg.epoch_views import HasEpochs
 from fastimg.errors import ImageError
 from fastimg.indexing import Indices, resolve_many
 from fastimg.options import OWN_SIZE, Size, parse_integer
+from fastimg.random_views import RandomViews
 from fastimg.workers import SharedEpoch
 
 
@@ -197,6 +200,43 @@ class ImageFileAccessor(ArrayLike):
         """
         return RandomResizedCrop(self, size, scale, ratio, flip, seed)
 
+    def random_views(
+        self,
+        views: Sequence[Mapping[str, Any]],
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip: float = 0.5,
+        seed: int = 0,
+    ) -> RandomViews:
+        """The same images, each cut to several random boxes in one read and one decode, as DINO does.
+
+        Parameters
+        ----------
+        views : list of dict
+            For each, `size` and `scale`, and if they differ from the others `ratio`, `flip`, `fit`, `resample`,
+            `reducing_gap`, `layout`, `dtype`, `mean`, `std`; all as for `random_resized_crop` and for `decode`.
+        ratio, flip, seed
+            As for `random_resized_crop`.
+
+        Returns
+        -------
+        RandomViews
+            An array-like of these images, in epoch 0, whose index gives a tuple of arrays, one a view.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `random_resized_crop`.
+
+        Examples
+        --------
+        >>> large, small = {"size": 224, "scale": (0.4, 1.0)}, {"size": 96, "scale": (0.05, 0.4)}
+        >>> crops = train_X.random_views([large] * 2 + [small] * 6)
+        >>> [view.shape for view in crops.with_epoch(3)[[5, 2, 9]]][1:3]
+        [(3, 3, 224, 224), (3, 3, 96, 96)]
+        """
+        check_accessor(self)
+        return RandomViews(self, views, ratio, flip, seed)
+
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """All images, decoded.
 
@@ -218,7 +258,7 @@ class ImageFileAccessor(ArrayLike):
         return images if dtype is None else images.astype(dtype, copy=False)
 
 
-class RandomResizedCrop(ImageFileAccessor):
+class RandomResizedCrop(HasEpochs, ImageFileAccessor):
     """Images cut to random boxes, resized and perhaps mirrored, as if they were an array (N, C, H, W).
 
     Made by `ImageFileAccessor.random_resized_crop`. The box of image i in epoch e depends on (seed, e, i) alone, not on
@@ -252,6 +292,7 @@ class RandomResizedCrop(ImageFileAccessor):
     """
 
     _known_sizes: KnownSizes
+    _random: RandomBoxes
 
     def __init__(
         self,
@@ -262,7 +303,7 @@ class RandomResizedCrop(ImageFileAccessor):
         flip: float = 0.5,
         seed: int = 0,
     ) -> None:
-        _check_accessor(accessor)
+        check_accessor(accessor)
         if size is None:
             raise TypeError("size must be an integer or (height, width), found None")
         self.__dict__.update(accessor._share())
@@ -279,59 +320,8 @@ class RandomResizedCrop(ImageFileAccessor):
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, seed {self._random.seed}, epoch {self.epoch}>"
 
-    def __copy__(self) -> RandomResizedCrop:
-        return self.with_epoch(self.epoch)
-
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         return (*super().__dask_tokenize__(), self._random._replace(epoch=self.epoch))
-
-    @property
-    def epoch(self) -> int:
-        """Which epoch's boxes these are."""
-        told = self._shared_epoch.get()
-        return self._random.epoch if told is None else told
-
-    def set_epoch(self, epoch: int) -> None:
-        """Changes the epoch of this accessor, also in workers of a PyTorch DataLoader that are running.
-
-        For a loader of this accessor, or of a data set that holds it: call it before each loop over the loader. Views
-        that `with_epoch` returned stay as they are.
-
-        Parameters
-        ----------
-        epoch : int
-            From 0 to 2**63 - 1.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `epoch` is out of range or not an integer.
-        """
-        self._shared_epoch.set(epoch)
-
-    def with_epoch(self, epoch: int) -> RandomResizedCrop:
-        """The same images in another epoch.
-
-        Parameters
-        ----------
-        epoch : int
-            At least 0, of any size.
-
-        Returns
-        -------
-        RandomResizedCrop
-            A view that shares everything with this one, which stays as it is.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `epoch` is negative or not an integer.
-        """
-        view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__)
-        view._random = self._random._replace(epoch=parse_integer("epoch", epoch, 0))
-        view._shared_epoch = SharedEpoch()
-        return view
 
     def boxes(self, indices: Any) -> tuple[Boxes, npt.NDArray[np.bool_]]:
         """The box of each image in this epoch, and whether it is mirrored.
@@ -375,7 +365,8 @@ class RandomResizedCrop(ImageFileAccessor):
         return images
 
 
-def _check_accessor(accessor: Any) -> None:
+def check_accessor(accessor: Any) -> None:
+    """Refuses all but accessors of images as they are, as `random_resized_crop` takes them."""
     if not isinstance(accessor, ImageFileAccessor):
         raise TypeError(f"accessor must be an ImageFileAccessor, found {type(accessor).__name__}")
     if accessor._has_own_index():

@@ -35,6 +35,7 @@ _ATTRIBUTES = {
     "_known_sizes",
     "_random",
     "_shared_epoch",
+    "_views",
 }
 
 

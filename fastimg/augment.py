@@ -92,9 +92,10 @@ class KnownSizes:
 
 
 @lru_cache(maxsize=64)  # asked for at every access
-def make_key(seed: int, epoch: int) -> int:
-    """64 bits from two integers of at least 0 and any size: the start of an epoch's numbers."""
-    return int(np.random.SeedSequence(seed, spawn_key=(epoch,)).generate_state(1, np.uint64)[0])
+def make_key(seed: int, epoch: int, view: int = 0) -> int:
+    """64 bits from integers of at least 0 and any size: the start of an epoch's numbers, for one view of its images."""
+    path = (epoch, view) if view else (epoch,)
+    return int(np.random.SeedSequence(seed, spawn_key=path).generate_state(1, np.uint64)[0])
 
 
 class RandomBoxes(NamedTuple):
@@ -116,15 +117,20 @@ class RandomBoxes(NamedTuple):
     seed: int
     epoch: int = 0
 
-    def for_core(self) -> tuple[Any, ...]:
+    def for_core(self, key: int | None = None) -> tuple[Any, ...]:
         """The same as the core takes it."""
-        return self.scale, self.ratio, self.flip, make_key(self.seed, self.epoch)
+        return self.scale, self.ratio, self.flip, make_key(self.seed, self.epoch) if key is None else key
 
-    def draw(self, sizes: npt.NDArray[np.int64], indices: Indices) -> tuple[Boxes, npt.NDArray[np.bool_]]:
-        """Boxes, (n, 4), and flips, (n,), for images of these indices and sizes, (n, 2); `sizes` is overwritten."""
+    def draw(
+        self, sizes: npt.NDArray[np.int64], indices: Indices, key: int | None = None
+    ) -> tuple[Boxes, npt.NDArray[np.bool_]]:
+        """Boxes, (n, 4), and flips, (n,), for images of these indices and sizes, (n, 2); `sizes` is overwritten.
+
+        `key`: in the place of that of the seed and the epoch.
+        """
         unknown = sizes[:, 0] < 0
         sizes[unknown] = 1
-        boxes, flips = _decode.draw_boxes(sizes, indices, self.for_core())
+        boxes, flips = _decode.draw_boxes(sizes, indices, self.for_core(key))
         boxes[unknown] = _NOWHERE
         return boxes, flips
 

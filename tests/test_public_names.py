@@ -58,6 +58,9 @@ CANNOT_RAISE = {
     "NonUniformImageFileAccessor.shape",
     "RandomResizedCrop.dtype",
     "RandomResizedCrop.epoch",
+    "RandomViews.dtype",
+    "RandomViews.epoch",
+    "RandomViews.shape",
     "build_info",
 }
 # BatchUp passes keywords of its own to num_samples.
@@ -236,7 +239,12 @@ def test_options(name):
     }
     expected = OPTIONS | FALLBACK if name == "decode" else OPTIONS | OF_MANY | FALLBACK
     if name == "load":
-        expected = expected | {"progress": False, "return_mask": False, "return_geometry": False, "views": None}
+        expected = expected | {
+            "progress": False,
+            "return_mask": False,
+            "return_geometry": False,
+            "views": None,
+        }
     elif name != "decode":
         expected = expected | {"sizes": None}
     assert keywords == expected

@@ -6,7 +6,8 @@
  *   do sink->rows(sink, planes, groups); while (!sink->done(sink));
  *
  * A sink does not know who makes the rows: libjpeg-turbo, the core's own stages, or an image that is in memory already.
- * Two exist: copy (copy_sink.h) and resample (resample_sink.h). Both end in a writer (writer.h).
+ * Two exist: copy (copy_sink.h) and resample (resample_sink.h). Both end in a writer (writer.h). A third hands rows on to
+ * several others (fan_sink.h).
  */
 #ifndef FI_SINK_H
 #define FI_SINK_H
