@@ -96,15 +96,15 @@ def parse_batch_options(
         on_error = parse_on_error(on_error, drop=True)
     torch_batches = parse_to(to)
     return BatchOptions(
-        batch_size,
-        prefetch,
-        num_threads,
-        bool(reuse_buffers),
-        on_error,
-        bool(include_mask),
-        (read_threads, read_ahead),
-        torch_batches,
-        _parse_pin_memory(pin_memory, torch_batches),
+        batch_size=batch_size,
+        prefetch=prefetch,
+        num_threads=num_threads,
+        reuse_buffers=bool(reuse_buffers),
+        on_error=on_error,
+        include_mask=bool(include_mask),
+        reading=(read_threads, read_ahead),
+        torch_batches=torch_batches,
+        pin_memory=_parse_pin_memory(pin_memory, torch_batches),
     )
 
 

@@ -127,8 +127,9 @@ def test_calls():
 
 
 def test_options_are_not_restated():
-    """An option stands in the public signatures, and in one place more."""
-    found = [each for path in python_files(PACKAGE) for each in mentions(path, "reducing_gap")]
+    """An option stands in the public signatures, and in one place more. What is measured is a use of it."""
+    restating = [path for path in python_files(PACKAGE) if path.parent.name != "benchmarking"]
+    found = [each for path in restating for each in mentions(path, "reducing_gap")]
     assert 2 < len(found) <= MAX_RESTATED, found
 
 
