@@ -260,6 +260,8 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched,
     cdef View view
     cdef Decoder decoder
     cdef fi_pixels pixels
+    cdef bint supplied = False
+    cdef object array = None
     cdef object _keep = coerce(source, &core_source)
     cdef object index = 0 if batched else None
     set_crop(&core_crop, crop)
@@ -268,30 +270,35 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched,
     try:
         with nogil:
             status = fi_open(decoder.core, &core_source, options.core.max_pixels, &failure)
-        if status != FI_OK and fallback is not None and fi_is_other(status):
-            try:
-                _pixels = other_pixels(fallback, source, None, options, &pixels)
-            except Exception as error:
-                raise fallback_error(error, source, index)
-            memset(&failure, 0, sizeof(failure))
-            status = fi_open_pixels(decoder.core, &pixels, options.core.max_pixels, &failure)
-        with nogil:
-            if status == FI_OK:
-                status = fi_plan_make(&plan, fi_decoder_header(decoder.core), &options.core, &core_crop, flip, &failure)
-        if status == FI_OK:
-            shape[0] = 1
-            set_shape(options, plan.out_height, plan.out_width, shape + batched)
-            if out is None:
-                out = empty(tuple_of(3 + batched, shape), options.dtype)
-            view = output_view(out, options, 3 + batched, shape)
-            bind_output(view, options, batched, &output)
+        while True:
+            if not supplied and fallback is not None and fi_is_other(status):
+                supplied = True
+                try:
+                    _pixels = other_pixels(fallback, source, None, options, &pixels)
+                except Exception as error:
+                    raise fallback_error(error, source, index)
+                memset(&failure, 0, sizeof(failure))
+                status = fi_open_pixels(decoder.core, &pixels, options.core.max_pixels, &failure)
             with nogil:
-                status = fi_decode(decoder.core, &options.core, &core_crop, flip, &output, &failure)
+                if status == FI_OK:
+                    status = fi_plan_make(
+                        &plan, fi_decoder_header(decoder.core), &options.core, &core_crop, flip, &failure)
+            if status == FI_OK:
+                shape[0] = 1
+                set_shape(options, plan.out_height, plan.out_width, shape + batched)
+                array = empty(tuple_of(3 + batched, shape), options.dtype) if out is None else out
+                view = output_view(array, options, 3 + batched, shape)
+                bind_output(view, options, batched, &output)
+                with nogil:
+                    status = fi_decode(decoder.core, &options.core, &core_crop, flip, &output, &failure)
+            # libjpeg finds some kinds of files, such as lossless ones, only when it begins to decode.
+            if supplied or fallback is None or not fi_is_other(status):
+                break
     finally:
         give_back(decoder)
     if status != FI_OK:
         raise make_error(failure_of(&failure, 0), source, index)
-    return out
+    return array
 
 
 def verify(source, Options options not None):

@@ -485,6 +485,19 @@ def test_twelve_bits_without_imagecodecs(monkeypatch):
     assert "12 bits a sample" in str(refused(data)) and "imagecodecs" in str(refused(data))
 
 
+def test_lossless(shared):
+    """Some builds of libjpeg-turbo find only when they begin to decode that they cannot."""
+    paths = sorted(str(path) for path in (shared / "awkward").glob("twelvemonkeys/**/jpeg-lossless/*rgb.jpg"))
+    assert paths
+    for path in paths:
+        expected = np.asarray(mixed_folder.reference(path))
+        assert_same(fastimg.decode(path, fallback="pillow", layout="HWC"), expected)
+        out = np.empty((1, *expected.shape), np.uint8)
+        fastimg.load([path], out, fallback="pillow", layout="HWC")
+        assert_same(out[0], expected)
+        assert_same(fastimg.load([path, path], fallback="pillow", layout="HWC")[1], expected)
+
+
 @pytest.mark.usefixtures("silent")
 def test_kinds_that_nobody_decodes():
     for data in (
