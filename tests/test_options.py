@@ -318,7 +318,7 @@ def test_decode_hands_on_every_option_in_the_order_of_the_table(name, monkeypatc
     seen = []
     monkeypatch.setattr(_decode, "decode", lambda source, out, options, *rest: seen.append((options, rest)))
     fastimg.decode(b"", **changed(name))
-    (options, (crop, flip, _)), values = seen[0], {**DEFAULTS, **changed(name)}
+    (options, (crop, flip, *_)), values = seen[0], {**DEFAULTS, **changed(name)}
     assert options is make_options(**{k: v for k, v in values.items() if k not in ("crop", "flip")})
     assert (crop, flip) == (values["crop"], values["flip"])
 
