@@ -21,9 +21,9 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from benchmarks import _common as common
-from benchmarks import _peers as peers
 from benchmarks import _pixels as pixels
-from benchmarks._peers import contestant, first_line, load_cv2, read_file
+from fastimg.benchmarking import peers
+from fastimg.benchmarking.peers import contestant, first_line, load_cv2, read_file
 
 SHORTER, SIDE = 256, 224
 BOX, GREY = 640, 114
