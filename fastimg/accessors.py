@@ -213,7 +213,7 @@ class ImageFileAccessor(ArrayLike):
         ----------
         views : list of dict
             For each, `size` and `scale`, and if they differ from the others `ratio`, `flip`, `fit`, `resample`,
-            `reducing_gap`, `layout`, `dtype`, `mean`, `std`; all as for `random_resized_crop` and for `decode`.
+            `reducing_gap`, `dtype`, `mean`, `std`; all as for `random_resized_crop` and for `decode`.
         ratio, flip, seed
             As for `random_resized_crop`.
 

@@ -19,8 +19,8 @@ from fastimg.options import OWN_SIZE, WAYS_TO_SIZE, parse_integer, parse_options
 from fastimg.views import PER_VIEW, View, ViewsDecode, named_views, parse_view_options
 from fastimg.workers import SharedEpoch
 
-#: What a view may say for itself.
-_KEYS = (*(name for name in PER_VIEW if name not in ("crop", *WAYS_TO_SIZE)), "scale", "ratio")
+#: What a view may say for itself. One layout for all: batches of tensors ask the accessor for it.
+_KEYS = (*(name for name in PER_VIEW if name not in ("crop", "layout", *WAYS_TO_SIZE)), "scale", "ratio")
 
 
 class _ViewBoxes(NamedTuple):

@@ -50,7 +50,7 @@ def test_equal_to_load(sources, options):
     accessor = fastimg.ImageFileAccessor(sources, size=99, **options)
     own = [
         {**LARGE, "ratio": (0.5, 1.5), "dtype": "float32", "mean": 0.5},
-        {**SMALL, "flip": 0, "layout": "HWC", "resample": "lanczos", "reducing_gap": None},
+        {**SMALL, "flip": 0, "resample": "lanczos", "reducing_gap": None},
         {**LARGE, "fit": "contain", "pad_value": 9, "flip": 1.0},
     ]
     views, indices = accessor.random_views(own, flip=0.3, seed=1), np.array([5, 2, 2, 23])
@@ -162,6 +162,16 @@ def test_data_source(views):
         assert count == 24
 
 
+def test_batches_of_tensors(sources):
+    torch = pytest.importorskip("torch")
+    views = fastimg.ImageFileAccessor(sources, layout="HWC").random_views(DINO)
+    source = ArrayDataSource([views, np.arange(24)])
+    for crops, numbers in source.batch_iterator(7, to="torch", epoch=3):
+        assert type(crops) is tuple and isinstance(numbers, torch.Tensor)
+        expected = views.with_epoch(3)[numbers.numpy()]
+        assert_all([crop.permute(0, 2, 3, 1).numpy() for crop in crops], expected)
+
+
 def test_bad_images_in_a_data_source(sources):
     broken = [*sources[:4], b"no image", *sources[4:9]]
     for on_error in ("fill", "drop"):
@@ -224,9 +234,10 @@ WRONG = [
     (
         [{**LARGE, "crop": (0, 0, 1, 1)}],
         ValueError,
-        r"views\[0\] has 'crop', expected some of layout, size, ",
+        r"views\[0\] has 'crop', expected some of size, fit, ",
     ),
     ([{**LARGE, "center_crop": 4}], ValueError, r"views\[0\] has 'center_crop', expected some of"),
+    ([{**LARGE, "layout": "HWC"}], ValueError, r"views\[0\] has 'layout', expected some of size, fit"),
     ([{**LARGE, "mode": "L"}], ValueError, r"views\[0\] has 'mode', which is the same for all views"),
     ([{**LARGE, "scale": (0, 1)}], ValueError, r"views\[0\]: scale must be two finite numbers"),
     ([LARGE, {**LARGE, "ratio": 3}], TypeError, r"views\[1\]: ratio must be two numbers"),
