@@ -118,6 +118,7 @@ def test_an_archive_has_no_peers(here: Path, capsys: pytest.CaptureFixture[str])
     [
         (["bench", "phots"], "phots: No such file"),
         ([*BENCH, "--plot", "none/x.png"], "the folder 'none' does not exist"),
+        ([*BENCH, "--plot", "x.svg"], "ends in .png, found 'x.svg'"),
         (["bench", "bad.jpg"], "none of 1 file can be loaded; the first: image 0: bad.jpg"),
     ],
 )

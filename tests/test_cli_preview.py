@@ -317,14 +317,17 @@ def test_without_pillow(
     assert left(here) == []
 
 
-def test_an_old_sheet_stays_if_the_new_one_fails(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_sheet_stays_if_the_new_one_fails(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("x.png").write_text("old")
 
-    def refuse(*args: Any) -> None:
+    def refuse(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fastimg.cli.preview.write_sheet", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     assert main(["preview", "photos", "-o", "x.png"]) == 1
+    assert capsys.readouterr().err == "fastimg: error: [Errno 28] No space left on device: 'x.png'\n"
     assert left(here) == ["x.png"] and Path("x.png").read_text() == "old"
 
 

@@ -2,7 +2,7 @@
 """Tables of figures in Markdown, and drawings."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 RATES = "images/s: {rate:.0f} | min: {min:.0f} | max: {max:.0f}"
 TIMES = "fastimg is: {times:.2f} x"
@@ -61,7 +61,7 @@ def print_headline(
 
 
 def draw(
-    path: str, width: float, height: float, on: Callable[[Any], object], columns: int = 1, say: bool = True
+    file: str | BinaryIO, width: float, height: float, on: Callable[[Any], object], columns: int = 1
 ) -> None:
     """Have on(axes) draw a figure, without a display, with text that is legible in a README."""
     import matplotlib
@@ -72,6 +72,6 @@ def draw(
     pyplot.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
     figure, axes = pyplot.subplots(1, columns, figsize=(width, height), dpi=110, layout="constrained")
     on(axes)
-    figure.savefig(path)
-    if say:
-        print(f"wrote {path}")
+    figure.savefig(file)
+    if isinstance(file, str):
+        print(f"wrote {file}")

@@ -2,6 +2,7 @@
 """``fastimg bench``: how fast the user's own files can be loaded on this machine."""
 
 import argparse
+import io
 import os
 import platform
 from collections import Counter
@@ -12,6 +13,7 @@ import fastimg.benchmarking.own_files as own_files
 from fastimg.benchmarking.machine import cpu_model, usable_cpus
 from fastimg.benchmarking.tables import draw, report
 from fastimg.cli.inputs import list_images
+from fastimg.cli.whole_file import write_whole
 from fastimg.cli.words import complain_of, say, say_json, wants_bar
 from fastimg.wording import counted
 
@@ -118,11 +120,17 @@ def run(args: argparse.Namespace) -> int:
         for text in advice["text"]:
             say(text)
     if args.plot is not None:
-        draw(args.plot, 11, 4.5, lambda axes: _draw(axes, found, plan), 2, not args.json)
+        figure = io.BytesIO()
+        draw(figure, 11, 4.5, lambda axes: _draw(axes, found, plan), 2)
+        write_whole(args.plot, figure.getvalue())
+        if not args.json:
+            say(f"wrote {args.plot}")
     return 1 if corpus.broken or closed else 0
 
 
 def _check_plot(path: str) -> None:
+    if not path.lower().endswith(".png"):
+        raise ValueError(f"--plot: expected a name that ends in .png, found {path!r}")
     if not os.path.isdir(os.path.dirname(path) or "."):
         raise ValueError(f"--plot: the folder {os.path.dirname(path)!r} does not exist")
     try:

@@ -2,6 +2,7 @@
 """``fastimg preview``: a contact sheet of files, or of rows of an array."""
 
 import argparse
+import io
 import math
 import os
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import numpy as np
 
 import fastimg
-import fastimg.cli.output as output
 from fastimg.cli.array_rows import cells_of, open_rows
 from fastimg.cli.inputs import list_images
 from fastimg.cli.options import add_fallback_option, add_index_option, check_fallback
 from fastimg.cli.sheet import PAPER, Cell, import_pillow, write_sheet
+from fastimg.cli.whole_file import write_whole
 from fastimg.cli.words import complain_of, reason_of, say
 from fastimg.wording import counted
 
@@ -77,9 +78,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         cells, total = _cells_of_files(args)
         words = counted(total, "image")
-    with output.FileSet() as files:
-        height, width = write_sheet(files.create(args.output), cells, _columns(len(cells), args), args.size)
-        files.publish()
+    sheet = io.BytesIO()
+    height, width = write_sheet(sheet, cells, _columns(len(cells), args), args.size)
+    write_whole(args.output, sheet.getvalue())
     broken = sum(bool(cell.error) for cell in cells)
     say(f"{args.output}: {len(cells):,} of {words}, {broken} broken, {height} x {width} pixels")
     return 1 if broken else 0
