@@ -168,6 +168,11 @@ def furnish(folder):
     with tarfile.open(folder / "photos.tar", "w") as archive:
         archive.add(folder / "photos", "photos")
     (folder / "train").symlink_to("photos")
+    lines = [f"photos/{name},{name[:3]}\n" for name in files]
+    (folder / "train.csv").write_text("".join(["path,label\n", *lines]))
+    (folder / "cats-and-dogs").mkdir()
+    for i, (name, data) in enumerate(files.items()):
+        (folder / "cats-and-dogs" / f"{name[:3]}.{i}.jpg").write_bytes(data)
     with zipfile.ZipFile(folder / "more.zip", "w") as archive:
         for name in files:
             archive.write(folder / "photos" / name, name)
