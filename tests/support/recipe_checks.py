@@ -75,13 +75,13 @@ def _(page, paths, labels):
     images = page["images"]
     for epoch in range(2):
         view = images.with_epoch(epoch)
-        batch = next(iter(page["source"].batch_iterator(8, epoch=epoch)))
-        assert_cropped(batch[0], view, paths, list(range(8)), size=224)
-        assert_same(batch[1], labels[:8])
+        x, y = next(page["source"].batch_iterator(8, epoch=epoch, to="torch"))
+        assert_cropped(x, view, paths, list(range(8)), size=224)
+        assert_same(y.numpy(), labels[:8])
         crops, flips = view.boxes(list(range(8)))
         floats = {"dtype": "float32", "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
         expected = fastimg.load(paths[:8], size=224, crop=crops, flip=flips, **floats)
-        np.testing.assert_allclose(page["augment"](torch.from_numpy(batch[0])), expected, atol=1e-5)
+        np.testing.assert_allclose(page["augment"](x), expected, atol=1e-5)
     assert not np.array_equal(images.with_epoch(0)[:8], images.with_epoch(1)[:8])
 
 
