@@ -76,8 +76,15 @@ def evaluate(left, right, page):
     for i, path in enumerate(page["paths"]):
         names = {"path": path, "data": pathlib.Path(path).read_bytes()}
         result = _dali(left, page)[i] if "jpegs" in left else eval(left, {**page, **names})
-        pairs.append((result, eval(right, {**page, **names})))
+        pairs += _images(result, eval(right, {**page, **names}))
     return pairs
+
+
+def _images(left, right):
+    """The pairs of two lists of images, or the two as they are."""
+    if all(isinstance(side, list) and hasattr(side[0], "shape") for side in (left, right)):
+        return zip(left, right, strict=True)
+    return [(left, right)]
 
 
 @functools.cache
