@@ -49,6 +49,8 @@ def use() -> None:
     images_and_mask: tuple[np.ndarray, np.ndarray] = fastimg.load(paths, on_error="fill", return_mask=True)
     alone: int = fastimg.load(paths, return_mask=False).ndim + images_and_mask[1].size
     fastimg.load((path for path in paths), crop=(0, 0, height + alone, 8))
+    two: list[np.ndarray] = fastimg.load(paths, views=[{"size": 8}, {"size": (4, 5), "flip": True}], layout="HWC")
+    outs, mask, matrices = fastimg.load(paths, two, views=[{"size": 8}] * 2, return_mask=True, return_geometry=True)
     fastimg.load([b"data", "a.jpg", pathlib.Path("b.jpg"), fastimg.FileRange("a.tar", 0, 1)])
 
     header: fastimg.Header = fastimg.read_header("a.jpg")
@@ -68,6 +70,8 @@ def use() -> None:
     epoch: int = augmented.with_epoch(3).epoch
     crops, flips = augmented.boxes([0])
     fastimg.load(paths[:1], crop=crops, flip=flips, size=epoch)
+    views: fastimg.RandomViews = images.random_views([{"size": 8, "scale": (0.4, 1)}], seed=1).with_epoch(outs[0].ndim)
+    print(views[0][0].shape, views.boxes([0])[0][1], views.read_into([0], two), mask, matrices[0])
     lists = fastimg.NonUniformImageFileAccessor(map(pathlib.Path, paths), layout="HWC")
     print(lists[0], lists[1:], len(lists), lists.shape)
 
