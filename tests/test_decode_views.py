@@ -26,7 +26,7 @@ def program(tmp_path_factory):
     skip_without([PROGRAM, CORE / "cpu.c"])
     folder = tmp_path_factory.mktemp("views")
     sources = [PROGRAM, *sorted(CORE.rglob("*.c"))]
-    flags = [*(SANITIZE if has_sanitizers(folder) else []), "-O1", "-pthread", *jpeg_flags("cflags")]
+    flags = [*(SANITIZE if has_sanitizers() else []), "-O1", *jpeg_flags("cflags")]
     compiled = compile_c([*sources, *jpeg_flags("libs")], folder / "program", *flags)
     assert compiled.returncode == 0, compiled.stderr
     return folder / "program"
