@@ -7,17 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from support import mixed_folder
+from support.fallbacks import LIMIT, PILLOW, decode
 from support.jpegs import assert_same
 
 import fastimg
-from fastimg.fallback import parse_fallback
-
-PILLOW = parse_fallback("pillow")
-LIMIT = 178_956_970
-
-
-def decode(source, data=None, *, max_pixels=LIMIT, pad_value=(0, 0, 0), mode="RGB"):
-    return PILLOW.decode(source, data, max_pixels, pad_value, mode)
 
 
 def upright(pixels, orientation):
@@ -41,7 +34,7 @@ def test_pixels_are_those_of_pillow(kind, seed, tmp_path):
     path.write_bytes(data)
     expected = np.asarray(mixed_folder.reference(data))
     for source, ahead in ((str(path), None), (path, data), (data, None), (memoryview(data), None)):
-        pixels, orientation = decode(source, ahead)
+        pixels, orientation = decode(source, data=ahead)
         assert pixels.dtype == np.uint8 and pixels.flags.c_contiguous
         assert_same(upright(pixels, orientation), expected)
 

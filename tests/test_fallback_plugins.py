@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import mixed_folder
+from support.fallbacks import LIMIT, PILLOW, decode
 from support.jpegs import assert_same
 
 import fastimg
-from fastimg.fallback import parse_fallback
 from fastimg.image_sizes import jxl_header
 
-PILLOW = parse_fallback("pillow")
-LIMIT = 10**8
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 
 
@@ -21,17 +19,17 @@ def picture(height=60, width=80):
 
 
 def check(data, expected, format):
-    pixels, orientation = PILLOW.decode(data, None, LIMIT, (0, 0, 0), "RGB")
+    pixels, orientation = decode(data)
     header = PILLOW.measure(data, None, LIMIT)
     height, width = expected.shape[:2]
     assert orientation == header.orientation == 1  # the decoder applies it
     assert (header.height, header.width, header.format) == (height, width, format)
     assert_same(pixels, expected)
     with pytest.raises(fastimg.ImageTooLargeError):
-        PILLOW.decode(data, None, height * width - 1, (0, 0, 0), "RGB")
+        decode(data, max_pixels=height * width - 1)
     for end in range(0, len(data) - 40, 97):
         with pytest.raises(fastimg.FallbackError):
-            PILLOW.decode(data[:end], None, LIMIT, (0, 0, 0), "RGB")
+            decode(data[:end])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -39,7 +37,7 @@ def test_heic(orientation):
     """It needs no registering by the user."""
     pytest.importorskip("pillow_heif")
     with pytest.raises(fastimg.FallbackError, match="HEIC"):
-        PILLOW.decode(HEIC, None, LIMIT, (0, 0, 0), "RGB")
+        decode(HEIC)
     data = mixed_folder.saved(picture(), "HEIF", exif=mixed_folder.exif(orientation), quality=90)
     check(data, np.asarray(mixed_folder.reference(data)), "HEIF")
     assert PILLOW.measure(data, None, LIMIT).height == (60 if orientation < 5 else 80)
@@ -90,5 +88,5 @@ def test_heic_without_its_package(monkeypatch):
     monkeypatch.setattr(signatures, "find_spec", lambda name: None)
     signatures.advice_for.cache_clear()
     with pytest.raises(fastimg.FallbackError, match=r"cannot identify HEIC; pip install pillow-heif"):
-        PILLOW.decode(HEIC, None, LIMIT, (0, 0, 0), "RGB")
+        decode(HEIC)
     signatures.advice_for.cache_clear()

@@ -4,15 +4,10 @@
 scripts/fuzz.sh lets libFuzzer make the files.
 """
 
-import atexit
-import functools
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from multiprocessing.pool import ThreadPool
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +17,6 @@ from support.c_programs import (
     CPUS,
     PLAIN_ENV,
     SANITIZE,
-    compile_c,
     has_sanitizers,
     skip_without,
     skip_without_compiler,
@@ -30,82 +24,12 @@ from support.c_programs import (
 from support.damage import JUNK, after_scan
 from support.entropy_files import DAMAGED, SOUND, UNSOUND, bases, mutate, turbo_setting
 from support.faulty_scans import of_every_length
+from support.fuzz_targets import FOLDER, PROGRESSIVE_SOURCES, SOURCES, compile_target, wrong_target
 from support.jpegs import noise
 from support.progressive_scans import random_file
 from support.segments import DQT, one_block
 
-FOLDER = Path(__file__).parent / "fuzz"
-CORE_SOURCES = [*sorted((CORE / "entropy").glob("*.c")), CORE / "cpu.c"]
-SOURCES = [FOLDER / "fuzz_entropy.c", *CORE_SOURCES]
-PROGRESSIVE_SOURCES = [FOLDER / "fuzz_progressive.c", *CORE_SOURCES]
 MUTATIONS = 600
-
-# A stage that is wrong: stands between the target and ours, whose functions are called inner_...
-WRONG = """
-#include "entropy/entropy.h"
-#include <stdlib.h>
-bool inner_start(fi_entropy *entropy, const fi_scan *scan);
-bool inner_start_progressive(fi_entropy *entropy, const fi_scan *scan);
-bool inner_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
-bool inner_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]);
-const uint8_t *inner_finish(fi_entropy *entropy);
-const fi_fault *inner_fault(const fi_entropy *entropy);
-size_t inner_stray_nbytes(const fi_entropy *entropy, unsigned *marker);
-static const uint8_t *data;
-
-bool fi_entropy_start(fi_entropy *entropy, const fi_scan *scan) {
-    const bool is_good = inner_start(entropy, scan);
-    data = scan->data;
-    START
-}
-
-bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
-    const bool is_good = inner_start_progressive(entropy, scan);
-    data = scan->data;
-    START
-}
-
-bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob) {
-    const bool is_good = inner_decode(entropy, mcus, whole, blocks, eob);
-    DECODE
-}
-
-bool fi_entropy_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]) {
-    const bool is_good = inner_decode_progressive(entropy, blocks);
-    PROGRESSIVE
-}
-
-const uint8_t *fi_entropy_finish(fi_entropy *entropy) {
-    const uint8_t *marker = inner_finish(entropy);
-    FINISH
-}
-
-const fi_fault *fi_entropy_fault(const fi_entropy *entropy) {
-    static fi_fault fault;
-    fault = *inner_fault(entropy);
-    FAULT
-    return &fault;
-}
-
-size_t fi_entropy_stray_nbytes(const fi_entropy *entropy, unsigned *marker) {
-    const size_t nbytes = inner_stray_nbytes(entropy, marker);
-    STRAY
-}
-"""
-AS_OURS = {
-    "START": "return is_good || !data;",
-    "DECODE": "return is_good;",
-    "PROGRESSIVE": "return is_good;",
-    "FINISH": "return marker;",
-    "FAULT": "",
-    "STRAY": "return nbytes;",
-}
-
-
-def compile_target(sources, target, *flags):
-    compiled = compile_c(sources, target, "-DFASTIMG_FUZZ_MAIN", *flags)
-    assert compiled.returncode == 0, compiled.stderr
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -332,28 +256,6 @@ def check_fault(folder, target, deaf, kind, files):
 
 
 # ---- stages that are wrong --------------------------------------------------------------------------
-
-
-@functools.cache
-def renamed_sources():
-    """The core's sources, with another name for what a wrong stage stands before."""
-    folder = Path(tempfile.mkdtemp(prefix="fastimg-renamed-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    names = ("start", "start_progressive", "decode", "decode_progressive", "finish", "fault", "stray_nbytes")
-    renamed = "".join(f"#define fi_entropy_{name} inner_{name}\n" for name in names)
-    replaced = ("baseline.c", "progressive.c", "dispatch.c", "bytes.c")  # where these are defined
-    for name in replaced:
-        (folder / name).write_text(renamed + (CORE / "entropy" / name).read_text())
-    kept = [path for path in CORE_SOURCES if path.name not in replaced]
-    return [*kept, *sorted(folder.glob("*.c"))]
-
-
-def wrong_target(folder, source, parts):
-    wrong = WRONG
-    for part, code in (AS_OURS | parts).items():
-        wrong = wrong.replace(part, code)
-    (folder / "wrong.c").write_text(wrong)
-    return compile_target([source, *renamed_sources(), folder / "wrong.c"], folder / "wrong")
 
 
 def check_wrong(folder, source, files, message, **parts):

@@ -173,3 +173,17 @@ class Draws:
 
 def decoded(batch, **options):
     return ArrayDataSource([fastimg.ImageFileAccessor(batch.paths), np.arange(len(batch.paths))], **options)
+
+
+class Kept:
+    """An array-like that keeps the arrays it gave."""
+
+    def __init__(self, values):
+        self.values, self.given = values, []
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, indices):
+        self.given.append(self.values[indices])
+        return self.given[-1]
