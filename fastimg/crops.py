@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fastimg._decode as _decode
+from fastimg.fallback import FallbackOption
 from fastimg.header import Header, read_sizes
 from fastimg.options import parse_flag
 from fastimg.sources import Source, is_packed_or_reader, reject_single_source
@@ -130,6 +131,8 @@ def random_crops(
     rng: np.random.Generator | np.random.RandomState | int | None = None,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    *,
+    fallback: FallbackOption | None = None,
 ) -> npt.NDArray[np.int64]:
     """Draws a box for each image: Inception's random resized crop, without the resizing.
 
@@ -149,6 +152,8 @@ def random_crops(
         Smallest and largest part of the image's area.
     ratio : (float, float)
         Smallest and largest width / height.
+    fallback : {"pillow"} or callable, optional
+        What measures sources that are not JPEG, as for `load`.
 
     Returns
     -------
@@ -161,8 +166,10 @@ def random_crops(
         If `scale` or `ratio` is not 0 < least <= largest, or sizes are not pairs of at least 1.
     TypeError
         If an argument has the wrong type.
-    JpegError, OSError
+    ImageError, OSError
         If a header cannot be read.
+    ImportError
+        If Pillow is asked for and not installed.
 
     Examples
     --------
@@ -172,7 +179,7 @@ def random_crops(
     """
     scale, ratio = parse_interval("scale", scale), parse_interval("ratio", ratio)
     generator = _generator(rng)
-    sizes = _sizes(sizes_or_sources)
+    sizes = _sizes(sizes_or_sources, fallback)
     formula = (scale, ratio, 0.0, 0)
     boxes, _ = _decode.fit_boxes(sizes, None, formula)
     pending = np.arange(len(sizes))
@@ -213,11 +220,11 @@ def _is_pair(item: Any) -> bool:
     return isinstance(item, list | tuple) or (isinstance(item, np.ndarray) and item.shape == (2,))
 
 
-def _sizes(given: Any) -> npt.NDArray[np.int64]:
+def _sizes(given: Any, fallback: FallbackOption | None) -> npt.NDArray[np.int64]:
     """Heights and widths, (N, 2)."""
     reject_single_source(given)
     if is_packed_or_reader(given):
-        return read_sizes(given)
+        return read_sizes(given, fallback=fallback)
     items = given if isinstance(given, np.ndarray) else list(given)
     if not len(items):
         return np.empty((0, 2), np.int64)
@@ -227,7 +234,7 @@ def _sizes(given: Any) -> npt.NDArray[np.int64]:
             raise TypeError("sizes_or_sources must be all headers, all sizes or all sources, found a mixture")
         items = np.array([(header.height, header.width) for header in items])
     elif not isinstance(given, np.ndarray) and not _is_pair(first):
-        items = read_sizes(items)
+        items = read_sizes(items, fallback=fallback)
     try:
         sizes = np.asarray(items)
     except ValueError:

@@ -132,11 +132,27 @@ def test_memory_error_passes():
         fastimg.read_headers([b"no image"], fallback=decode)
 
 
+def test_random_crops(folder):
+    paths = paths_of(folder)
+    sizes = read_sizes(paths, fallback="pillow")
+    boxes = fastimg.random_crops(paths, 3, fallback="pillow")
+    assert (boxes == fastimg.random_crops(sizes, 3)).all()
+    first = next(i for i, each in enumerate(folder) if not each.is_jpeg)
+    with pytest.raises(fastimg.UnsupportedJpegError, match="fallback") as caught:
+        fastimg.random_crops(paths, 3)
+    assert caught.value.index == first
+    with pytest.raises(fastimg.FallbackError) as caught:
+        fastimg.random_crops([paths[0], b"text"], 3, fallback="pillow")
+    assert caught.value.index == 1
+    assert fastimg.load(paths, crop=boxes, size=8, fallback="pillow").shape == (len(paths), 3, 8, 8)
+
+
 @pytest.mark.parametrize("value", ["opencv", 5])
 def test_wrong_values(value):
     for call in (
         fastimg.read_header,
         lambda source, fallback: fastimg.read_headers([source], fallback=fallback),
+        lambda source, fallback: fastimg.random_crops([source], fallback=fallback),
     ):
         with pytest.raises((ValueError, TypeError), match="fallback must be"):
             call(jpegs.jpeg(), fallback=value)
