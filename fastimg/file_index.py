@@ -15,7 +15,7 @@ import fastimg.folders as folders
 import fastimg.index_file as index_file
 from fastimg.file_listing import holds_classes, list_files
 from fastimg.file_scan import Facts, Failures, find_known, scan, stat_files
-from fastimg.index_file import Content, Listed, parse_labels
+from fastimg.index_file import Content, Listed, parse_classes, parse_labels, put_together
 from fastimg.indexing import Index, resolve
 from fastimg.on_error import OnError
 from fastimg.packed_paths import PackedPaths
@@ -105,10 +105,10 @@ class FileIndex:
         _check_scan(sizes, num_threads, progress)
         top = os.path.abspath(folders.check_root(root)) if root is not None else os.getcwd()
         packed = PackedPaths.pack(paths, top)
-        names = _parse_classes(classes)
+        names = parse_classes(classes)
         numbers = parse_labels(labels, len(packed), names)
         facts = scan(packed, None, failures, with_sizes=sizes, num_threads=num_threads, progress=progress)
-        self._content = _put_together(packed, numbers, names, facts, top, Listed.GIVEN)
+        self._content = put_together(packed, numbers, names, facts, top, Listed.GIVEN)
         failures.warn()
 
     @classmethod
@@ -159,7 +159,7 @@ class FileIndex:
         facts = scan(packed, None, failures, with_sizes=sizes, num_threads=num_threads, progress=progress)
         failures.warn()
         listed = Listed.CLASSES if labels else Listed.IMAGES
-        return cls._make(_put_together(packed, numbers, names, facts, top, listed))
+        return cls._make(put_together(packed, numbers, names, facts, top, listed))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Self:
@@ -352,7 +352,7 @@ class FileIndex:
             num_threads=num_threads,
             progress=progress,
         )
-        content = _put_together(packed, labels, classes, facts, self.root, self._content.listed)
+        content = put_together(packed, labels, classes, facts, self.root, self._content.listed)
         if given:
             content = content.take(np.delete(np.arange(len(packed)), facts.gone))
         failures.warn()
@@ -364,27 +364,3 @@ def _check_scan(sizes: Any, num_threads: Any, progress: Any) -> None:
         raise TypeError(f"sizes must be True or False, found {sizes!r}")
     check_num_threads(num_threads)
     check_progress(progress)
-
-
-def _parse_classes(classes: Any) -> list[str]:
-    if classes is None:
-        return []
-    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
-        raise TypeError(f"classes must be a sequence of str, found {classes!r}")
-    for name in classes:
-        if "\0" in name:
-            raise ValueError(f"the name of a class cannot contain a null character, found {name!r}")
-    return list(classes)
-
-
-def _put_together(
-    paths: PackedPaths,
-    labels: npt.NDArray[np.int64] | None,
-    classes: list[str],
-    facts: Facts,
-    root: str,
-    listed: Listed,
-) -> Content:
-    small = not len(paths) or facts.nbytes.max() < 2**31
-    nbytes = facts.nbytes.astype(np.int32 if small else np.int64)
-    return Content(paths, labels, classes, facts.sizes, nbytes, facts.mtimes, root, listed)

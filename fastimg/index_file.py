@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fastimg.file_scan import Facts
 from fastimg.packed_paths import PackedPaths
 from fastimg.packing import write_npz
 
@@ -93,6 +94,31 @@ def parse_labels(labels: Any, count: int, classes: Sequence[str]) -> npt.NDArray
             f"found {array.min()} to {array.max()}"
         )
     return array.astype(np.int64)
+
+
+def parse_classes(classes: Any) -> list[str]:
+    if classes is None:
+        return []
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        raise TypeError(f"classes must be a sequence of str, found {classes!r}")
+    for name in classes:
+        if "\0" in name:
+            raise ValueError(f"the name of a class cannot contain a null character, found {name!r}")
+    return list(classes)
+
+
+def put_together(
+    paths: PackedPaths,
+    labels: npt.NDArray[np.int64] | None,
+    classes: list[str],
+    facts: Facts,
+    root: str,
+    listed: Listed,
+) -> Content:
+    """What an index of these files holds."""
+    small = not len(paths) or facts.nbytes.max() < 2**31
+    nbytes = facts.nbytes.astype(np.int32 if small else np.int64)
+    return Content(paths, labels, classes, facts.sizes, nbytes, facts.mtimes, root, listed)
 
 
 def write(path: str | os.PathLike[str], content: Content) -> None:
