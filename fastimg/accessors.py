@@ -141,7 +141,7 @@ class ImageFileAccessor(ArrayLike):
 
         Parameters
         ----------
-        indices : slice, list of int, 1-D integer array or boolean mask
+        indices : slice, range, list of int, 1-D integer array or boolean mask
             n images.
         out : array, (n, C, H, W) or (n, H, W, C)
             As for `load`.
@@ -328,7 +328,7 @@ class RandomResizedCrop(HasEpochs, ImageFileAccessor):
 
         Parameters
         ----------
-        indices : slice, list of int, 1-D integer array or boolean mask
+        indices : slice, range, list of int, 1-D integer array or boolean mask
             n images. Headers are read where the size is not known yet.
 
         Returns

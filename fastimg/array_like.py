@@ -94,7 +94,7 @@ class ArrayLike:
 
         Parameters
         ----------
-        index : int, slice, list of int, 1-D integer array or boolean mask
+        index : int, slice, range, list of int, 1-D integer array or boolean mask
             An int: one image; all others: a batch. Or a tuple that begins with one of these; the rest indexes the
             result, or each image of a list.
 

@@ -158,7 +158,7 @@ class ArrayDataSource:
 
         Parameters
         ----------
-        indices : slice, list of int, 1-D integer array or boolean mask
+        indices : slice, range, list of int, 1-D integer array or boolean mask
             Positions among the samples of this source.
 
         Returns

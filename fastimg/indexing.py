@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Indices: TypeAlias = npt.NDArray[np.int64]
-Index: TypeAlias = "SupportsIndex | slice | list[int] | list[bool] | npt.NDArray[Any] | tuple[Any, ...]"
+Index: TypeAlias = "SupportsIndex | slice | range | list[int] | list[bool] | npt.NDArray[Any] | tuple[Any, ...]"
 
 
 def resolve(index: Any, length: int) -> int | Indices:
@@ -32,12 +32,12 @@ def resolve(index: Any, length: int) -> int | Indices:
         return position % length
     if isinstance(index, slice):
         return np.arange(*index.indices(length), dtype=np.int64)
-    if not isinstance(index, list | np.ndarray):
+    if not isinstance(index, list | range | np.ndarray):
         raise TypeError(
-            "an index is an int, a slice, a list of int, a 1-D integer array or a boolean mask, "
+            "an index is an int, a slice, a range, a list of int, a 1-D integer array or a boolean mask, "
             f"found {type(index).__name__}"
         )
-    is_empty = isinstance(index, list) and not index  # to NumPy, floats
+    is_empty = isinstance(index, list | range) and not index  # to NumPy, floats
     array = np.asarray(index, np.int64 if is_empty else None)
     if array.ndim != 1:
         raise ValueError(f"an index array must have one dimension, found shape {array.shape}")

@@ -64,7 +64,7 @@ class NonUniformImageFileAccessor(ArrayLike):
 
         Parameters
         ----------
-        indices : slice, list of int, 1-D integer array or boolean mask
+        indices : slice, range, list of int, 1-D integer array or boolean mask
             n images.
         out : list of array
             One per image, of exactly its shape.

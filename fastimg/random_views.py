@@ -121,7 +121,7 @@ class RandomViews(HasEpochs, ArrayLike):
 
         Parameters
         ----------
-        indices : slice, list of int, 1-D integer array or boolean mask
+        indices : slice, range, list of int, 1-D integer array or boolean mask
             n images.
         out : list of array
             One a view, with a first axis of n.
@@ -144,7 +144,7 @@ class RandomViews(HasEpochs, ArrayLike):
 
         Parameters
         ----------
-        indices : slice, list of int, 1-D integer array or boolean mask
+        indices : slice, range, list of int, 1-D integer array or boolean mask
             n images. Headers are read where the size is not known yet.
 
         Returns

@@ -67,6 +67,8 @@ MANY = {
     "array of nothing": np.array([], np.int64),
     "array of one": np.array([4]),
     "range as array": np.arange(19),
+    "range": range(3, 9, 2),
+    "range of nothing": range(0),
 }
 
 
