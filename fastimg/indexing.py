@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 Indices: TypeAlias = npt.NDArray[np.int64]
-Index: TypeAlias = "SupportsIndex | slice | range | list[int] | list[bool] | npt.NDArray[Any] | tuple[Any, ...]"
+Index: TypeAlias = (
+    "SupportsIndex | slice | range | list[int] | list[bool] | npt.NDArray[Any] | tuple[Any, ...]"
+)
 
 
 def resolve(index: Any, length: int) -> int | Indices:

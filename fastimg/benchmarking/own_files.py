@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import fastimg
 from fastimg.archives.readers import MemberReader
 from fastimg.benchmarking.peers import DECODERS, available, first_line
 from fastimg.benchmarking.resizers import MAIN
 from fastimg.benchmarking.timing import Seconds, compare, interleave, ratio, slices
+from fastimg.header import Header, read_headers
+from fastimg.loading import decode, load
 from fastimg.sources import FileRange, ReaderItem
 from fastimg.threads import default_num_threads
 from fastimg.wording import counted
@@ -44,7 +45,7 @@ class Corpus(NamedTuple):
     ----------
     sources : list of Source
         The good ones of those that were looked at.
-    headers : list of fastimg.Header
+    headers : list of Header
     listed, tried : int
         How many files there are, and how many of them were looked at.
     broken : list of Exception
@@ -52,7 +53,7 @@ class Corpus(NamedTuple):
     """
 
     sources: list[Source]
-    headers: list[fastimg.Header]
+    headers: list[Header]
     listed: int
     tried: int
     broken: list[Exception]
@@ -113,12 +114,12 @@ def look_at(sources: Sequence[Source], most: int, size: int) -> Corpus:
     count = min(len(sources), most)
     chosen = [sources[i * len(sources) // count] for i in range(count)]
     broken: list[Any] = []
-    fastimg.load(chosen, size=size, on_error=broken.append)
+    load(chosen, size=size, on_error=broken.append)
     bad = {error.index for error in broken}
     good = [source for i, source in enumerate(chosen) if i not in bad]
     if not good:
         raise ValueError(f"none of {counted(count, 'file')} can be loaded; the first: {broken[0]}")
-    return Corpus(good, fastimg.read_headers(good), len(sources), count, broken)
+    return Corpus(good, read_headers(good), len(sources), count, broken)
 
 
 def thread_counts() -> list[int]:
@@ -187,7 +188,7 @@ class Bench:
             size: self._load(num_threads=self.best_threads, size=size) for size in {*SIZES, self.plan.size}
         }
         jobs = dict(sorted(jobs.items()))
-        jobs[0] = self._whole(fastimg.decode, self.best_threads)
+        jobs[0] = self._whole(decode, self.best_threads)
         return self._rates("sizes", jobs, self.plan.size)
 
     def gaps(self) -> dict[Any, dict[str, Any]]:
@@ -239,7 +240,7 @@ class Bench:
     def _compare_pixels(self, peer: Any, sources: Sequence[Source]) -> None:
         shape = (len(sources), 3, self.plan.size, self.plan.size)
         expected, out = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
-        fastimg.load(sources, expected, size=self.plan.size)
+        load(sources, expected, size=self.plan.size)
         peer.load(sources, out, 1)
         errors = np.square(expected.astype(np.float32) - out).reshape(len(sources), -1).mean(axis=1)
         level = float(np.mean(10 * np.log10(255**2 / np.maximum(errors, 0.01))))
@@ -252,7 +253,7 @@ class Bench:
         def job(sources: Sequence[Source], out: npt.NDArray[np.uint8]) -> None:
             side = options["size"]
             room = out.reshape(-1)[: len(sources) * 3 * side * side].reshape(len(sources), 3, side, side)
-            fastimg.load(sources, room, **options)
+            load(sources, room, **options)
 
         return job
 
