@@ -13,14 +13,15 @@ import numpy.typing as npt
 
 import fastimg.folders as folders
 import fastimg.index_file as index_file
+from fastimg.fallback import FallbackOption
 from fastimg.file_listing import holds_classes, list_files
-from fastimg.file_scan import Facts, Failures, find_known, scan, stat_files
+from fastimg.file_scan import Facts, Failures, ScanOptions, find_known, scan, stat_files
 from fastimg.index_file import Content, Listed, parse_classes, parse_labels, put_together
 from fastimg.indexing import Index, resolve
 from fastimg.on_error import OnError
 from fastimg.packed_paths import PackedPaths
 from fastimg.sources import SourceList
-from fastimg.threads import Progress, check_num_threads, check_progress
+from fastimg.threads import Progress, check_num_threads
 from fastimg.wording import counted
 
 _CHUNK = 65536  # files whose times `changed` asks for before it compares them
@@ -44,6 +45,8 @@ class FileIndex:
         What relative paths are relative to; by default the working folder. Paths are kept absolute.
     sizes : bool
         Whether to read headers.
+    fallback : {"pillow"} or callable, optional
+        What measures images that are not JPEG, as for `load`.
     on_error : {"raise", "fill"} or callable
         What to do about a file that cannot be read, as for `load`: "raise" its error; "fill": keep it, with a size of
         (0, 0), and a byte count of -1 if it cannot be found, and warn once; a callable gets every error. Without
@@ -72,8 +75,10 @@ class FileIndex:
 
     Raises
     ------
-    JpegError, OSError
+    ImageError, OSError
         With "raise", a file cannot be read. In any case, the machine is short of memory or file descriptors.
+    ImportError
+        Pillow is asked for and not installed.
     ValueError
         A path contains a null character, there are not as many labels as paths, a label is not an index into `classes`,
         or another argument is out of range.
@@ -97,18 +102,19 @@ class FileIndex:
         *,
         root: str | os.PathLike[str] | None = None,
         sizes: bool = True,
+        fallback: FallbackOption | None = None,
         on_error: OnError = "raise",
         num_threads: int | None = None,
         progress: Progress = False,
     ) -> None:
         failures = Failures(on_error)
-        _check_scan(sizes, num_threads, progress)
+        options = ScanOptions.parse(sizes, fallback, num_threads, progress)
         top = os.path.abspath(folders.check_root(root)) if root is not None else os.getcwd()
         packed = PackedPaths.pack(paths, top)
         names = parse_classes(classes)
         numbers = parse_labels(labels, len(packed), names)
-        facts = scan(packed, None, failures, with_sizes=sizes, num_threads=num_threads, progress=progress)
-        self._content = put_together(packed, numbers, names, facts, top, Listed.GIVEN)
+        facts = scan(packed, None, failures, options)
+        self._content = put_together(packed, numbers, names, facts, top, Listed.GIVEN, "jpeg")
         failures.warn()
 
     @classmethod
@@ -118,12 +124,13 @@ class FileIndex:
         *,
         labels: bool | None = None,
         sizes: bool = True,
+        fallback: FallbackOption | None = None,
         on_error: OnError = "raise",
         left_out: Counter[str] | None = None,
         num_threads: int | None = None,
         progress: Progress = False,
     ) -> Self:
-        """Index the JPEG files below a folder.
+        """Index the JPEG files below a folder, or with `fallback` the images of all formats.
 
         Parameters
         ----------
@@ -134,6 +141,8 @@ class FileIndex:
             labels, and the order is that of `find_images`. None: True if it holds folders and no images beside them.
         sizes, on_error, num_threads, progress
             As for `FileIndex`. `on_error` holds for folders that cannot be listed, too.
+        fallback : {"pillow"} or callable, optional
+            As for `FileIndex`. With it, all files count that ``find_images(formats="all")`` lists.
         left_out : collections.Counter, optional
             Gets the number of other files, as in `find_images`.
 
@@ -145,21 +154,22 @@ class FileIndex:
         ------
         FileNotFoundError, NotADirectoryError
             `folder` does not exist, or is a file; with labels, there is no class, or one without an image.
-        JpegError, OSError, ValueError, TypeError
+        ImageError, OSError, ImportError, ValueError, TypeError
             As for `FileIndex`.
         """
         failures = Failures(on_error)
-        _check_scan(sizes, num_threads, progress)
+        options = ScanOptions.parse(sizes, fallback, num_threads, progress)
         if labels is not None and not isinstance(labels, bool):
             raise TypeError(f"labels must be None, True or False, found {labels!r}")
         top = os.path.abspath(folders.check_root(folder))
+        formats: folders.Formats = "all" if options.fallback else "jpeg"
         if labels is None:
-            labels = holds_classes(top)
-        packed, numbers, names = list_files(top, labels, failures.add, left_out)
-        facts = scan(packed, None, failures, with_sizes=sizes, num_threads=num_threads, progress=progress)
+            labels = holds_classes(top, formats)
+        packed, numbers, names = list_files(top, labels, failures.add, left_out, formats)
+        facts = scan(packed, None, failures, options)
         failures.warn()
         listed = Listed.CLASSES if labels else Listed.IMAGES
-        return cls._make(put_together(packed, numbers, names, facts, top, listed))
+        return cls._make(put_together(packed, numbers, names, facts, top, listed, formats))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Self:
@@ -310,7 +320,12 @@ class FileIndex:
         return np.concatenate(found)
 
     def refresh(
-        self, *, on_error: OnError = "raise", num_threads: int | None = None, progress: Progress = False
+        self,
+        *,
+        fallback: FallbackOption | None = None,
+        on_error: OnError = "raise",
+        num_threads: int | None = None,
+        progress: Progress = False,
     ) -> Self:
         """Make an index of what is there now. Only headers of files that are new or have changed are read.
 
@@ -319,6 +334,9 @@ class FileIndex:
 
         Parameters
         ----------
+        fallback : {"pillow"} or callable, optional
+            As for `from_folder`. An index that was made with one lists all formats without it, too, but needs it to
+            read the sizes of new images.
         on_error, num_threads, progress
             As for `FileIndex`.
 
@@ -329,38 +347,24 @@ class FileIndex:
 
         Raises
         ------
-        JpegError, OSError, ValueError, TypeError
+        ImageError, OSError, ImportError, ValueError, TypeError
             As for `from_folder`.
         """
         failures = Failures(on_error)
-        with_sizes = self.sizes is not None
-        _check_scan(with_sizes, num_threads, progress)
+        options = ScanOptions.parse(self.sizes is not None, fallback, num_threads, progress)
         packed, labels, classes = self.paths, self.labels, self.classes
         known = Facts(self._content.nbytes, self.mtimes, self.sizes)
-        given = self._content.listed == Listed.GIVEN
+        listed, formats = self._content.listed, self._content.formats
+        given = listed == Listed.GIVEN
         if not given:
+            formats = "all" if options.fallback else formats
             packed, labels, classes = list_files(
-                self.root, self._content.listed == Listed.CLASSES, failures.add, None
+                self.root, listed == Listed.CLASSES, failures.add, None, formats
             )
             known = find_known(packed, self.paths, known)
-        facts = scan(
-            packed,
-            known,
-            failures,
-            with_sizes=with_sizes,
-            skip_gone=given,
-            num_threads=num_threads,
-            progress=progress,
-        )
-        content = put_together(packed, labels, classes, facts, self.root, self._content.listed)
+        facts = scan(packed, known, failures, options, skip_gone=given)
+        content = put_together(packed, labels, classes, facts, self.root, listed, formats)
         if given:
             content = content.take(np.delete(np.arange(len(packed)), facts.gone))
         failures.warn()
         return self._make(content)
-
-
-def _check_scan(sizes: Any, num_threads: Any, progress: Any) -> None:
-    if not isinstance(sizes, bool):
-        raise TypeError(f"sizes must be True or False, found {sizes!r}")
-    check_num_threads(num_threads)
-    check_progress(progress)

@@ -15,8 +15,9 @@ from fastimg.classes import image_folder
 from fastimg.packed_paths import PackedPaths
 
 
-def holds_classes(top: str) -> bool:
+def holds_classes(top: str, formats: folders.Formats) -> bool:
     """Whether a folder holds folders and no images beside them."""
+    suffixes = folders.suffixes_of(formats)
     found = False
     with os.scandir(top) as entries:
         for entry in entries:
@@ -24,16 +25,21 @@ def holds_classes(top: str) -> bool:
                 continue
             if folders.is_folder(entry):
                 found = True
-            elif folders.counts(entry, folders.SUFFIXES, None):
+            elif folders.counts(entry, suffixes, None):
                 return False
     return found
 
 
 def list_files(
-    top: str, labelled: bool, on_error: Callable[[Exception], object], left_out: Counter[str] | None
+    top: str,
+    labelled: bool,
+    on_error: Callable[[Exception], object],
+    left_out: Counter[str] | None,
+    formats: folders.Formats,
 ) -> tuple[PackedPaths, npt.NDArray[np.int64] | None, list[str]]:
     """The files below a folder, their labels, and the names of the classes."""
     if labelled:
-        found = image_folder(top, on_error=on_error, left_out=left_out)
+        found = image_folder(top, on_error=on_error, left_out=left_out, formats=formats)
         return PackedPaths.pack(found.paths, top), found.labels, found.classes
-    return PackedPaths.pack(folders.find_images(top, on_error=on_error, left_out=left_out), top), None, []
+    paths = folders.find_images(top, on_error=on_error, left_out=left_out, formats=formats)
+    return PackedPaths.pack(paths, top), None, []

@@ -15,12 +15,21 @@ import numpy.typing as npt
 
 import fastimg._decode as _decode
 from fastimg.errors import make_error
+from fastimg.fallback import Fallback, parse_fallback
 from fastimg.on_error import parse_on_error, warn_caller
 from fastimg.options import ANY_HEADER
+from fastimg.other_headers import read_others
 from fastimg.progress import progress_bar
 from fastimg.readers import DEFAULT
 from fastimg.sources import pack_sources
-from fastimg.threads import WAKE_SECONDS, Progress, default_num_threads, run_batch
+from fastimg.threads import (
+    WAKE_SECONDS,
+    Progress,
+    check_num_threads,
+    check_progress,
+    default_num_threads,
+    run_batch,
+)
 from fastimg.torch_errors import locate
 from fastimg.wording import counted
 
@@ -54,6 +63,34 @@ class Facts(NamedTuple):
     mtimes: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int32] | None
     gone: Sequence[int] = ()
+
+
+class ScanOptions(NamedTuple):
+    """How files are looked at.
+
+    Attributes
+    ----------
+    sizes : bool
+        Whether to read headers.
+    fallback : Fallback or None
+        What reads those of images that are not JPEG.
+    num_threads, progress
+        As for `FileIndex`.
+    """
+
+    sizes: bool
+    fallback: Fallback | None
+    num_threads: int | None
+    progress: Progress
+
+    @classmethod
+    def parse(cls, sizes: Any, fallback: Any, num_threads: Any, progress: Any) -> ScanOptions:
+        """Checks what users give."""
+        if not isinstance(sizes, bool):
+            raise TypeError(f"sizes must be True or False, found {sizes!r}")
+        check_num_threads(num_threads)
+        check_progress(progress)
+        return cls(sizes, parse_fallback(fallback), num_threads, progress)
 
 
 class Failures:
@@ -90,11 +127,9 @@ def scan(
     paths: Sequence[str],
     known: Facts | None,
     failures: Failures,
+    options: ScanOptions,
     *,
-    with_sizes: bool,
     skip_gone: bool = False,
-    num_threads: int | None,
-    progress: Progress,
 ) -> Facts:
     """Find out about files.
 
@@ -105,12 +140,9 @@ def scan(
         Of each, from an earlier scan: headers of files that have not changed since are read only if they failed then.
     failures : Failures
         Gets an error for each file that cannot be read, in their order.
-    with_sizes : bool
-        Whether to read headers.
+    options : ScanOptions
     skip_gone : bool
         Whether a file that is gone is no error.
-    num_threads, progress
-        As for `FileIndex`; they have been checked.
 
     Returns
     -------
@@ -118,20 +150,19 @@ def scan(
 
     Raises
     ------
-    JpegError, OSError, MemoryError
+    ImageError, OSError, MemoryError
         The first failure that is not tolerated.
     """
     count = len(paths)
     nbytes, mtimes = np.empty(count, np.int64), np.empty(count, np.int64)
-    sizes = np.zeros((count, 2), np.int32) if with_sizes else None
+    sizes = np.zeros((count, 2), np.int32) if options.sizes else None
     gone: list[int] = []
-    threads = num_threads or _default_threads()
-    with _reporting(progress, count) as report:
+    with _reporting(options.progress, count) as report:
         for first in range(0, count, _CHUNK):
             rows = slice(first, first + _CHUNK)
             chunk = paths[rows]
             # Before the header: a file that is replaced in between must look changed later.
-            nbytes[rows], mtimes[rows], found = stat_files(chunk, num_threads)
+            nbytes[rows], mtimes[rows], found = stat_files(chunk, options.num_threads)
             gone += [first + i for i in sorted(found) if isinstance(found[i], _GONE)]
             errors = {
                 first + i: _described(error, chunk[i], first + i)
@@ -146,7 +177,7 @@ def scan(
                     sizes[rows][same] = known.sizes[rows][same]
                     wanted &= ~same
                 positions = np.flatnonzero(wanted)
-                sizes[rows][positions], failed = _read_sizes(chunk, positions, first, threads, report)
+                sizes[rows][positions], failed = _read_sizes(chunk, positions, first, options, report)
                 errors |= failed
             for i in sorted(errors):
                 failures.add(errors[i])
@@ -213,7 +244,7 @@ def _read_sizes(
     paths: Sequence[str],
     positions: npt.NDArray[np.int64],
     first: int,
-    num_threads: int,
+    options: ScanOptions,
     report: Callable[[int], object],
 ) -> tuple[npt.NDArray[np.int64], dict[int, Exception]]:
     """Read the headers of the files at `positions`; `first` is the index of the first path, for errors and reports.
@@ -227,10 +258,13 @@ def _read_sizes(
     """
     if not len(positions):
         return np.zeros((0, 2), np.int64), {}
-    batch = _decode.Batch(pack_sources(paths), positions, ANY_HEADER, None, False, False)
+    sources = pack_sources(paths)
+    num_threads = options.num_threads or _default_threads()
+    batch = _decode.Batch(sources, positions, ANY_HEADER, None, False, False)
     # These threads read, and there are as many as the caller allows.
     readers = DEFAULT._replace(threads=0).start(False)
     run_batch(batch, num_threads, readers, progress=lambda done, _: report(first + done))
+    read_others(batch, sources, positions, options.fallback, 0, num_threads)
     errors: dict[int, Any] = {}
     for failure in batch.failures():
         position = int(positions[failure.position])

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.file_scan import Facts
+from fastimg.folders import Formats, suffixes_of
 from fastimg.packed_paths import PackedPaths
 from fastimg.packing import write_npz
 
@@ -29,8 +30,9 @@ _ENTRIES: dict[str, tuple[str, tuple[int, ...] | None]] = {
     "mtimes": ("i", ()),
     "labels": ("i", ()),
     "sizes": ("i", (2,)),
+    "formats": ("u", None),
 }
-_OPTIONAL = ("labels", "sizes")
+_OPTIONAL = ("labels", "sizes", "formats")  # without the last, "jpeg"
 
 _Entries = dict[str, npt.NDArray[Any]]
 
@@ -58,6 +60,8 @@ class Content(NamedTuple):
     mtimes : ndarray of int64, (N,)
     root : str
     listed : Listed
+    formats : {"jpeg", "all"}
+        What was listed, and is listed again.
     """
 
     paths: PackedPaths
@@ -68,6 +72,7 @@ class Content(NamedTuple):
     mtimes: npt.NDArray[np.int64]
     root: str
     listed: Listed
+    formats: Formats = "jpeg"
 
     def take(self, chosen: npt.NDArray[np.int64]) -> Content:
         """The files at these positions."""
@@ -114,11 +119,12 @@ def put_together(
     facts: Facts,
     root: str,
     listed: Listed,
+    formats: Formats,
 ) -> Content:
     """What an index of these files holds."""
     small = not len(paths) or facts.nbytes.max() < 2**31
     nbytes = facts.nbytes.astype(np.int32 if small else np.int64)
-    return Content(paths, labels, classes, facts.sizes, nbytes, facts.mtimes, root, listed)
+    return Content(paths, labels, classes, facts.sizes, nbytes, facts.mtimes, root, listed, formats=formats)
 
 
 def write(path: str | os.PathLike[str], content: Content) -> None:
@@ -137,7 +143,11 @@ def write(path: str | os.PathLike[str], content: Content) -> None:
         "nbytes": content.nbytes,
         "mtimes": content.mtimes,
     }
-    entries |= {key: getattr(content, key) for key in _OPTIONAL if getattr(content, key) is not None}
+    entries |= {
+        key: getattr(content, key) for key in ("labels", "sizes") if getattr(content, key) is not None
+    }
+    if content.formats != "jpeg":
+        entries["formats"] = _to_entry(content.formats)
     entries[_FORMAT] = np.array([_VERSION, len(entries) + 1])
     write_npz(os.fsdecode(path), entries)
 
@@ -216,6 +226,8 @@ def _make_content(entries: _Entries) -> Content:
         raise ValueError(f"{len(paths)} paths for {count} files")
     classes = _to_str(entries["classes"]).split("\0")[:-1]
     sizes = entries.get("sizes")
+    formats: Any = _to_str(entries["formats"]) if "formats" in entries else "jpeg"
+    suffixes_of(formats)
     return Content(
         paths,
         parse_labels(entries.get("labels"), count, classes),
@@ -225,4 +237,5 @@ def _make_content(entries: _Entries) -> Content:
         entries["mtimes"].astype(np.int64, copy=False),
         _to_str(entries["root"]),
         Listed(_to_str(entries["listed"])),
+        formats=formats,
     )

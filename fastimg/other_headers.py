@@ -24,6 +24,7 @@ def read_others(
     indices: Indices | None,
     fallback: Fallback | None,
     max_pixels: int,
+    num_threads: int | None = None,
 ) -> dict[int, Header]:
     """Reads those headers of a batch that the core could not.
 
@@ -38,6 +39,8 @@ def read_others(
     fallback : Fallback or None
     max_pixels : int
         0: no limit.
+    num_threads : int, optional
+        Files that are opened at once, at most; by default `MAX_THREADS`.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def read_others(
     threads = _decode.ThreadGroup()
     try:
         if len(waiting) > 1:
-            threads.start(work, min(len(waiting), MAX_THREADS))
+            threads.start(work, min(len(waiting), num_threads or MAX_THREADS))
         while not threads.wait(WAKE_SECONDS):
             pass
         work()  # what is left if there are no threads

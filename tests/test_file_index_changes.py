@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from support import jpegs
-from support.file_indices import JOURNEYS, check, travel, write_train
+from support.file_indices import JOURNEYS, check, headers_read, travel, write_train
 
 import fastimg
 from fastimg import FileIndex, file_scan
@@ -213,18 +213,6 @@ def test_changes(train, travelled):
     assert index.changed(num_threads=1).tolist() == [0, 1, 3]
     with pytest.raises(ValueError, match="num_threads"):
         index.changed(0)
-
-
-def headers_read(monkeypatch):
-    read = []
-    real = file_scan._read_sizes
-
-    def count(paths, positions, *rest):
-        read.extend(paths[i] for i in positions.tolist())
-        return real(paths, positions, *rest)
-
-    monkeypatch.setattr(file_scan, "_read_sizes", count)
-    return read
 
 
 @pytest.mark.parametrize("labels", [None, False])

@@ -199,6 +199,7 @@ WRONG = {
         {"paths": np.frombuffer(b"/a\0/b\0/c", np.uint8)},
         "null byte after every path",
     ),
+    "other formats": ({"formats": np.frombuffer(b"some", np.uint8)}, "formats must be"),
     "made otherwise": ({"listed": np.frombuffer(b"elsewhere", np.uint8)}, "elsewhere"),
 }
 

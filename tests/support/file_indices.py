@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 
 import fastimg
+from fastimg import file_scan
 from support import jpegs
 
 KINDS = [("cat/1.jpg", (24, 31)), ("cat/2.JPEG", (9, 50)), ("dog/a/3.jpg", (60, 8)), ("dog/4.jpe", (1, 1))]
@@ -42,3 +43,16 @@ def check(index, paths):
     assert index.nbytes.dtype == index.mtimes.dtype == np.int64
     assert index.nbytes.tolist() == [os.stat(path).st_size for path in paths]
     assert index.mtimes.tolist() == [os.stat(path).st_mtime_ns for path in paths]
+
+
+def headers_read(monkeypatch):
+    """The paths whose headers indices read from now on."""
+    read = []
+    real = file_scan._read_sizes
+
+    def count(paths, positions, *rest):
+        read.extend(paths[i] for i in positions.tolist())
+        return real(paths, positions, *rest)
+
+    monkeypatch.setattr(file_scan, "_read_sizes", count)
+    return read
