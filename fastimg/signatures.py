@@ -102,6 +102,11 @@ def advice_for(kind: str | None, *, fallback: bool = False) -> str:
     return f'; fallback="pillow"{install} decodes it'
 
 
+def is_known_to_pillow(kind: str | None) -> bool:
+    """Whether Pillow decodes files of a kind, with what is installed."""
+    return (kind in _BY_PILLOW or kind in _PLUGINS) and not advice_for(kind, fallback=True)
+
+
 def kind_of(head: bytes) -> str | None:
     """The kind of a file, such as "HEIC"; None if it is not known.
 

@@ -12,11 +12,13 @@ import fastimg._decode as _decode
 import fastimg.folders as folders
 from fastimg.cli.inputs import Image, files_of, has_image_name, identity_of, is_folder
 from fastimg.cli.kinds import describe_kinds, found_kind
-from fastimg.cli.options import add_index_option, add_thread_options
+from fastimg.cli.options import add_fallback_option, add_index_option, add_thread_options, check_fallback
 from fastimg.cli.words import complain, count_endings, reason_of, say, say_fields, say_json, wants_bar
-from fastimg.folders import SUFFIXES
+from fastimg.fallback import Fallback, parse_fallback
+from fastimg.folders import SUFFIXES, suffixes_of
 from fastimg.options import make_options
 from fastimg.progress import progress_bar
+from fastimg.signatures import is_known_to_pillow
 from fastimg.threads import check_num_threads, default_num_threads
 from fastimg.wording import counted
 
@@ -44,6 +46,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action="store_true",
         help=f"leave out files whose names do not end in {', '.join(SUFFIXES)}, as load does, and count them",
     )
+    add_fallback_option(
+        parser, "decode images that are not JPEG with Pillow, and list those that it does not decode"
+    )
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     add_index_option(parser)
     add_thread_options(parser)
@@ -52,12 +57,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
     check_num_threads(args.num_threads)
-    sources, rows = _find(args.inputs, args.index)
+    check_fallback(args)
+    fallback = parse_fallback(args.fallback)
+    sources, rows = _find(args.inputs, args.index, suffixes_of("all" if fallback else "jpeg"))
     sources, left_out = _leave_out(sources) if args.jpeg_only else (sources, None)
     unreadable = len(rows)  # folders and archives, which are not among the files
     nothing = not any(map(_exists, [*sources, *(row["path"] for row in rows)]))
     num_threads = args.num_threads or default_num_threads()
-    examined = _examined(sources, num_threads)
+    examined = _examined(sources, fallback, num_threads)
     others: list[str] = []  # what the files are that are no JPEG
     for row, other in progress_bar(examined, total=len(sources), disable=not wants_bar(args), unit="file"):
         if row is not None:
@@ -80,8 +87,11 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(row["kind"] != "odd" for row in rows) else 0
 
 
-def _find(inputs: Sequence[str], index: bool) -> tuple[list[Image], list[Row]]:
-    """Returns the files, each once, and a row for each folder or archive that cannot be listed."""
+def _find(inputs: Sequence[str], index: bool, suffixes: tuple[str, ...]) -> tuple[list[Image], list[Row]]:
+    """Returns the files, each once, and a row for each folder or archive that cannot be listed.
+
+    All files of folders, and of archives those with one of the suffixes.
+    """
     sources: dict[object, Image] = {}
     rows: dict[object, Row] = {}
     real: dict[str, str] = {}
@@ -96,7 +106,7 @@ def _find(inputs: Sequence[str], index: bool) -> tuple[list[Image], list[Row]]:
             if is_folder(name):
                 found = folders.find_files(name, on_error=lambda error: report(error, error.filename))
             else:
-                found = files_of(name, index=index)
+                found = files_of(name, index=index, suffixes=suffixes)
         except (ValueError, OSError) as error:
             report(error, name)
             continue
@@ -121,7 +131,7 @@ def _exists(source: Image) -> bool:
     return not isinstance(source, str) or os.path.lexists(source)
 
 
-def _examined(sources: Sequence[Image], num_threads: int) -> Iterator[Examined]:
+def _examined(sources: Sequence[Image], fallback: Fallback | None, num_threads: int) -> Iterator[Examined]:
     """Examine files in threads; results come in the order of the files."""
     pool = ThreadPoolExecutor(num_threads)
     pending: deque[Future[Examined]] = deque()
@@ -129,29 +139,55 @@ def _examined(sources: Sequence[Image], num_threads: int) -> Iterator[Examined]:
         for source in sources:
             if len(pending) == 16 * num_threads:  # a million files must not become a million tasks at once
                 yield pending.popleft().result()
-            pending.append(pool.submit(_examine, source))
+            pending.append(pool.submit(_examine, source, fallback))
         while pending:
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _examine(source: Image) -> Examined:
+def _examine(source: Image, fallback: Fallback | None) -> Examined:
     path = str(source)
     other = ""
     try:
-        notes, *_ = _decode.verify(source, STRICT)
+        notes = _decoded(source, fallback)
     except OSError as error:
         kind, reason = "unreadable", reason_of(error, path)
     except fastimg.ImageError as error:
         kind, reason = "broken", reason_of(error, path)
         if isinstance(error, fastimg.ImageTooLargeError):
             kind = "too large"
-        elif isinstance(error, fastimg.UnsupportedJpegError):
+        elif isinstance(error, fastimg.UnsupportedJpegError | fastimg.FallbackError):
             other = found_kind(source)
-            kind = "unsupported" if other == "JPEG" else "not JPEG"
+            if other == "JPEG":
+                kind = "unsupported"
+            elif fallback is None or not _is_known(source, other, fallback):
+                kind = "not JPEG"
     else:
         if not notes:
             return None, ""
         kind, reason = "odd", "; ".join(notes)
-    return {"path": path, "kind": kind, "reason": reason}, other
+    return {"path": path, "kind": kind, "reason": reason}, other if kind == "not JPEG" else ""
+
+
+def _decoded(source: Image, fallback: Fallback | None) -> Sequence[str]:
+    """Returns what is odd about an image that can be decoded."""
+    try:
+        notes, *_ = _decode.verify(source, STRICT)
+    except fastimg.UnsupportedJpegError:
+        if fallback is None:
+            raise
+        fallback.decode(source, None, STRICT.values["max_pixels"], 0, "RGB")
+        return ()
+    return notes
+
+
+def _is_known(source: Image, kind: str, fallback: Fallback) -> bool:
+    """Whether the fallback knows the format of an image that it cannot decode."""
+    if is_known_to_pillow(kind):
+        return True
+    try:
+        fallback.measure(source, None, 0)
+    except (fastimg.ImageError, OSError):
+        return False
+    return True

@@ -8,9 +8,10 @@ from collections import Counter
 from typing import Any
 
 import fastimg
+from fastimg.cli.options import add_fallback_option, check_fallback
 from fastimg.cli.words import complain_of, count_endings, say, wants_bar
 from fastimg.file_scan import THREADS
-from fastimg.folders import SUFFIXES
+from fastimg.folders import suffixes_of
 from fastimg.index_file import Listed
 from fastimg.wording import counted
 
@@ -25,7 +26,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="exit status: 0 fine, 1 some files cannot be read, 2 wrong use or no file",
     )
     parser.set_defaults(run=run)
-    parser.add_argument("folder", metavar="FOLDER", help="a folder of JPEG files")
+    parser.add_argument("folder", metavar="FOLDER", help="a folder of images")
     parser.add_argument("-o", "--output", required=True, metavar="NAME.npz", help="usually NAME.index.npz")
     parser.add_argument(
         "--no-labels",
@@ -34,6 +35,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="do not take classes from folder names; otherwise they are, unless images lie beside the folders",
     )
     parser.add_argument("--no-sizes", dest="sizes", action="store_false", help="do not read headers")
+    add_fallback_option(
+        parser, "list images of all formats, and read sizes with Pillow where they are not JPEG"
+    )
     parser.add_argument(
         "--refresh",
         action="store_true",
@@ -54,9 +58,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
     _check_names(args.folder, args.output)
+    check_fallback(args)
     failures: list[Any] = []
     left_out: Counter[str] = Counter()
     options = {
+        "fallback": args.fallback,
         "on_error": failures.append if args.on_error == "fill" else "raise",
         "num_threads": args.num_threads,
         "progress": wants_bar(args),
@@ -74,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     complain_of([str(error) for error in failures])
     more = f"; {count_endings(left_out)}" if left_out else ""
     if not len(index):
-        raise ValueError(f"no {', '.join(SUFFIXES)} file below {args.folder}{more}")
+        suffixes = suffixes_of("all" if args.fallback else "jpeg")
+        raise ValueError(f"no {', '.join(suffixes)} file below {args.folder}{more}")
     if sum(hasattr(error, "index") for error in failures) == len(index):  # others are of folders
         raise ValueError(f"none of {counted(len(index), 'file')} can be read")
     index.save(args.output)

@@ -71,13 +71,12 @@ def add_index_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_fallback_option(parser: argparse.ArgumentParser) -> None:
-    """Give a command the option for images that are no JPEG."""
-    parser.add_argument(
-        "--fallback",
-        choices=("pillow",),
-        help="list images of all formats, and decode those with Pillow that are not JPEG",
-    )
+def add_fallback_option(
+    parser: argparse.ArgumentParser,
+    text: str = "list images of all formats, and decode those with Pillow that are not JPEG",
+) -> None:
+    """Give a command the option for images that are no JPEG; `text` is its help."""
+    parser.add_argument("--fallback", choices=("pillow",), help=text)
 
 
 def check_fallback(args: argparse.Namespace) -> None:
