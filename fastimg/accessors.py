@@ -67,7 +67,7 @@ class ImageFileAccessor(ArrayLike):
 
         Raises
         ------
-        JpegError, OSError, ValueError
+        ImageError, OSError, ValueError
             If that header cannot be read; with errors tolerated, if none can.
         """
         return (len(self), *self._options.shape(*self._image_size()))
@@ -153,7 +153,7 @@ class ImageFileAccessor(ArrayLike):
 
         Raises
         ------
-        IndexError, ValueError, TypeError, JpegError, OSError
+        IndexError, ValueError, TypeError, ImageError, OSError
             As for indexing and for `load`.
         """
         return self._read(resolve_many(indices, len(self)), out)
@@ -246,7 +246,7 @@ class ImageFileAccessor(ArrayLike):
             If `copy` is False: there is no array yet that could be shared.
         TypeError
             If a subclass gives something else than an array for a slice.
-        JpegError, OSError
+        ImageError, OSError
             As for `load`.
         """
         check_copy(copy)

@@ -109,7 +109,7 @@ class ArrayLike:
             If an index is out of range, or a mask has the wrong length.
         ValueError, TypeError
             If `index` is something else, or as for `load`.
-        JpegError, OSError, MemoryError, RuntimeError
+        ImageError, OSError, MemoryError, RuntimeError
             As for `load`.
         """
         rest: tuple[Any, ...] = ()
@@ -132,7 +132,7 @@ class ArrayLike:
 
         Raises
         ------
-        IndexError, ValueError, TypeError, JpegError, OSError
+        IndexError, ValueError, TypeError, ImageError, OSError
             As for an index.
         """
         return [self[i] for i in indices] if self._has_own_index() else self[list(indices)]

@@ -152,7 +152,7 @@ class BatchIterator(Iterator[Any]):
         ------
         StopIteration
             At the end, or after `close`.
-        JpegError, OSError, ValueError
+        ImageError, OSError, ValueError
             If an image cannot be loaded, none can, or whatever an array or a function of the caller's raises.
         MemoryError, OSError
             If there is no memory, or no file can be opened, whatever `on_error` is.

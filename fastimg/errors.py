@@ -249,7 +249,7 @@ def make_error(failure: Failure, source: object, index: int | None) -> BaseExcep
     Returns
     -------
     BaseException
-        A `JpegError`, `OSError` (of the subclass for its errno), `MemoryError` or `ValueError`, with attributes
+        An `ImageError`, `OSError` (of the subclass for its errno), `MemoryError` or `ValueError`, with attributes
         `source` and `index`; or what a fallback, or a reader of the caller's, has raised.
     """
     source = picklable_source(source)

@@ -64,7 +64,7 @@ def read_header(source: Source, fallback: FallbackOption | None = None) -> Heade
     JpegError
         If there is no JPEG header, or only a part of one.
     FallbackError
-        If the fallback cannot measure the image either.
+        If the fallback cannot measure the image either; like `JpegError` an `ImageError`.
     OSError
         If the file cannot be read.
     ImportError

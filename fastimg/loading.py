@@ -114,8 +114,10 @@ def decode(
     JpegError
         If the data is not a JPEG, damaged, truncated, too large or of an unsupported kind. Like every error about an
         image, it has attributes `source` and `index`.
-    FallbackError, ImageTooLargeError
-        If the fallback fails, or the image is too large for `max_pixels`.
+    FallbackError
+        If the image is not a JPEG, or of an unsupported kind, and the fallback fails, too.
+    ImageTooLargeError
+        If the fallback finds more pixels than `max_pixels`. All errors about images are subclasses of `ImageError`.
     OSError
         If the file cannot be read (FileNotFoundError, IsADirectoryError, ...), with errno and filename.
     ValueError

@@ -76,7 +76,7 @@ class NonUniformImageFileAccessor(ArrayLike):
 
         Raises
         ------
-        IndexError, ValueError, TypeError, JpegError, OSError
+        IndexError, ValueError, TypeError, ImageError, OSError
             As for indexing and for `load`.
         """
         images: list[Any] = self._read(resolve_many(indices, len(self)), out)
@@ -89,7 +89,7 @@ class NonUniformImageFileAccessor(ArrayLike):
         ------
         ValueError
             If `copy` is False: there is no array yet that could be shared.
-        JpegError, OSError
+        ImageError, OSError
             As for `load`.
         """
         check_copy(copy)

@@ -316,5 +316,19 @@ def test_readme_leads_to_every_page():
         assert f"](docs/{page.name})" in readme, page.name
 
 
+def test_readme_names_the_errors():
+    """Every class of errors about images, and what it is."""
+    import fastimg  # not above: pages, which this file runs too, begin with it
+
+    rows = re.findall(
+        r"^\| `(\w+Error)` \| (`.*?`) \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    stated = {name: re.findall(r"\w+", bases) for name, bases in rows}
+    kinds = [value for value in vars(fastimg).values() if isinstance(value, type)]
+    errors = [kind for kind in kinds if issubclass(kind, fastimg.ImageError)]
+    expected = {kind.__name__: [base.__name__ for base in kind.__bases__] for kind in errors}
+    assert expected.pop("ImageError") == ["ValueError"] and stated == expected
+
+
 if __name__ == "__main__":
     main(*sys.argv[1:])

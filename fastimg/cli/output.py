@@ -187,7 +187,7 @@ def row_shape(
 
     Raises
     ------
-    JpegError, OSError
+    ImageError, OSError
         With "raise", a header cannot be used, or the image is too large.
     ValueError
         With "fill", that is true of all images.

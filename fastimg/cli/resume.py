@@ -110,7 +110,7 @@ class Run(output.FileSet):
         ------
         ValueError
             The earlier run was another one, or a file in the way was not written by `load`.
-        OSError, JpegError
+        OSError, ImageError
             A file cannot be written or locked, the disk is full, or no image has a usable header.
         """
         # .npy files have no bfloat16: its bits go into them.
@@ -173,7 +173,7 @@ class Run(output.FileSet):
 
         Raises
         ------
-        JpegError, OSError, ValueError, KeyboardInterrupt
+        ImageError, OSError, ValueError, KeyboardInterrupt
             As `fastimg.load` raises them, or a file cannot be written.
         """
         options = {**self.plan.options, **threads}
