@@ -183,16 +183,18 @@ class ArrayLike:
 
     def _batch(self, indices: Indices, **how: Any) -> BatchDecode:
         """The decoding of some images; `how`: arguments of BatchDecode that differ from the accessor's own."""
-        own = {
-            "crop": self._crop,
-            "flip": self._flip,
+        own = {"crop": self._crop, "flip": self._flip, **self._how()}
+        return BatchDecode(self._sources, indices, self._options, **{**own, **how})
+
+    def _how(self) -> dict[str, Any]:
+        """The arguments of BatchDecode that say nothing of the pixels."""
+        return {
             "num_threads": self._num_threads,
             "on_error": self._on_error,
             "reading": self._reading,
             "sizes": self._sizes,
             "fallback": self._fallback,
         }
-        return BatchDecode(self._sources, indices, self._options, **{**own, **how})
 
     def _load_one(self, index: int) -> Any:
         return self._read(np.array([index], np.int64))[0]
@@ -212,6 +214,22 @@ class ArrayLike:
 
     def _index_rest(self, images: Any, rest: tuple[Any, ...]) -> Any:
         raise NotImplementedError
+
+
+class ObjectArrayLike(ArrayLike):
+    """An array-like whose entries are no arrays of one shape."""
+
+    ndim = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N,)."""
+        return (len(self),)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """dtype('O'): every entry is an array, or a tuple of arrays."""
+        return np.dtype(object)
 
 
 def parse_sizes(sizes: Any, count: int) -> npt.NDArray[np.int32] | None:

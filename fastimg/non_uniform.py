@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastimg.array_like import ArrayLike, check_copy
+from fastimg.array_like import ObjectArrayLike, check_copy
 from fastimg.batch_decode import BatchDecode
 from fastimg.indexing import resolve_many
 
 
-class NonUniformImageFileAccessor(ArrayLike):
+class NonUniformImageFileAccessor(ObjectArrayLike):
     """Images of any sizes, as if they were a 1-D array of arrays (C, H, W).
 
     Parameters
@@ -40,18 +40,6 @@ class NonUniformImageFileAccessor(ArrayLike):
     >>> [image.shape for image in mixed_X[10:12]]
     [(3, 375, 500), (3, 500, 333)]
     """
-
-    ndim = 1
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N,)."""
-        return (len(self),)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """dtype('O'): every entry is an array."""
-        return np.dtype(object)
 
     def _fill(self, batch: BatchDecode, out: Any) -> Any:
         return batch.load_list(out)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastimg.array_like import ArrayLike
+from fastimg.array_like import ObjectArrayLike
 from fastimg.augment import KnownSizes, RandomBoxes, make_key, parse_probability
 from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Boxes, parse_interval
@@ -35,7 +35,7 @@ class _ViewBoxes(NamedTuple):
         return [boxes.for_core(make_key(self.seed, self.epoch, v)) for v, boxes in enumerate(self.views)]
 
 
-class RandomViews(HasEpochs, ArrayLike):
+class RandomViews(HasEpochs, ObjectArrayLike):
     """Images cut to several random boxes each, resized and perhaps mirrored, as if they were N tuples of arrays.
 
     Made by `ImageFileAccessor.random_views`. The box of view v of image i in epoch e depends on (seed, e, i, v) alone;
@@ -67,7 +67,6 @@ class RandomViews(HasEpochs, ArrayLike):
     ((3, 3, 224, 224), (3, 3, 96, 96))
     """
 
-    ndim = 1
     _known_sizes: KnownSizes
     _random: _ViewBoxes
 
@@ -105,16 +104,6 @@ class RandomViews(HasEpochs, ArrayLike):
             As for an index.
         """
         return list(zip(*super().__getitems__(indices), strict=True))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N,)."""
-        return (len(self),)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """dtype('O'): every entry is a tuple of arrays."""
-        return np.dtype(object)
 
     def read_into(self, indices: Any, out: Sequence[Any]) -> tuple[Any, ...]:
         """Decodes a batch into arrays.
@@ -177,14 +166,7 @@ class RandomViews(HasEpochs, ArrayLike):
         raise TypeError("views make no single array: an index gives a tuple of arrays, one a view")
 
     def _batch(self, indices: Indices, **how: Any) -> BatchDecode:
-        own = {
-            "num_threads": self._num_threads,
-            "on_error": self._on_error,
-            "reading": self._reading,
-            "sizes": self._sizes,
-            "fallback": self._fallback,
-            "boxes": self._random._replace(epoch=self.epoch).for_core(),
-        }
+        own = {"boxes": self._random._replace(epoch=self.epoch).for_core(), **self._how()}
         return ViewsDecode(self._sources, indices, self._views, **{**own, **how})
 
     def _load_one(self, index: int) -> tuple[Any, ...]:
