@@ -12,7 +12,13 @@ import fastimg._decode as _decode
 import fastimg.folders as folders
 from fastimg.cli.inputs import Image, files_of, has_image_name, identity_of, is_folder
 from fastimg.cli.kinds import describe_kinds, found_kind
-from fastimg.cli.options import add_fallback_option, add_index_option, add_thread_options, check_fallback
+from fastimg.cli.options import (
+    add_fallback_option,
+    add_index_option,
+    add_thread_options,
+    check_fallback,
+    formats_of,
+)
 from fastimg.cli.words import complain, count_endings, reason_of, say, say_fields, say_json, wants_bar
 from fastimg.fallback import Fallback, parse_fallback
 from fastimg.folders import SUFFIXES, suffixes_of
@@ -59,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     check_num_threads(args.num_threads)
     check_fallback(args)
     fallback = parse_fallback(args.fallback)
-    sources, rows = _find(args.inputs, args.index, suffixes_of("all" if fallback else "jpeg"))
+    sources, rows = _find(args.inputs, args.index, suffixes_of(formats_of(args)))
     sources, left_out = _leave_out(sources) if args.jpeg_only else (sources, None)
     unreadable = len(rows)  # folders and archives, which are not among the files
     nothing = not any(map(_exists, [*sources, *(row["path"] for row in rows)]))

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import fastimg
-from fastimg.cli.options import add_fallback_option, check_fallback
+from fastimg.cli.options import add_fallback_option, check_fallback, formats_of
 from fastimg.cli.words import complain_of, count_endings, say, wants_bar
 from fastimg.file_scan import THREADS
 from fastimg.folders import suffixes_of
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     complain_of([str(error) for error in failures])
     more = f"; {count_endings(left_out)}" if left_out else ""
     if not len(index):
-        suffixes = suffixes_of("all" if args.fallback else "jpeg")
+        suffixes = suffixes_of(formats_of(args))
         raise ValueError(f"no {', '.join(suffixes)} file below {args.folder}{more}")
     if sum(hasattr(error, "index") for error in failures) == len(index):  # others are of folders
         raise ValueError(f"none of {counted(len(index), 'file')} can be read")

@@ -7,7 +7,7 @@ from typing import Any
 
 import fastimg
 from fastimg.cli.inputs import files_of
-from fastimg.cli.options import add_fallback_option, add_index_option, check_fallback
+from fastimg.cli.options import add_fallback_option, add_index_option, check_fallback, formats_of
 from fastimg.cli.words import reason_of, say_json, say_table
 from fastimg.folders import suffixes_of
 
@@ -25,7 +25,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; return the exit status."""
     check_fallback(args)
-    suffixes = suffixes_of("all" if args.fallback else "jpeg")
+    suffixes = suffixes_of(formats_of(args))
     records: list[dict[str, Any]] = []
     for name in args.inputs:
         try:

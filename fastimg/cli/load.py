@@ -23,6 +23,7 @@ from fastimg.cli.options import (
     add_thread_options,
     check_fallback,
     decode_options,
+    formats_of,
     thread_options,
 )
 from fastimg.cli.summary import Summary
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
             label_of=label_of,
             on_error=on_closed,
             index=args.index,
-            formats="all" if args.fallback else "jpeg",
+            formats=formats_of(args),
         )
     finally:
         complain_of([str(error) for error in closed])

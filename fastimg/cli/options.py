@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastimg.fallback import parse_fallback
+from fastimg.folders import Formats
 from fastimg.options import OPTIONS
 from fastimg.readers import READ_AHEAD
 
@@ -85,6 +86,11 @@ def check_fallback(args: argparse.Namespace) -> None:
         parse_fallback(args.fallback)
     except ImportError as error:
         raise ValueError(f"--fallback: {error}") from None
+
+
+def formats_of(args: argparse.Namespace) -> Formats:
+    """Return which images a command lists, as `fastimg.find_images` takes it."""
+    return "all" if args.fallback else "jpeg"
 
 
 def thread_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import fastimg
 from fastimg.cli.array_rows import cells_of, open_rows
 from fastimg.cli.inputs import list_images
-from fastimg.cli.options import add_fallback_option, add_index_option, check_fallback
+from fastimg.cli.options import add_fallback_option, add_index_option, check_fallback, formats_of
 from fastimg.cli.sheet import PAPER, Cell, import_pillow, write_sheet
 from fastimg.cli.whole_file import write_whole
 from fastimg.cli.words import complain_of, reason_of, say
@@ -128,7 +128,7 @@ def _cells_of_files(args: argparse.Namespace) -> tuple[list[Cell], int]:
             labelled=args.labels,
             on_error=closed.append,
             index=args.index,
-            formats="all" if args.fallback else "jpeg",
+            formats=formats_of(args),
         )
     finally:
         complain_of([str(error) for error in closed])
