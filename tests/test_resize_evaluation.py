@@ -304,6 +304,15 @@ def test_boxes_come_back_from_a_letterbox(height, width, flip):
     np.testing.assert_allclose(back, box, atol=0.01)
 
 
+@pytest.mark.parametrize("height", [30, 49, 98, 147, 256, 257, 363])
+def test_size_of_a_crop_that_only_rounding_leads_out(height):
+    """A side in fractions may end one step after the image, and the size is asked for before there is an image."""
+    box = (0, 0, np.nextafter(height, np.inf), height)
+    for longer in range(1, 40):
+        images = fastimg.load([jpegs.jpeg(height, height)] * 2, resize_longer=longer, crop=box)
+        assert images.shape == (2, 3, longer, longer - 1) or images.shape == (2, 3, longer, longer)
+
+
 def test_geometry_of_images_that_fail():
     good = jpegs.jpeg(40, 61)
     array, mask, geometry = fastimg.load(

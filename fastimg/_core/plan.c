@@ -71,9 +71,13 @@ static void center(double length, uint32_t count, double *start, double *size, u
     *dest = count;
 }
 
-/* The other way to the output: resized to one side, and the centre of that. Returns false if the output is too large. */
-static bool center_box(fi_plan *plan, const fi_options *options, fi_crop *box, fi_failure *failure) {
-    double height = box->height, width = box->width;
+/*
+ * The other way to the output: resized to one side, and the centre of that. Its size follows from the crop as it was
+ * given, so that it is known without the image. Returns false if it is too large.
+ */
+static bool center_box(fi_plan *plan, const fi_options *options, const fi_crop *given, fi_crop *box,
+                       fi_failure *failure) {
+    double height = given->height, width = given->width;
 
     resize_side(options, &height, &width);
     plan->out_height = options->center_height;
@@ -176,7 +180,8 @@ fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options 
     const bool resizes = options->height || options->shorter || options->longer;
     const double height = transpose ? header->width : header->height,
                  width = transpose ? header->height : header->width;
-    fi_crop box = crop->height == 0 ? (fi_crop){0, 0, height, width} : *crop;
+    const fi_crop given = crop->height == 0 ? (fi_crop){0, 0, height, width} : *crop;
+    fi_crop box = given;
     const bool inside = keep_inside(&box.top, &box.height, height) && keep_inside(&box.left, &box.width, width);
     fi_crop window = whole_pixels(&box);
 
@@ -187,7 +192,7 @@ fi_status fi_plan_make(fi_plan *plan, const fi_header *header, const fi_options 
     }
     fi_plan made = {.transpose = transpose, .mirror_x = mirror_x != flip, .mirror_y = mirror_y, .scale_denom = 1};
     if (options->height) fit_box(&made, options, &box);
-    else if (!center_box(&made, options, &box, failure)) return failure->status;
+    else if (!center_box(&made, options, resizes ? &given : &box, &box, failure)) return failure->status;
     if (flip) made.dest_left = made.out_width - made.dest_left - made.dest_width;
     made.resize =
         box.height != made.dest_height || box.width != made.dest_width || !is_whole(box.top) || !is_whole(box.left);
