@@ -13,6 +13,9 @@ from fastimg.errors import FallbackError, ImageTooLargeError
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 PadValue: TypeAlias = "int | tuple[int, ...]"
 
+#: FI_MAX_SIDE of the core, which counts rows and columns in 32 bits.
+MAX_SIDE = 2**20
+
 
 def check_array(value: Any) -> Pixels:
     """Refuses all but uint8 arrays of pixels."""
@@ -59,6 +62,8 @@ def background_of(pad_value: PadValue, mode: str) -> tuple[int, int, int]:
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Refuses images of more than `max_pixels`, unless that is 0."""
+    """Refuses images of more than `max_pixels`, or sides that the core does not take, unless `max_pixels` is 0."""
     if max_pixels and width * height > max_pixels:
         raise ImageTooLargeError(f"{width} x {height} pixels, more than max_pixels = {max_pixels}")
+    if max_pixels and max(width, height) > MAX_SIDE:
+        raise ImageTooLargeError(f"{width} x {height} pixels, a side of more than 2**20")

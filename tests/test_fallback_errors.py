@@ -131,6 +131,21 @@ def test_too_large(kind, data, limit, monkeypatch):
     assert f"{size} pixels, more than max_pixels = {limit}" in str(error)
 
 
+@pytest.mark.parametrize("length", [2**20, 2**20 + 1, 2**32, 2**32 + 5])
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_longest_side(length, is_wide):
+    """The core counts in 32 bits: a longer side must not be taken for what is left of its number."""
+    image = np.zeros(length, np.uint8)  # not touched: no memory is used
+    image = image.reshape((1, -1) if is_wide else (-1, 1))
+    options = {"fallback": lambda source: image, "size": 1, "max_pixels": 2**40}
+    if length == 2**20:
+        assert fastimg.decode(b"no JPEG", **options).shape == (3, 1, 1)
+        return
+    for call in (fastimg.decode, lambda data, **how: fastimg.load([data] * 2, **how)):
+        with pytest.raises(fastimg.ImageTooLargeError, match=r"a side of more than 2\*\*20"):
+            call(b"no JPEG", **options)
+
+
 @pytest.mark.parametrize("kind", ["PNG RGB", "GIF", "WebP", "TIFF LZW", "ICO", "BMP", "JPEG2000"])
 def test_limit_of_pillow_is_not_that_of_images(kind, monkeypatch):
     """What max_pixels allows is decoded without a warning."""
