@@ -107,7 +107,9 @@ def _size_of(name: str, options: Options, crop: Crop | Boxes | None) -> tuple[in
     if crop is not None:
         boxes = np.atleast_2d(np.asarray(crop, np.float64))
         sizes = np.unique(options.result_sizes(np.ascontiguousarray(boxes[:, 2:])), axis=0)
-    if len(sizes) != 1 or sizes[0, 0] < 0:
+    if (sizes < 0).any():
+        raise ValueError(f"{name} has a side of more than 2**20 after resizing: give center_crop")
+    if len(sizes) != 1:
         found = "none of them" if crop is None else f"crops that give {len(sizes)} sizes"
         raise ValueError(
             f"{name} must say its size: give size, center_crop or crops of one size, found {found}"

@@ -219,6 +219,11 @@ WRONG = [
     ([{"size": 3, "flip": [True]}], ValueError, r"views\[0\]: flip must have one bool for each of 23 images"),
     ([{"size": 3}, {}], ValueError, r"views\[1\] must say its size: .* found none of them"),
     ([{"resize_shorter": 8}], ValueError, r"views\[0\] must say its size: .* found none of them"),
+    (
+        [{"resize_shorter": 2**20, "crop": (0, 0, 1, 9)}],
+        ValueError,
+        r"views\[0\] has a side of more than 2\*\*20",
+    ),
     ([{"crop": [(0, 0, 3 + i % 2, 4) for i in range(23)]}], ValueError, "found crops that give 2 sizes"),
     ([{"size": 3, "center_crop": 2}], ValueError, r"views\[0\]: give either size or center_crop"),
     ([{"size": 3, "mean": 0.5}], ValueError, r"views\[0\]: mean and std need a floating-point dtype"),
