@@ -214,13 +214,90 @@ static bool try_batch(int v) {
     return reached;
 }
 
+/* ---- pixels that another library has decoded --------------------------------------------------------------------- */
+
+enum { JOBS = 3, PER_JOB = 2, HEIGHT = 40, WIDTH = 50, REFUSED = 1 };
+
+/* A batch of what is no JPEG, in two views each: one is refused, and the others' pixels are supplied. */
+static void run_fallback(fi_batch *batch, fi_decoder *decoder, const fi_pixels *pixels) {
+    size_t position;
+
+    batch->out_of_memory = false;
+    memset(found, 0xA5, sizeof found);
+    fi_batch_begin(batch);
+    while ((position = fi_batch_run(batch, decoder, 0)) != FI_NO_JOB) {
+        if (position == REFUSED) fi_batch_refuse(batch, position, false);
+        else fi_batch_supply(batch, position, decoder, pixels);
+    }
+}
+
+static void check_fallback(const fi_batch *batch, const uint8_t *wanted, size_t nbytes, bool may_fail) {
+    if (batch->done < JOBS && !may_fail) fail("jobs left", FI_OK);
+    for (size_t i = 0; i < JOBS; i++) {
+        const fi_status status = batch->jobs[i].failure ? batch->jobs[i].failure->status : FI_OK;
+        const fi_status expected = i == REFUSED ? FI_E_READER : FI_OK;
+        if (status == FI_OK && batch->done < JOBS) continue; /* perhaps it was dropped */
+        if (status != expected && !(may_fail && status == FI_E_NOMEM)) fail("another status than expected", status);
+        for (size_t v = 0; v < PER_JOB; v++) {
+            for (size_t k = 0; k < nbytes; k++) {
+                const uint8_t *view = found[PER_JOB * i + v];
+                if (view[k] != (status == FI_OK ? wanted[k] : 0)) fail("wrong pixels", status);
+            }
+        }
+    }
+}
+
+static bool try_fallback(int v) {
+    static uint8_t data[HEIGHT][3 * WIDTH], wanted[MAX_NBYTES];
+    static const uint8_t no_jpeg[8] = {1, 2, 3};
+    const fi_options *options = &variants[v];
+    const uint8_t channels = v % 2 ? 1 : 3;
+    const fi_pixels pixels = {data[0], sizeof data[0], HEIGHT, WIDTH, channels, 6};
+    fi_output out = {.height = options->height ? options->height : WIDTH,
+                     .width = options->width ? options->width : HEIGHT};
+    fi_job jobs[JOBS] = {0};
+    fi_view views[JOBS * PER_JOB];
+    fi_batch batch = {
+        .options = options, .jobs = jobs, .count = JOBS, .views = views, .view_count = PER_JOB, .has_fallback = true};
+    fi_decoder *decoder = fi_decoder_new();
+
+    if (!decoder) fail("no decoder", FI_OK);
+    for (int y = 0; y < HEIGHT; y++) {
+        for (int x = 0; x < 3 * WIDTH; x++) data[y][x] = (uint8_t)(y * y + 7 * x);
+    }
+    out.row_stride = (ptrdiff_t)out.width * (options->layout == FI_HWC ? 3 : 1);
+    out.plane_stride = out.row_stride * out.height;
+    for (size_t i = 0; i < JOBS * PER_JOB; i++) {
+        jobs[i / PER_JOB].source = (fi_source){.data = no_jpeg, .size = sizeof no_jpeg};
+        out.data = found[i];
+        views[i] = (fi_view){.options = options, .out = out};
+    }
+    fi_failure failure = {0};
+    out.data = wanted;
+    if (fi_open_pixels(decoder, &pixels, MAX_PIXELS, &failure) != FI_OK ||
+        fi_decode(decoder, options, &views[0].crop, false, &out, &failure) != FI_OK)
+        fail("pixels are not taken", failure.status);
+    fi_decoder_free(decoder);
+    decoder = fi_decoder_new();
+    if (!decoder) fail("no decoder", FI_OK);
+    failing_malloc_start(now.n, now.lasting);
+    run_fallback(&batch, decoder, &pixels);
+    const bool reached = failing_malloc_stop() >= now.n;
+    check_fallback(&batch, wanted, nbytes_of(&out, v), true);
+    run_fallback(&batch, decoder, &pixels);
+    check_fallback(&batch, wanted, nbytes_of(&out, v), false);
+    fi_batch_free(&batch);
+    fi_decoder_free(decoder);
+    return reached;
+}
+
 /* ---- all of them ----------------------------------------------------------------------------------------------- */
 
-typedef enum { NEW, DECODE, VIEWS, BATCH } kind;
+typedef enum { NEW, DECODE, VIEWS, BATCH, FALLBACK } kind;
 
 /* Fails allocations 1, 2, 3 ... until there are no more. */
 static void try_all(kind kind, const file *before, const file *f, int v) {
-    static const char *const names[] = {"the making", "the decoding", "the views", "a batch"};
+    static const char *const names[] = {"the making", "the decoding", "the views", "a batch", "a fallback"};
 
     now.what = names[kind];
     now.before = before ? before->path : NULL;
@@ -233,7 +310,8 @@ static void try_all(kind kind, const file *before, const file *f, int v) {
             reached = kind == NEW      ? try_new()
                       : kind == DECODE ? try_decode(before, f, v)
                       : kind == VIEWS  ? try_views(f, v)
-                                       : try_batch(v);
+                      : kind == BATCH  ? try_batch(v)
+                                       : try_fallback(v);
             if (failing_malloc_live() != live) fail("memory leaked", FI_OK);
         }
         if (now.n < 4) fail("almost nothing is allocated", FI_OK);
@@ -269,6 +347,7 @@ int main(int argc, char **argv) {
             try_all(VIEWS, NULL, &files[a], v);
         }
         try_all(BATCH, NULL, NULL, v);
+        try_all(FALLBACK, NULL, NULL, v);
     }
     for (size_t i = 0; i < file_count; i++) {
         for (int v = 0; v < VARIANTS; v++) free(files[i].pixels[v]);
