@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import jpegs
+from support.files import write_photos
 
 from benchmarks import _common as common
 from benchmarks import _pixels as pixels
@@ -21,13 +22,7 @@ FASTIMG = find(LOADERS, "fastimg")
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for i in range(6):
-        # Coarse blocks: fine noise is nothing that filters agree on.
-        pixels = np.kron(jpegs.pixels(8, 10, seed=i), np.ones((20, 20, 1), np.uint8))
-        (folder / f"{i}.jpg").write_bytes(jpegs.turbo(pixels))
-    return folder
+    return write_photos(tmp_path / "photos", 6)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from support import jpegs
+from support.files import write_motley
 from support.jpegs import assert_same
 
 import fastimg
@@ -20,15 +21,7 @@ NOWHERE = [0, 0, 65536, 65536]
 @pytest.fixture(scope="module")
 def motley(tmp_path_factory):
     """40 sources of many sizes and all orientations; half of them files, half bytes."""
-    folder, sources = tmp_path_factory.mktemp("motley"), []
-    for i in range(40):
-        data = jpegs.jpeg(20 + 9 * (i % 11), 24 + 7 * (i % 13), seed=i, progressive=i % 4 == 3)
-        data = jpegs.oriented(data, 1 + 5 * i % 8)
-        if i % 2:
-            (folder / f"{i:02d}.jpg").write_bytes(data)
-            data = str(folder / f"{i:02d}.jpg")
-        sources.append(data)
-    return sources
+    return write_motley(tmp_path_factory.mktemp("motley"), 40)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 from support import jpegs
+from support.files import write_motley
 from support.jpegs import assert_same
 
 import fastimg
@@ -19,15 +20,7 @@ DINO = [LARGE] * 2 + [SMALL] * 3
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
     """24 sources of many sizes and all orientations; half of them files, half bytes."""
-    folder, sources = tmp_path_factory.mktemp("motley"), []
-    for i in range(24):
-        data = jpegs.jpeg(20 + 9 * (i % 11), 24 + 7 * (i % 13), seed=i, progressive=i % 4 == 3)
-        data = jpegs.oriented(data, 1 + 5 * i % 8)
-        if i % 2:
-            (folder / f"{i:02d}.jpg").write_bytes(data)
-            data = str(folder / f"{i:02d}.jpg")
-        sources.append(data)
-    return sources
+    return write_motley(tmp_path_factory.mktemp("motley"), 24)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from support import jpegs
 from support.c_programs import skip_without_compiler
+from support.files import write_photos
 from support.processes import child_env
 
 from benchmarks import _slow_files as slow_files
@@ -219,13 +220,7 @@ def test_says_why_not(monkeypatch, root, tmp_path, compiler, words):
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for i in range(4):
-        # Coarse blocks: fine noise is nothing that filters agree on.
-        image = np.kron(jpegs.pixels(8, 10, seed=i), np.ones((20, 20, 1), np.uint8))
-        (folder / f"{i}.jpg").write_bytes(jpegs.turbo(image))
-    return folder
+    return write_photos(tmp_path / "photos", 4)
 
 
 def test_runs(photos, tmp_path, capsys):

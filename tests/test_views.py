@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 from support import jpegs
+from support.files import half_in_files
 from support.jpegs import assert_same
 from support.reader_objects import Memory
 
@@ -18,7 +19,7 @@ import fastimg
 @pytest.fixture(scope="module")
 def motley(tmp_path_factory):
     """23 sources of many sizes, orientations and colour spaces; half of them files, half bytes."""
-    kinds, folder, sources = list(jpegs.SUBSAMPLINGS), tmp_path_factory.mktemp("motley"), []
+    kinds, contents = list(jpegs.SUBSAMPLINGS), []
     for i in range(23):
         height, width = 60 + 5 * (i % 7), 64 + 7 * (i % 5)
         data = jpegs.jpeg(height, width, kinds[i % len(kinds)], seed=i, progressive=i % 4 == 3)
@@ -26,12 +27,8 @@ def motley(tmp_path_factory):
             data = jpegs.turbo(jpegs.pixels(height, width, 4, seed=i))
         if i % 9 == 7:
             data = jpegs.pillow(jpegs.pixels(height, width, seed=i), keep_rgb=True)
-        data = jpegs.oriented(data, 1 + 5 * i % 8)
-        if i % 2:
-            (folder / f"{i:02d}.jpg").write_bytes(data)
-            data = str(folder / f"{i:02d}.jpg")
-        sources.append(data)
-    return sources
+        contents.append(jpegs.oriented(data, 1 + 5 * i % 8))
+    return half_in_files(tmp_path_factory.mktemp("motley"), contents)
 
 
 def make_views(sources, seed=0):

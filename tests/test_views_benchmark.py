@@ -3,22 +3,15 @@
 
 import json
 
-import numpy as np
 import pytest
-from support import jpegs
+from support.files import write_photos
 
 from benchmarks import views
 
 
 @pytest.fixture
 def photos(tmp_path):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for i in range(9):
-        # Coarse blocks: fine noise is nothing that scales agree on.
-        image = np.kron(jpegs.pixels(12, 16, seed=i), np.ones((20, 20, 1), np.uint8))
-        (folder / f"{i}.jpg").write_bytes(jpegs.turbo(image))
-    return folder
+    return write_photos(tmp_path / "photos", 9, 12, 16)
 
 
 def test_runs(photos, tmp_path, capsys):

@@ -4,6 +4,8 @@
 import os
 from typing import NamedTuple
 
+import numpy as np
+
 from support import jpegs
 
 
@@ -30,6 +32,34 @@ def write_batch(folder, files):
         path.write_bytes(data)
         paths.append(str(path))
     return Batch(paths, list(files), [jpegs.reference(data) for data in files])
+
+
+def half_in_files(folder, contents):
+    """Sources of these contents: bytes and files in turn."""
+    sources = []
+    for i, data in enumerate(contents):
+        if i % 2:
+            (folder / f"{i:02d}.jpg").write_bytes(data)
+            data = str(folder / f"{i:02d}.jpg")
+        sources.append(data)
+    return sources
+
+
+def write_motley(folder, count):
+    """Sources of many sizes and all orientations; half of them files, half bytes."""
+    files = (
+        jpegs.jpeg(20 + 9 * (i % 11), 24 + 7 * (i % 13), seed=i, progressive=i % 4 == 3) for i in range(count)
+    )
+    return half_in_files(folder, [jpegs.oriented(data, 1 + 5 * i % 8) for i, data in enumerate(files)])
+
+
+def write_photos(folder, count, height=8, width=10):
+    """A folder of images of so many blocks of 20 x 20 pixels: fine noise is nothing that filters agree on."""
+    folder.mkdir()
+    for i in range(count):
+        image = np.kron(jpegs.pixels(height, width, seed=i), np.ones((20, 20, 1), np.uint8))
+        (folder / f"{i}.jpg").write_bytes(jpegs.turbo(image))
+    return folder
 
 
 def deep_path(root, name="x" * 250):
