@@ -5,31 +5,16 @@ import subprocess
 
 import pytest
 from support import jpegs
-from support.c_programs import (
-    CORE,
-    PLAIN_ENV,
-    SANITIZE,
-    TESTS,
-    compile_c,
-    has_sanitizers,
-    jpeg_flags,
-    skip_without,
-    skip_without_compiler,
-)
+from support.c_programs import CORE, PLAIN_ENV, TESTS, compile_program, jpeg_flags
 
 PROGRAM = TESTS / "core" / "test_views.c"
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    skip_without_compiler()
-    skip_without([PROGRAM, CORE / "cpu.c"])
-    folder = tmp_path_factory.mktemp("views")
-    sources = [PROGRAM, *sorted(CORE.rglob("*.c"))]
-    flags = [*(SANITIZE if has_sanitizers() else []), "-O1", *jpeg_flags("cflags")]
-    compiled = compile_c([*sources, *jpeg_flags("libs")], folder / "program", *flags)
-    assert compiled.returncode == 0, compiled.stderr
-    return folder / "program"
+    sources = [PROGRAM, *sorted(CORE.rglob("*.c")), *jpeg_flags("libs")]
+    target = tmp_path_factory.mktemp("views") / "program"
+    return compile_program(sources, target, "-O1", *jpeg_flags("cflags"))
 
 
 def test_views_are_what_they_are_alone(program, tmp_path):

@@ -3,13 +3,13 @@
 
 import pathlib
 import threading
-import time
 from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import Image
 from support import jpegs, mixed_folder
+from support.fallbacks import Slow
 from support.files import touch
 
 import fastimg
@@ -107,20 +107,10 @@ def test_a_callable_gets_paths_as_they_were_given(folder, tmp_path):
 
 
 def test_slow_storage_is_waited_for_in_threads():
-    most, running, lock = [0], [0], threading.Lock()
-
-    def decode(_):
-        with lock:
-            running[0] += 1
-            most[0] = max(most[0], running[0])
-        time.sleep(0.05)
-        with lock:
-            running[0] -= 1
-        return np.zeros((5, 7), np.uint8)
-
+    decode = Slow(0.05)
     before = threading.active_count()
     headers = fastimg.read_headers([b"no image"] * 100, num_threads=1, fallback=decode)
-    assert len(headers) == 100 and most[0] > 8
+    assert len(headers) == 100 and decode.most > 8
     assert threading.active_count() == before
 
 

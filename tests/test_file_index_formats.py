@@ -2,13 +2,12 @@
 """FileIndex(fallback=): folders with images that are not JPEG."""
 
 import os
-import threading
-import time
 from collections import Counter
 
 import numpy as np
 import pytest
 from support import jpegs, mixed_folder
+from support.fallbacks import Slow
 from support.file_indices import JOURNEYS, headers_read, travel, write_train
 from support.opens import Opens
 
@@ -174,16 +173,6 @@ def test_it_is_called_by_no_more_threads(tmp_path, count):
     paths = [tmp_path / f"{i}.bin" for i in range(20)]
     for path in paths:
         path.write_bytes(b"no image")
-    lock, running, most = threading.Lock(), [0], [0]
-
-    def measure(_):
-        with lock:
-            running[0] += 1
-            most[0] = max(most[0], running[0])
-        time.sleep(0.02)
-        with lock:
-            running[0] -= 1
-        return np.zeros((5, 7), np.uint8)
-
+    measure = Slow(0.02)
     index = FileIndex(paths, fallback=measure, num_threads=count)
-    assert (index.sizes == (5, 7)).all() and most[0] == count
+    assert (index.sizes == (5, 7)).all() and measure.most == count

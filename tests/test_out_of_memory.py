@@ -11,10 +11,9 @@ from support import jpegs
 from support.c_programs import (
     CORE,
     PLAIN_ENV,
-    SANITIZE,
     TESTS,
     compile_c,
-    has_sanitizers,
+    compile_program,
     jpeg_flags,
     skip_without,
     skip_without_compiler,
@@ -47,12 +46,10 @@ def folder(tmp_path_factory):
 
 
 def test_core(folder, tmp_path):
-    sources = [FAILING_MALLOC, PROGRAM, *sorted(CORE.rglob("*.c"))]
-    skip_without([PROGRAM, CORE / "cpu.c"])
-    flags = [*(SANITIZE if has_sanitizers() else []), "-O1", *jpeg_flags("cflags")]  # compiled sooner
-    compiled = compile_c([*sources, *jpeg_flags("libs"), "-ldl"], tmp_path / "program", *flags)
-    assert compiled.returncode == 0, compiled.stderr
-    command = [tmp_path / "program", *sorted(folder.glob("*.jpg"))]
+    sources = [FAILING_MALLOC, PROGRAM, *sorted(CORE.rglob("*.c")), *jpeg_flags("libs"), "-ldl"]
+    flags = ["-O1", *jpeg_flags("cflags")]  # compiled sooner
+    program = compile_program(sources, tmp_path / "program", *flags)
+    command = [program, *sorted(folder.glob("*.jpg"))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=PLAIN_ENV)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
 

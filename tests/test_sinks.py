@@ -4,16 +4,7 @@
 import subprocess
 
 import pytest
-from support.c_programs import (
-    CORE,
-    PLAIN_ENV,
-    SANITIZE,
-    TESTS,
-    compile_c,
-    has_sanitizers,
-    skip_without,
-    skip_without_compiler,
-)
+from support.c_programs import CORE, PLAIN_ENV, TESTS, compile_program
 
 PROGRAM = TESTS / "core" / "test_sinks.c"
 
@@ -21,13 +12,7 @@ PROGRAM = TESTS / "core" / "test_sinks.c"
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     sources = [PROGRAM, *sorted((CORE / "pixels").glob("*.c")), CORE / "cpu.c", CORE / "plan.c"]
-    skip_without_compiler()
-    skip_without([PROGRAM, CORE / "cpu.c"])
-    folder = tmp_path_factory.mktemp("sinks")
-    target = folder / "test_sinks"
-    compiled = compile_c(sources, target, *(SANITIZE if has_sanitizers() else []))
-    assert compiled.returncode == 0, compiled.stderr
-    return target
+    return compile_program(sources, tmp_path_factory.mktemp("sinks") / "test_sinks")
 
 
 @pytest.mark.parametrize("kernels", [[], ["c"]], ids=["native", "c"])

@@ -61,6 +61,15 @@ def compile_c(sources, target, *flags, compiler=COMPILER):
     return run_compiler([*compiler, *flags, *(path for path, _ in compiled), *libraries, "-lm", "-o", target])
 
 
+def compile_program(sources, target, *flags):
+    """A program with the sanitizers, if the compiler has any; the test is skipped without a compiler or sources."""
+    skip_without_compiler()
+    skip_without([source for source in [*sources, CORE / "cpu.c"] if isinstance(source, pathlib.Path)])
+    compiled = compile_c(sources, target, *(SANITIZE if has_sanitizers() else []), *flags)
+    assert compiled.returncode == 0, compiled.stderr
+    return target
+
+
 def compile_object(path, flags, compiler):
     """The object file of a source, and how the compiler ended."""
     flags = [flag for flag in flags if flag not in LINK_FLAGS]
