@@ -211,11 +211,16 @@ def convert(
 def _convert(
     image: Image.Image, max_pixels: int, background: tuple[int, int, int], mode: str
 ) -> tuple[Pixels, int]:
-    check_pixels(*image.size, max_pixels)
+    _check_size(image, max_pixels)
     image.load()
-    check_pixels(*image.size, max_pixels)
+    _check_size(image, max_pixels)
     # Pillow turns TIFF images, and pillow-heif HEIC, while it loads them, and removes the orientation.
     return _pixels(image, background, mode), _orientation(image)
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    check_pixels(width, height, max_pixels)
 
 
 def _pixels(image: Image.Image, background: tuple[int, int, int], mode: str) -> Pixels:
@@ -233,7 +238,7 @@ def _pixels(image: Image.Image, background: tuple[int, int, int], mode: str) -> 
 def _is_transparent(image: Image.Image) -> bool:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         return False  # a transparent level is lost with the levels
-    return image.has_transparency_data
+    return bool(image.has_transparency_data)
 
 
 def _orientation(image: Image.Image) -> int:
