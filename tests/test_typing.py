@@ -70,6 +70,7 @@ def use() -> None:
     epoch: int = augmented.with_epoch(3).epoch
     crops, flips = augmented.boxes([0])
     fastimg.load(paths[:1], crop=crops, flip=flips, size=epoch)
+    fastimg.load(paths, crop=fastimg.random_crops(paths, 3, fallback="pillow"), size=8, fallback="pillow")
     views: fastimg.RandomViews = images.random_views([{"size": 8, "scale": (0.4, 1)}], seed=1).with_epoch(outs[0].ndim)
     print(views[0][0].shape, views.boxes([0])[0][1], views.read_into([0], two), mask, matrices[0])
     lists = fastimg.NonUniformImageFileAccessor(map(pathlib.Path, paths), layout="HWC")
@@ -98,6 +99,7 @@ def use() -> None:
     found: list[str] = fastimg.find_images(".", on_error="raise", left_out=others)
     found += fastimg.find_images(".", on_error=errors.append)
     index: fastimg.FileIndex = fastimg.FileIndex.from_folder("train", labels=True, on_error=failures.append)
+    index = fastimg.FileIndex.from_folder("train", fallback=np.load).refresh(fallback="pillow")
     index = fastimg.FileIndex(map(pathlib.Path, paths), [0, 1], classes, sizes=False, progress=tell)
     index.save(pathlib.Path("train.index.npz"))
     index = fastimg.FileIndex.load("train.index.npz", root=pathlib.Path("train")).refresh(num_threads=2)
@@ -167,6 +169,7 @@ fastimg.image_folder([5])
 fastimg.FileIndex(5)
 fastimg.FileIndex([5])
 fastimg.FileIndex(["a.jpg"], sizes=None)
+fastimg.FileIndex(["a.jpg"], fallback="opencv")
 fastimg.FileIndex.from_folder("a", on_error="drop")
 fastimg.FileIndex.load(5)
 fastimg.open_sources(5)
@@ -214,6 +217,24 @@ def test_wrong_code_is_refused(run):
     refused = {int(line) for line in re.findall(r"^wrong\.py:(\d+): error", text, re.MULTILINE)}
     # Every line but the import and the empty one after it.
     assert refused == set(range(3, len(WRONG.splitlines()) + 1)), text
+
+
+def test_the_package_without_pillow(run, tmp_path):
+    """Where Pillow is not installed its types are unknown, and the code that uses it must be right as well."""
+    project = pathlib.Path(__file__).parents[1] / "pyproject.toml"
+    if not project.exists():
+        pytest.skip("no pyproject.toml")
+    settings = project.read_text("utf-8")
+    known = 'module = ["PIL", "PIL.*"]\n'
+    assert known in settings
+    settings = settings.replace(known, f'{known}follow_imports = "skip"\n').replace(
+        'files = ["fastimg"]\n', ""
+    )
+    (tmp_path / "pyproject.toml").write_text(settings)
+    modules = ("fastimg.pillow", "fastimg.cli.sheet", "fastimg.benchmarking.resizers")
+    options = [word for module in modules for word in ("-m", module)]
+    code, text = run("mypy", "--config-file", str(tmp_path / "pyproject.toml"), *options)
+    assert code == 0, text
 
 
 def test_stub_is_the_module(run):
