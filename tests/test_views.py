@@ -181,6 +181,20 @@ def test_lost_data_matters_to_all_views():
     assert_all(found, alone([damaged], [top, bottom], strict=False))
 
 
+def test_damage_in_rows_that_no_result_needs():
+    """Reduced to an eighth, the image has no last row: it is looked at all the same where a view reaches the bottom."""
+    image = jpegs.pixels(161, 160, 1)
+    data = jpegs.turbo(image, quality=95)
+    damaged = data[:-20]  # within row 160
+    top, bottom = {"size": 4, "crop": (0, 0, 100, 160)}, {"size": 8}
+    expected = fastimg.load([data], views=[top])
+    assert_all(fastimg.load([damaged], views=[top]), expected)
+    assert_all(fastimg.load([damaged], views=[bottom], strict=False), fastimg.load([data], views=[bottom]))
+    for views in ([bottom], [top, bottom], [bottom, top]):
+        with pytest.raises(fastimg.TruncatedJpegError):
+            fastimg.load([damaged], views=views)
+
+
 def test_damage_below_all_views_is_not_looked_for():
     image = jpegs.pixels(160, 64)
     damaged = jpegs.truncated(jpegs.turbo(image, quality=95), 0.9)
