@@ -59,6 +59,10 @@ class _Quiet(threading.local):
     def match(self, _text: str, *_: Any) -> bool:
         return self.active
 
+    def __reduce__(self) -> str:
+        """Pickled by name: scikit-learn sends the filters of warnings to its processes."""
+        return "_quiet"
+
 
 _quiet = _Quiet()
 _FILTER: Any = ("ignore", _quiet, Warning, None, 0)
@@ -70,6 +74,8 @@ def _silence() -> Iterator[None]:
     # Tests and the like put others in front, and take ours away. Nothing that was warned of changes by it, so the
     # registries of past warnings stay as they are.
     if not filters or filters[0] is not _FILTER:
+        with suppress(ValueError):
+            filters.remove(_FILTER)
         filters.insert(0, _FILTER)
     _quiet.active = True
     try:
