@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -289,5 +290,10 @@ def _drop_frames(error: BaseException | None) -> None:
 
 
 def _is_about_file(error: BaseException) -> bool:
-    """Whether a file could not be opened or read; what Pillow raises about images has no errno."""
-    return isinstance(error, OSError) and error.errno is not None
+    """Whether a file could not be opened or read; what Pillow raises about images has no errno.
+
+    Except if an image makes it seek to before the beginning of a file, which has been opened: that is EINVAL.
+    """
+    if not isinstance(error, OSError) or error.errno is None:
+        return False
+    return error.errno != errno.EINVAL or error.filename is not None

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What Pillow refuses as a fallback: bad files, more pixels than are allowed. And that it does it quietly."""
 
+import copy
 import errno
 import os
+import pickle
 import struct
 import threading
 import warnings
@@ -183,6 +185,21 @@ def test_warnings_of_others_are_kept():
     assert texts == [*(f"mine {number}" for number in range(200)), "the last"]
 
 
+def test_filters_of_warnings_stay_as_few_and_pickle():
+    data = mixed_folder.encoded("PNG RGB", 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        decode(data)
+        count = len(warnings.filters)
+        for _ in range(3):
+            warnings.filterwarnings("ignore", message="something")
+            decode(data)
+        assert len(warnings.filters) == count + 1
+        # Libraries send them to processes, and copy them.
+        for filters in pickle.loads(pickle.dumps(warnings.filters)), copy.deepcopy(warnings.filters):
+            assert filters[0][1] is warnings.filters[0][1]
+
+
 def test_pillow_is_left_as_it_was():
     before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, Image._decompression_bomb_check
     decode(mixed_folder.encoded("PNG RGB", 0))
@@ -212,6 +229,16 @@ def test_files_are_closed(tmp_path):
     before = len(os.listdir("/dev/fd"))
     run()
     assert len(os.listdir("/dev/fd")) <= before
+
+
+def test_a_seek_to_before_the_beginning(monkeypatch, tmp_path):
+    """In a file that is an OSError with a number, as those of the machine have; but it is the image's fault."""
+    path = tmp_path / "a.png"
+    path.write_bytes(mixed_folder.encoded("PNG RGB", 0))
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile._open", lambda self: self.fp.seek(-1))
+    for source in (path, path.read_bytes()):
+        with pytest.raises(fastimg.FallbackError, match="the fallback failed, too: Pillow: "):
+            fastimg.read_header(source, fallback="pillow")
 
 
 def test_machine_faults_pass(monkeypatch):
