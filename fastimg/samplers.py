@@ -281,9 +281,7 @@ class SamplerOrder:
             raise ValueError(f"the state is of an epoch without a sampler, found sampler={kind}")
         if state["seed"] != self._seed():
             raise ValueError(f"the state is of a sampler with seed {state['seed']}, found {self._seed()}")
-        if not drawn:
-            return
-        if isinstance(self._sampler, Iterator):
+        if drawn and isinstance(self._sampler, Iterator):
             raise ValueError(
                 f"an epoch of a sampler that is an iterator, {kind}, cannot be continued: give an iterable that begins "
                 "again, such as a list or an object with __iter__"
@@ -291,6 +289,8 @@ class SamplerOrder:
         if hasattr(self._sampler, "set_epoch") or not hasattr(self._sampler, "generator"):
             return
         if self._sampler.generator is None or state["rng"] is None:
+            if not drawn:
+                return
             raise ValueError(
                 f"an epoch of a sampler without a generator of its own, {kind}, cannot be continued: give it "
                 "generator=torch.Generator()"
