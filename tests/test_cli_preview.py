@@ -274,6 +274,36 @@ def test_text_fits() -> None:
 # ---- what is refused
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.labels.npy"])
+@pytest.mark.parametrize("kind", ["empty", "text", "archive", "header", "cut short", "objects"])
+def test_what_is_no_array(here: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str) -> None:
+    np.save("x.npy", np.zeros((2, 3, 8, 8), np.uint8))
+    whole = Path("x.npy").read_bytes()
+    np.savez("x.npz", a=1)
+    np.save("objects.npy", np.array([None, 1], object))
+    content = {
+        "empty": b"",
+        "text": b"hello",
+        "archive": Path("x.npz").read_bytes(),
+        "header": b"\x93NUMPY\x01\x00\x10\x00{'descr': garbage",
+        "cut short": whole[:200],
+        "objects": Path("objects.npy").read_bytes(),
+    }
+    Path(name).write_bytes(content[kind])
+    assert main(["preview", "x.npy", "-o", "x.png", "--labels"]) == 2
+    err = capsys.readouterr().err
+    assert f"error: {name}: " in err and err.count("\n") == 1 and not Path("x.png").exists()
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (2, 2, 3, 8, 8), (2, 5, 8, 8)])
+def test_shapes_that_are_no_images(
+    here: Path, capsys: pytest.CaptureFixture[str], shape: tuple[int, ...]
+) -> None:
+    np.save("x.npy", np.zeros(shape, np.uint8))
+    assert main(["preview", "x.npy", "-o", "x.png"]) == 2
+    assert f"found shape {shape}, dtype uint8" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

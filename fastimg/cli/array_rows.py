@@ -5,6 +5,7 @@ import csv
 import os
 import re
 from collections.abc import Sequence
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,20 +53,26 @@ def open_rows(path: str) -> Rows:
     ValueError
         It holds no images.
     """
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    array, layout = _as_images(array, path)
+    array, layout = _as_images(_open_array(path), path)
     stem = path.removesuffix(".npy")
     labels = classes = None
     if os.path.exists(stem + ".labels.npy"):
-        labels = np.load(stem + ".labels.npy", allow_pickle=False)
+        labels = _open_array(stem + ".labels.npy")
         labels = labels if labels.ndim == 1 and len(labels) == len(array) else None
     if os.path.exists(stem + ".classes.txt"):
         with open(stem + ".classes.txt", encoding="utf-8", errors="surrogateescape") as file:
             classes = file.read().split("\n")[:-1]
     return Rows(array, layout, _read_table(stem + ".files.csv"), labels, classes)
+
+
+def _open_array(path: str) -> npt.NDArray[Any]:
+    """Map an array; ValueError if the file is none, whatever NumPy raises then."""
+    try:
+        with open(path, "rb") as file:
+            np.lib.format.read_magic(file)  # np.load takes archives and pickles, too
+        return np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError, SyntaxError, TokenError) as error:
+        raise ValueError(f"{path}: no .npy file that can be mapped: {error}") from None
 
 
 def _as_images(array: npt.NDArray[Any], path: str) -> tuple[npt.NDArray[Any], str]:
@@ -79,9 +86,8 @@ def _as_images(array: npt.NDArray[Any], path: str) -> tuple[npt.NDArray[Any], st
         images, layout = images.transpose(0, 2, 3, 1), "NCHW"
     elif images.ndim == 4 and images.shape[3] in _CHANNELS:
         layout = "NHWC"
-    elif images.ndim != 3:
-        images = images[:0]
-    if not images.size or images.dtype.kind not in "biuf":
+    fits = images.ndim == 3 or (images.ndim == 4 and layout != "NHW")
+    if not fits or not images.size or images.dtype.kind not in "biuf":
         raise ValueError(
             f"{path}: expected images (N, C, H, W), (N, H, W, C) or (N, H, W) with 1, 3 or 4 channels, "
             f"found shape {array.shape}, dtype {array.dtype}"
