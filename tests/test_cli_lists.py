@@ -173,6 +173,26 @@ def test_what_is_no_list(
     assert left(here) == ([name] if lines is not None else [])
 
 
+@pytest.mark.parametrize("name", ["list.csv", "list.txt"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_named(here: Path, capsys: pytest.CaptureFixture[str], name: str, encoding: str) -> None:
+    Path(name).write_bytes(f"\ufeffpath\n{PATHS[0]}\n".encode(encoding))
+    assert main([*LOAD, name]) == 2
+    assert capsys.readouterr().err.endswith(f"{name}: expected UTF-8, or the system's bytes, found UTF-16\n")
+
+
+@pytest.mark.parametrize("lines", [["path,label", "cat/1.jpg,bird"], ["cat/1.jpg"]])
+def test_a_list_beside_class_folders_is_not_passed_over(
+    here: Path, capsys: pytest.CaptureFixture[str], lines: list[str]
+) -> None:
+    name = "photos/list.csv" if len(lines) == 2 else "photos/list.txt"
+    write(name, *lines)
+    assert main([*LOAD, "photos/cat", "photos/dog", name, "--labels"]) == 2
+    assert f"{name}: the list lies beside folders that are classes" in capsys.readouterr().err
+    assert main([*LOAD, "photos/cat", "photos/dog", name]) == 0
+    assert len(np.load("x.npy")) == 4
+
+
 def test_a_label_that_is_missing_matters_only_with_labels(here: Path) -> None:
     write("list.csv", "path,label", PATHS[0])
     assert main([*LOAD, "list.csv"]) == 0

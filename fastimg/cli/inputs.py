@@ -142,6 +142,8 @@ def _by_class(
         elif name != STDIN and not is_archive_name(name) and _real_parent(name) in holders:
             if has_image_name(name, suffixes):
                 raise ValueError(f"{name}: no class: the file lies beside folders that are classes")
+            if _is_list(name):
+                raise ValueError(f"{name}: the list lies beside folders that are classes: give it, or them")
             left_out[folders.ending(name)] += 1
         elif is_list_name(name):
             lists[name] = entries = read_list(name, labelled=True)
@@ -152,6 +154,14 @@ def _by_class(
             found += members
             names += map(_class_of, members)
     return found, names, [each.name for each in class_folders]
+
+
+def _is_list(name: str) -> bool:
+    """Whether a file is a list: not only its name, which may be that of any text beside the images."""
+    try:
+        return is_list_name(name) and bool(read_list(name).paths)
+    except (OSError, ValueError):
+        return False
 
 
 def _class_of(source: Image) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Lists of files: a CSV table with the columns path and label, or paths in a text file or on standard input."""
 
+import codecs
 import csv
 import io
 import math
@@ -63,6 +64,7 @@ def read_list(name: str, labelled: bool = False) -> FileList:
     ValueError
         It is no such list, it is empty, or none of its files exists.
     """
+    title = "standard input" if name == STDIN else name
     if name == STDIN:
         if sys.stdin is None:
             raise ValueError("-: there is no standard input")
@@ -70,9 +72,10 @@ def read_list(name: str, labelled: bool = False) -> FileList:
     else:
         with open(name, "rb") as file:
             data, folder = file.read(), os.path.dirname(name)
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f"{title}: expected UTF-8, or the system's bytes, found UTF-16")
+    data = data.removeprefix(codecs.BOM_UTF8)
     listed = _read_table(name, data, labelled) if name.lower().endswith(".csv") else _read_lines(data)
-    title = "standard input" if name == STDIN else name
     if not listed.paths:
         raise ValueError(f"{title}: expected paths, found none")
     if bad := next((path for path in listed.paths if "\0" in path), None):
