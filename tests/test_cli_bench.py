@@ -249,6 +249,28 @@ def test_advice(
     assert "size=16 is 5.0 x as fast as decoding at full size" in advice["text"][1]
 
 
+@pytest.mark.parametrize(
+    ("threads", "words"),
+    [
+        ({1: 100}, "num_threads=1 is the best of those that were tried;"),
+        ({1: 100, 2: 150}, "num_threads=2 is the best of those that were tried;"),
+        ({1: 100, 2: 101}, "num_threads=1 is as fast as more, and leaves other CPUs free;"),
+        ({8: 100, 16: 101}, "num_threads=8 is as fast as more;"),
+    ],
+)
+def test_advice_is_about_what_was_tried(
+    monkeypatch: pytest.MonkeyPatch, threads: dict[int, float], words: str
+) -> None:
+    monkeypatch.setattr(own_files, "default_num_threads", lambda: 4)
+    found = {
+        "threads": rows_of(threads, min(threads)),
+        "readers": rows_of({None: 100}, None),
+        "gaps": rows_of({2.0: 100}, 2.0),
+        "sizes": rows_of({16: 100, 0: 20}, 16),
+    }
+    assert advise(found, plan(), 100)["text"][1].startswith(words)
+
+
 def test_thread_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     for count, expected in ((1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (16, [1, 2, 4, 8, 16])):
         monkeypatch.setattr(own_files, "default_num_threads", lambda count=count: count)

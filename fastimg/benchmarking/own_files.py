@@ -366,7 +366,9 @@ def advise(found: dict[str, dict[Any, dict[str, Any]]], plan: Plan, listed: int)
         words.append(f"num_threads may stay at its default, {best}")
     else:
         settings["num_threads"] = best
-        words.append(f"num_threads={best} is as fast as more, and leaves other CPUs free")
+        more = "as fast as more" if best < max(threads) else "the best of those that were tried"
+        free = ", and leaves other CPUs free" if best < min(max(threads), default_num_threads()) else ""
+        words.append(f"num_threads={best} is {more}{free}")
     top = _clearly_best(readers, None)
     if top is None:
         words.append("read_threads may stay at its default")
