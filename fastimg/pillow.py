@@ -133,7 +133,9 @@ def _open(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
             file.seek(0)
             image: ImageFile.ImageFile = factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
-            if accept is not None and str(error):
+            if (
+                accept is not None and isinstance(error, SyntaxError) and str(error)
+            ):  # others are no sentences
                 reasons.append(f"{name}: {error}")
             continue
         if isinstance(image, ImageFile.StubImageFile) or name in _REFUSED:

@@ -67,6 +67,12 @@ def test_no_image(data):
     assert "cannot identify" in str(refused(data))
 
 
+@pytest.mark.parametrize("data", [b"x", b"text", b"xyz"])
+def test_what_is_too_short_is_no_image(data):
+    """Plugins that unpack more than there is say so in words of Python."""
+    assert "Pillow: cannot identify the image; this is" in str(refused(data))
+
+
 @pytest.mark.usefixtures("silent")
 @pytest.mark.parametrize(
     ("data", "words"),

@@ -21,7 +21,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "index",
         help="keep paths, classes and image sizes of a folder in one file",
-        description="Write paths, classes, image sizes, byte counts and times of a folder's JPEG files into one file, "
+        description="Write paths, classes, image sizes, byte counts and times of a folder's images into one file, "
         "which fastimg.FileIndex.load reads without looking at the folder.",
         epilog="exit status: 0 fine, 1 some files cannot be read, 2 wrong use or no file",
     )
