@@ -4,6 +4,7 @@
 import os
 import shutil
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,18 @@ def test_what_is_not_finite() -> None:
     assert words == "0 to 1" and (scaled[0, 1, 1:] == 0).all()
     np.testing.assert_array_equal(scaled[1], PIXELS[1])
     assert not to_uint8(images * np.nan)[0].any()
+
+
+def test_images_are_scaled_one_by_one() -> None:
+    """Each as floats, and not all at once: they may be large, and a hundred of them are drawn."""
+    images = np.zeros((40, 100, 100, 3), np.float16)
+    images[:, 0, 0] = -1, 2, 3
+    tracemalloc.start()
+    try:
+        scaled, _ = to_uint8(images)
+        assert tracemalloc.get_traced_memory()[1] < scaled.nbytes + 30 * 100 * 100 * 3
+    finally:
+        tracemalloc.stop()
 
 
 # ---- text

@@ -131,28 +131,47 @@ def to_uint8(images: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], str]:
         if seen.size and np.mean((seen > 1e-4) & (seen < 1e3)) > 0.95:
             scaled, how = to_uint8(floats)
             return scaled, f"the bits of bfloat16{how and ', ' + how}"
-    values = images.astype(np.float64)
-    finite = np.where(np.isfinite(values), values, np.nan)
-    if np.isnan(finite).all():
+    lows, highs = _ranges(images)
+    low, high = float(lows.min()), float(highs.max())
+    if low > high:
         return np.zeros(images.shape, np.uint8), "no finite value"
-    low, high = float(np.nanmin(finite)), float(np.nanmax(finite))
+    how = f"{low:.3g} to {high:.3g}"
     floating = images.dtype.kind in "fb"
     if low >= 0 and high <= 1 and floating:
-        low, high = 0.0, 1.0
+        low, high, how = 0.0, 1.0, "0 to 1"
     elif low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
+        low, high, how = 0.0, 255.0, "0 to 255"
     elif (
-        finite.ndim == 4 and finite.shape[3] > 1 and floating
+        images.ndim == 4 and images.shape[3] > 1 and floating
     ):  # normalised with a mean and deviation per channel
-        axes = (0, 1, 2)
-        lows, highs = np.nanmin(finite, axes), np.nanmax(finite, axes)
-        spans = np.where(highs > lows, highs - lows, 1)
-        return _rounded((finite - lows) / spans), f"{low:.3g} to {high:.3g}, each channel scaled"
-    return _rounded((finite - low) / ((high - low) or 1)), f"{low:.3g} to {high:.3g}"
+        return _scaled(images, lows, highs), f"{how}, each channel scaled"
+    return _scaled(images, low, high), how
 
 
-def _rounded(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    return np.rint(np.nan_to_num(shares) * 255).clip(0, 255).astype(np.uint8)
+def _ranges(images: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the least and the greatest finite value of each channel; inf and -inf if there is none."""
+    channels = images.shape[3] if images.ndim == 4 else 1
+    lows, highs = np.full(channels, np.inf), np.full(channels, -np.inf)
+    for image in images:
+        values = image.reshape(-1, channels)
+        finite = np.isfinite(values)
+        for channel in range(channels):
+            some = values[finite[:, channel], channel]
+            if some.size:
+                lows[channel] = min(lows[channel], float(some.min()))
+                highs[channel] = max(highs[channel], float(some.max()))
+    return lows, highs
+
+
+def _scaled(images: npt.NDArray[Any], low: Any, high: Any) -> npt.NDArray[np.uint8]:
+    """Return images from 0 at `low` to 255 at `high`, one by one: as floats all would take much memory."""
+    span = np.where(high > low, high - low, 1)
+    scaled = np.empty(images.shape, np.uint8)
+    for image, out in zip(images, scaled, strict=True):
+        with np.errstate(invalid="ignore"):
+            levels = np.rint((image.astype(np.float64) - low) / span * 255).clip(0, 255)
+        out[...] = np.where(np.isfinite(image), levels, 0)
+    return scaled
 
 
 def cells_of(rows: Rows, chosen: Sequence[int], labelled: bool) -> tuple[list[Cell], str]:
