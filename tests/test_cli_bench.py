@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -207,6 +208,17 @@ def test_files_that_are_turned_are_not_compared(here: Path) -> None:
     for path in PATHS[:2]:
         Path(path).write_bytes(encoded(1, orientation=6))
     bench = Bench(look_at(PATHS, 3, 16), plan())
+    seen: list[Any] = []
+    bench._compare_pixels = lambda peer, sources: seen.extend(sources)  # type: ignore[method-assign]
+    bench.decoders()
+    assert set(seen) == {PATHS[2]}
+
+
+def test_names_that_are_not_unicode_are_not_compared(here: Path) -> None:
+    """OpenCV takes them for a null pointer."""
+    shutil.copy(PATHS[0], b"photos/\xff.jpg")
+    name = os.fsdecode(b"photos/\xff.jpg")
+    bench = Bench(look_at([name, PATHS[2]], 2, 16), plan())
     seen: list[Any] = []
     bench._compare_pixels = lambda peer, sources: seen.extend(sources)  # type: ignore[method-assign]
     bench.decoders()

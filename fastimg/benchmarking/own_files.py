@@ -198,11 +198,14 @@ class Bench:
 
     def decoders(self) -> dict[Any, dict[str, Any]]:
         """What other libraries do with the same files on one thread, at `size` and at the size of the files."""
-        # Not all libraries know what to do with others.
+        # Not all libraries know what to do with others: cv2.imread crashes if UTF-8 cannot encode a name.
         plain = [
             source
             for source, header in zip(self.corpus.sources, self.corpus.headers, strict=True)
-            if isinstance(source, str) and header.orientation == 1 and header.components in (1, 3)
+            if isinstance(source, str)
+            and source.isprintable()
+            and header.orientation == 1
+            and header.components in (1, 3)
         ]
         rows: dict[Any, dict[str, Any]] = {}
         if not plain:
