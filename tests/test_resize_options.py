@@ -71,8 +71,9 @@ def test_the_choices_are_listed(call, name, choices):
 def test_names_order_and_defaults(entry):
     parameters = inspect.signature(getattr(fastimg, entry)).parameters
     names = [name for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY]
-    order = "mode layout size fit resample reducing_gap pad_value crop flip orient dtype mean std strict max_pixels"
-    assert names[:15] == order.split()
+    order = "mode layout size resize_shorter resize_longer center_crop fit resample reducing_gap pad_value crop flip"
+    order += " orient dtype mean std strict max_pixels"
+    assert names[: len(order.split())] == order.split()
     defaults = {"size": None, "fit": "stretch", "resample": "bilinear", "reducing_gap": 2.0, "pad_value": 0}
     assert {name: parameters[name].default for name in defaults} == defaults
 

@@ -5,6 +5,7 @@ import argparse
 import io
 import os
 import platform
+import re
 from collections import Counter
 from typing import Any
 
@@ -186,9 +187,15 @@ def _print_tables(found: dict[str, dict[Any, dict[str, Any]]], plan: own_files.P
             report(
                 f"Decoders: {group}, one thread", f"{_RATES} | fastimg is: {{times:.2f}} x", rows, "library"
             )
+    absent: set[str] = set()
     for key, row in found["decoders"].items():
-        if row.get("reason"):
-            missing[f"{row.get('name', key)} ({row['reason']})"] += 1
+        reason = row.get("reason")
+        if reason and (module := re.search(r"No module named '(\w+)", reason)):
+            absent.add(module[1])
+        elif reason:
+            missing[f"{row.get('name', key)} ({reason})"] += 1
+    if absent:
+        say("Not installed: " + ", ".join(sorted(absent)))
     if missing:
         say("Not compared: " + ", ".join(missing))
     rows = {key: {"label": f"{key} x {key}" if key else "full", **row} for key, row in found["sizes"].items()}
