@@ -21,8 +21,8 @@ from fastimg.readers import Reading
 from fastimg.sources import SourceList
 from fastimg.threads import run_batch
 
-#: A box that no JPEG contains, as sides are at most 65535: an image without a header must fail even if the file is
-#: replaced meanwhile.
+#: A box that no JPEG contains, as sides are at most 65535, nor any image of fewer than 2**32 pixels: one without a
+#: header must fail even if the file is replaced meanwhile.
 _NOWHERE = (0, 0, 65536, 65536)
 
 

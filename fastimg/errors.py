@@ -101,11 +101,11 @@ class Failure(NamedTuple):
     os_errno: int
     detail: tuple[int, int, int, int]
     text: str
-    error: BaseException | None = None  # what the caller's reader raised
+    error: BaseException | None = None  # what the caller's reader or the fallback raised
 
     @property
     def is_machine_fault(self) -> bool:
-        """Whether the machine, not the image, is at fault, as ``machine_fault`` in ``_core/batch.c`` decides."""
+        """Whether the machine, not the image, is at fault, as ``is_machine_fault`` in ``_core/readers.c`` decides."""
         if self.error is not None:
             return is_machine_fault(self.error)
         return self.status == "NOMEM" or (self.status == "OS" and self.os_errno in _MACHINE_ERRNOS)
