@@ -62,8 +62,8 @@ def background_of(pad_value: PadValue, mode: str) -> tuple[int, int, int]:
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Refuses images of more than `max_pixels`, or sides that the core does not take, unless `max_pixels` is 0."""
+    """Refuses images of more than `max_pixels`, unless that is 0, or with sides that the core does not take."""
     if max_pixels and width * height > max_pixels:
         raise ImageTooLargeError(f"{width} x {height} pixels, more than max_pixels = {max_pixels}")
-    if max_pixels and max(width, height) > MAX_SIDE:
+    if max(width, height) > MAX_SIDE:
         raise ImageTooLargeError(f"{width} x {height} pixels, a side of more than 2**20")

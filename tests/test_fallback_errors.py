@@ -152,6 +152,8 @@ def test_longest_side(length, is_wide):
     for call in (fastimg.decode, lambda data, **how: fastimg.load([data] * 2, **how)):
         with pytest.raises(fastimg.ImageTooLargeError, match=r"a side of more than 2\*\*20"):
             call(b"no JPEG", **options)
+    with pytest.raises(fastimg.ImageTooLargeError, match=r"a side of more than 2\*\*20"):
+        fastimg.read_header(b"no JPEG", fallback=options["fallback"])
 
 
 @pytest.mark.parametrize("kind", ["PNG RGB", "GIF", "WebP", "TIFF LZW", "ICO", "BMP", "JPEG2000"])
