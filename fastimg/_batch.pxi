@@ -237,6 +237,7 @@ cdef class Batch:
         cdef fi_pixels pixels
         cdef View view = None
         cdef bint stop = True
+        cdef int64_t ns = monotonic_ns()
         try:
             data = job.bytes.buffer.data[:job.nbytes] if job.is_read else None
             view = other_pixels(self.fallback, self.sources[job.index], data, self.options, &pixels)
@@ -246,11 +247,12 @@ cdef class Batch:
                 stop = is_machine_fault(error)
             except BaseException:
                 pass  # an errno of the caller's making
+        ns = monotonic_ns() - ns
         if view is None:
             fi_batch_refuse(&self.core, position, stop)
         else:
             with nogil:
-                fi_batch_supply(&self.core, position, decoder.core, &pixels)
+                fi_batch_supply(&self.core, position, decoder.core, &pixels, ns)
         return 0
 
     def others(self):

@@ -20,6 +20,7 @@ import os
 import sys
 from importlib import import_module
 from _thread import allocate_lock, start_new_thread
+from time import monotonic_ns
 
 import numpy
 from numpy import empty

@@ -206,7 +206,7 @@ cdef extern from "_core/fi_batch.h" nogil:
                      c_bool *flip)
 
     void fi_batch_begin(fi_batch *batch)
-    void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, const fi_pixels *pixels)
+    void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, const fi_pixels *pixels, int64_t ns)
     void fi_batch_refuse(fi_batch *batch, size_t position, bint stop)
     size_t fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns)
     void fi_batch_cancel(fi_batch *batch)

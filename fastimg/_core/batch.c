@@ -131,14 +131,16 @@ static fi_failure *new_failure(fi_batch *batch) {
     return NULL;
 }
 
-void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, const fi_pixels *pixels) {
+void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, const fi_pixels *pixels, int64_t ns) {
     fi_failure *failure = new_failure(batch);
     fi_status status = FI_E_NOMEM;
+    fi_timing timing = {.decode_ns = ns, .decodes = 1};
 
     if (failure) status = fi_open_pixels(decoder, pixels, batch->options->max_pixels, failure);
     if (status == FI_OK) status = decode_open(batch, &batch->jobs[position], decoder, failure);
     if (failure) end_job(batch, position, status, &failure);
     fi_failure_free(failure);
+    if (batch->readers) fi_readers_learn(batch, &timing);
 }
 
 void fi_batch_refuse(fi_batch *batch, size_t position, bool stop) {
@@ -204,6 +206,7 @@ size_t fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {
         }
     } while (now < deadline);
     free(spare);
+    if (others != FI_NO_JOB && batch->readers) fi_readers_learn(batch, &timing);
     fi_readers_left(batch);
     return others;
 }

@@ -111,8 +111,11 @@ void fi_batch_begin(fi_batch *batch);
  */
 size_t fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns);
 
-/* fi_batch_supply() goes on with a job, from pixels that the caller has decoded. */
-void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, const fi_pixels *pixels);
+/*
+ * fi_batch_supply() goes on with a job, from pixels that the caller has decoded in `ns` nanoseconds: the choice of reader
+ * threads goes by that.
+ */
+void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, const fi_pixels *pixels, int64_t ns);
 
 /* fi_batch_refuse() makes a job fail with FI_E_READER; `stop`: it stops the batch in any case. */
 void fi_batch_refuse(fi_batch *batch, size_t position, bool stop);

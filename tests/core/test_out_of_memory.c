@@ -227,7 +227,7 @@ static void run_fallback(fi_batch *batch, fi_decoder *decoder, const fi_pixels *
     fi_batch_begin(batch);
     while ((position = fi_batch_run(batch, decoder, 0)) != FI_NO_JOB) {
         if (position == REFUSED) fi_batch_refuse(batch, position, false);
-        else fi_batch_supply(batch, position, decoder, pixels);
+        else fi_batch_supply(batch, position, decoder, pixels, 1);
     }
 }
 
