@@ -199,11 +199,13 @@ cdef class Batch:
         elif isinstance(shape, list):
             if len(out) != len(shape):
                 raise ValueError(f"out must be a list of {len(shape)} arrays, found {len(out)}")
+            places = {}
             for i in range(self.core.count):
                 dims[0], dims[1], dims[2] = shape[i]
                 view = output_view(out[i], self.options, 3, dims)
                 bind_output(view, self.options, 0, &self.core.jobs[i].out)
                 self.keep.append(view)
+                reject_same(places, view, i)
         else:
             dims[0], dims[1], dims[2], dims[3] = shape
             view = output_view(out, self.options, 4, dims)

@@ -68,12 +68,14 @@ cdef class ViewBatch(Batch):
         cdef fi_output *out
         cdef View view
         cdef Options options
+        places = {}
         for v in range(n):
             options = self.view_options[v]
             dims[0], dims[1], dims[2], dims[3] = shapes[v]
             try:
                 view = output_view(outs[v], options, 4, dims)
                 bind_output(view, options, 1, &first)
+                reject_same(places, view, v)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"view {v}: {error}") from None
             self.keep.append(view)

@@ -289,6 +289,47 @@ def test_rows_that_are_not_contiguous(entry, layout):
         refused(entry, out, ValueError, "contiguous", layout=layout)
 
 
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("step", [0, 0.5, -0.5])
+def test_out_that_overlaps_itself(entry, layout, axis, step):
+    """What was written last would stand in more than one place."""
+    expected = entry.expected(layout=layout)
+    free = expected.ndim - (1 if layout == "CHW" else 2)
+    axis %= free
+    if expected.shape[axis] == 1:
+        pytest.skip("one step alone cannot overlap")
+    base = np.full(2 * expected.size, 0x5A, np.uint8)
+    strides = list(expected.strides)
+    strides[axis] = int(step * strides[axis])
+    view = np.lib.stride_tricks.as_strided(base[expected.size :], expected.shape, strides)
+    with pytest.raises(ValueError, match="out must not overlap itself"):
+        entry.call(view, layout=layout)
+    assert (base == 0x5A).all()
+
+
+def test_planes_and_rows_may_lie_in_each_other(layout):
+    """Rows of three planes in turns, and images side by side: no item is two."""
+    data = [jpegs.jpeg(24, 31, seed=i) for i in range(3)]
+    expected = fastimg.load(data, layout=layout)
+    order = (2, 1, 0, 3) if layout == "CHW" else (1, 2, 0, 3)
+    swapped = np.empty([expected.shape[i] for i in order[:-1]] + [expected.shape[3]], np.uint8)
+    if layout == "CHW":
+        view = swapped.transpose(np.argsort(order))
+        assert_same(fastimg.load(data, view, layout=layout), expected)
+    wide = np.empty((24, 3, 31, 3), np.uint8) if layout == "HWC" else np.empty((3, 24, 3, 31), np.uint8)
+    view = wide.transpose(1, 0, 2, 3) if layout == "HWC" else wide.transpose(2, 0, 1, 3)
+    assert_same(fastimg.load(data, view, layout=layout), expected)
+
+
+def test_one_array_for_several_images():
+    data = [jpegs.jpeg(24, 31, seed=i) for i in range(3)]
+    images = fastimg.NonUniformImageFileAccessor(data)
+    arrays = [np.empty((3, 24, 31), np.uint8) for _ in data]
+    arrays[2] = arrays[0]
+    with pytest.raises(ValueError, match="out must be different arrays, found one at 0 and at 2"):
+        images.read_into([0, 1, 2], arrays)
+
+
 @pytest.mark.parametrize(
     "out", [[1, 2, 3], "text", 5, object(), (1,), {}], ids=lambda out: type(out).__name__
 )
