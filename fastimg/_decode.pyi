@@ -34,6 +34,7 @@ class Options:
         strict: bool,
         max_pixels: int,
         max_scans: int,
+        max_scanned: int,
         table: bytes,
     ) -> Self: ...
     @property

@@ -163,6 +163,11 @@ def _too_large(failure: Failure) -> str:
     return f"{width} x {height} pixels, more than max_pixels = {limit}"
 
 
+def _cost(failure: Failure) -> str:
+    height, width, scans, limit = failure.detail
+    return f"{width} x {height} pixels in more than {scans} scans: more than {limit:,} pixels times scans"
+
+
 def _range(failure: Failure) -> str:
     offset, size, nbytes, _ = failure.detail
     return f"the range of {size} bytes at offset {offset} leaves the file, which has {nbytes} bytes"
@@ -199,6 +204,7 @@ _JPEG_ERRORS: dict[str, tuple[type[JpegError], Callable[[Failure], str]]] = {
     "CORRUPT": (CorruptJpegError, lambda f: f"damaged {_where(f)}: {f.text}"),
     "UNSUPPORTED": (UnsupportedJpegError, lambda f: f"not supported: {f.text}"),
     "SCANS": (CorruptJpegError, lambda f: f"more than {f.detail[0]} scans, which only costs time"),
+    "COST": (JpegTooLargeError, _cost),
     "INTERNAL": (CorruptJpegError, lambda f: "its header can be read in two ways"),
 }
 

@@ -21,6 +21,9 @@ MAX_PIXELS = 178_956_970
 #: Encoders write about 20 at most; each scan costs a pass over the whole image.
 MAX_SCANS = 500
 
+#: Of an image of `max_pixels` pixels, or of MAX_PIXELS if that is more; smaller ones may have more. It bounds the time.
+MAX_SCANS_OF_LARGEST = 30
+
 #: The largest height or width that can be asked for.
 MAX_SIDE = 2**20
 
@@ -312,7 +315,8 @@ def _to_core(values: dict[str, Any]) -> Options:
             raise ValueError(f"{option.name} must be one value or {channels} of them, found {found}")
     _check_ways_to_size(values)
     table = _table(values["dtype"], values["mean"], values["std"])
-    options = Options(table=table, max_scans=MAX_SCANS, **values)
+    max_scanned = MAX_SCANS_OF_LARGEST * max(MAX_PIXELS, values["max_pixels"])
+    options = Options(table=table, max_scans=MAX_SCANS, max_scanned=max_scanned, **values)
     options.values = values
     return options
 

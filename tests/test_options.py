@@ -360,8 +360,8 @@ def test_an_option_is_named_in_public_signatures_and_the_table_alone():
     # decode hands them on by name; load has them a second time, for its types.
     signatures = ["array_like.py", "load_options.py", *["loading.py"] * 3]
     for name, found in places.items():
-        # One more to read any header, and for what cannot be combined.
-        table = ["options.py"] * (2 if name in ("max_pixels", "fit") else 1)
+        # More to read any header and to limit scans, and for what cannot be combined.
+        table = ["options.py"] * {"max_pixels": 3, "fit": 2}.get(name, 1)
         assert sorted(each for each in found if each not in USERS.get(name, ())) == signatures + table, name
 
 

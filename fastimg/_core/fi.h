@@ -53,6 +53,7 @@ typedef enum fi_status {
     FI_E_CORRUPT,    /* the same; `text` says why                    */
     FI_E_UNSUPPORTED,/* `text` is libjpeg's                          */
     FI_E_SCANS,      /* the limit                                    */
+    FI_E_COST,       /* height, width, the limit of scans, and of pixels times scans */
     FI_E_CROP,       /* height, width of the upright image           */
     FI_E_SIDE,       /* height, width it would be resized to         */
     FI_E_SHAPE,      /* height, width of the array; of the image     */
@@ -142,6 +143,7 @@ typedef struct fi_options {
     bool any_coefficients;    /* even those that no 8-bit image has; for fi_init() */
     bool use_libjpeg_entropy; /* leave all but reduced inverse DCTs to libjpeg; the pixels are the same */
     uint32_t max_scans;
+    uint64_t max_scanned; /* pixels times scans; 0: no limit */
     uint64_t max_pixels;
     /*
      * For floats: value v of output channel c becomes (v / 255 - mean[c]) / std[c], rounded to float32 after each
@@ -312,7 +314,7 @@ typedef struct fi_view {
 
 /*
  * fi_decode_views() decodes the open source into several outputs, of which there is at least one. The options of all
- * views must have the same mode, orient, strict, any_coefficients, use_libjpeg_entropy, max_scans and max_pixels. Fails as
+ * views must have the same mode, orient, strict, any_coefficients, use_libjpeg_entropy, max_scans, max_scanned and max_pixels. Fails as
  * fi_decode() does, and nothing has been written if it fails with FI_E_CROP or FI_E_SHAPE.
  *
  * All views that are resampled come of one pass over the image, in which the inverse DCT reduces only as far as each of

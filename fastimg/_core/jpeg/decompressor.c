@@ -221,6 +221,7 @@ fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, c
     jpeg->strict = request->options->strict;
     jpeg->any_coefficients = request->options->any_coefficients;
     jpeg->max_scans = request->options->max_scans;
+    jpeg->max_scanned = request->options->max_scanned;
     jpeg->use_libjpeg_entropy = request->options->use_libjpeg_entropy;
     jpeg->height = request->header->height;
     jpeg->fell_back = false;

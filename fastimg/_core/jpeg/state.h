@@ -48,6 +48,7 @@ struct fi_decompressor {
     fi_mcu_rows *mcu_rows;
     fi_sink *sink;
     uint32_t max_scans;
+    uint64_t max_scanned;
     bool is_set_up; /* cinfo is complete */
     bool strict;
     bool any_coefficients;

@@ -151,11 +151,22 @@ static void on_output(j_common_ptr cinfo) {
 }
 
 /* Every scan of a progressive image costs as much as all its pixels, and a few bytes make a scan. */
-static void on_progress(j_common_ptr cinfo) {
-    fi_decompressor *jpeg = decompressor_of(cinfo);
-    if ((uint32_t)jpeg->cinfo.input_scan_number > jpeg->max_scans) {
+static void on_progress(j_common_ptr common) {
+    fi_decompressor *jpeg = decompressor_of(common);
+    const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
+    const uint64_t pixels = (uint64_t)cinfo->image_height * cinfo->image_width;
+    const uint64_t scans = (uint64_t)cinfo->input_scan_number;
+
+    if (scans > jpeg->max_scans) {
         jpeg->failure->detail[0] = jpeg->max_scans;
         fi_fail(jpeg, FI_E_SCANS);
+    }
+    if (jpeg->max_scanned && scans > 1 && pixels * scans > jpeg->max_scanned) {
+        jpeg->failure->detail[0] = cinfo->image_height;
+        jpeg->failure->detail[1] = cinfo->image_width;
+        jpeg->failure->detail[2] = (int64_t)(jpeg->max_scanned / pixels);
+        jpeg->failure->detail[3] = (int64_t)jpeg->max_scanned;
+        fi_fail(jpeg, FI_E_COST);
     }
 }
 
