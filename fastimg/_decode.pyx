@@ -230,7 +230,7 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched,
                 bind_output(view, options, batched, &output)
                 with nogil:
                     status = fi_decode(decoder.core, &options.core, &core_crop, flip, &output, &failure)
-            # libjpeg finds some kinds of files, such as lossless ones, only when it begins to decode.
+            # libjpeg refuses some files, such as those of odd sampling factors, only when it begins to decode.
             if supplied or fallback is None or not fi_is_other(status):
                 break
     finally:

@@ -143,7 +143,7 @@ def _advice(failure: Failure) -> str:
         return advice_for(kind_of(bytes.fromhex(failure.text)))
     if failure.status == "PRECISION":
         return advice_for("JPEG of other than 8 bits")
-    is_lossless = (failure.status == "PROCESS" and failure.detail[0] == 3) or "SOF type 0xc3" in failure.text
+    is_lossless = failure.status == "PROCESS" and failure.detail[0] == 3
     return advice_for("lossless JPEG") if is_lossless else ""
 
 

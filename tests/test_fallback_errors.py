@@ -305,7 +305,7 @@ def test_twelve_bits_without_imagecodecs(monkeypatch):
 
 
 def test_lossless(shared):
-    """Some builds of libjpeg-turbo find only when they begin to decode that they cannot."""
+    """Whether or not the libjpeg-turbo that is loaded decodes them."""
     paths = sorted(str(path) for path in (shared / "awkward").glob("twelvemonkeys/**/jpeg-lossless/*rgb.jpg"))
     assert paths
     for path in paths:
@@ -315,6 +315,15 @@ def test_lossless(shared):
         fastimg.load([path], out, fallback="pillow", layout="HWC")
         assert_same(out[0], expected)
         assert_same(fastimg.load([path, path], fallback="pillow", layout="HWC")[1], expected)
+
+
+def test_what_libjpeg_refuses_when_it_begins_to_decode():
+    data = jpegs.reframed(jpegs.jpeg(24, 31), factors=((3, 1), (2, 1), (1, 1)))
+    with pytest.raises(fastimg.UnsupportedJpegError, match="Fractional sampling"):
+        fastimg.decode(data)
+    pixels = mixed_folder.picture(3, 24, 31)
+    assert_same(fastimg.decode(data, fallback=lambda content: pixels, layout="HWC"), pixels)
+    assert_same(fastimg.load([data, data], fallback=lambda content: pixels, layout="HWC")[1], pixels)
 
 
 @pytest.mark.usefixtures("silent")

@@ -211,8 +211,11 @@ fi_status fi_header_check(const fi_header *header, uint64_t max_pixels, fi_failu
         failure->detail[0] = header->components;
         return failure->status = FI_E_COMPONENTS;
     }
-    /* SOF5 to 7 and 13 to 15 are hierarchical, 11 is lossless and arithmetic: no known decoder reads them. */
-    if ((header->sof > 3 && header->sof < 9) || header->sof > 10) {
+    /*
+     * SOF5 to 7 and 13 to 15 are hierarchical, 11 is lossless and arithmetic: no known decoder reads them. SOF3 is
+     * lossless: libjpeg-turbo reads it from 3.0 on, and what is refused must not depend on the version that is loaded.
+     */
+    if ((header->sof > 2 && header->sof < 9) || header->sof > 10) {
         failure->detail[0] = header->sof;
         return failure->status = FI_E_PROCESS;
     }
