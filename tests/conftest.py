@@ -5,6 +5,7 @@ import gc
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 
@@ -153,3 +154,17 @@ def here(tmp_path, monkeypatch):
 def many(here):
     """The folder "many" of 12 images; gives the files that `load` writes of them, by name."""
     return kills.write_many()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 kB."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("needs root, to mount a file system of 64 kB")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(command, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("this container may not mount")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

@@ -17,7 +17,8 @@ import pytest
 from support.cli_common import PATHS, encoded, left, npy_header_size, run
 
 import fastimg
-import fastimg.cli.output as npy_file
+import fastimg.cli.output as output
+import fastimg.npy_files as npy_files
 from fastimg.cli import main
 
 # ---- load: disks and interruptions
@@ -71,8 +72,8 @@ def test_where_space_cannot_be_reserved_zeros_are_written(
     else:
         monkeypatch.setattr(os, "posix_fallocate", refuse(code), raising=False)
     shape = (2, 3, 700, 501)  # not a whole number of the chunks that are written
-    with npy_file.FileSet() as files:
-        array = npy_file.create_array(
+    with output.FileSet() as files:
+        array = npy_files.begin_array(
             files.create(str(tmp_path / "x.npy")), shape, np.dtype(np.uint8), "x.npy"
         )
         (name,) = os.listdir(tmp_path)
@@ -96,7 +97,7 @@ def test_the_zeros_are_really_written(monkeypatch: pytest.MonkeyPatch) -> None:
     for nbytes in (3, 4, 1 << 20, (1 << 20) + 3, (1 << 20) + 4, 5_000_000):
         file = File(b"abc")
         file.seek(3)
-        npy_file.reserve(file, nbytes)
+        npy_files.reserve(file, nbytes)
         assert file.getvalue() == b"abc" + bytes(nbytes - 3)
 
 
@@ -114,19 +115,6 @@ def test_a_limit_on_the_size_of_files(here: Path) -> None:
     assert done.stderr.startswith("fastimg: error: ") and os.strerror(errno.EFBIG) in done.stderr
     assert done.stderr.count("\n") == 1
     assert left(here) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Any:
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("needs root, to mount a file system of 64 kB")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    if subprocess.run(command, stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("this container may not mount")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_disk_that_is_really_full(here: Path, small_disk: Path) -> None:
@@ -287,7 +275,7 @@ def test_a_write_that_fails_leaves_nothing_behind(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     owner, name = {
-        "write_table": (npy_file, "write_table"),
+        "write_table": (output, "write_table"),
         "np.save": (np, "save"),
         "os.fsync": (os, "fsync"),
     }[step]

@@ -17,6 +17,7 @@ from support.kills import LOAD, STATE, others, spoil
 import fastimg.cli.compact as compact
 import fastimg.cli.output as output
 import fastimg.cli.resume as resume
+import fastimg.npy_files as npy_files
 from fastimg.cli import main
 
 DROP = ("load", "photos", "-o", "x.npy", "--drop-failed")
@@ -88,7 +89,7 @@ def test_rows_move_up(
     expected = np.random.default_rng(0).integers(0, 1 << 15, (12, 3, 5), np.uint16)
     with output.FileSet() as files:
         file = files.create(str(tmp_path / "x.npy"))
-        array = output.create_array(file, expected.shape, expected.dtype, "x.npy")
+        array = npy_files.begin_array(file, expected.shape, expected.dtype, "x.npy")
         array[:] = expected
         kept = compact.drop_rows(file, array, dropped)
         expected = np.delete(expected, dropped, 0)
@@ -178,12 +179,12 @@ def test_ctrl_c_while_rows_move_leaves_nothing(
 def test_an_array_that_cannot_fit_is_refused_at_once(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(output, "free_space", lambda path: 7658)
+    monkeypatch.setattr(npy_files, "free_space", lambda path: 7658)
     assert main(["load", "photos", "-o", "x.npy"]) == 1
     out, err = capsys.readouterr()
     assert "cannot reserve 7,659 bytes, 7,658 are free: " in err and os.strerror(errno.ENOSPC) in err
     assert out == "" and left(here) == []
-    monkeypatch.setattr(output, "free_space", lambda path: 7659)
+    monkeypatch.setattr(npy_files, "free_space", lambda path: 7659)
     assert main(["load", "photos", "-o", "x.npy"]) == 0
 
 
@@ -193,7 +194,7 @@ def test_free_space(here: Path, monkeypatch: pytest.MonkeyPatch, blocks: int) ->
     fields = {"f_blocks": blocks, "f_bavail": 3, "f_frsize": 512}
     changed = type("State", (), {name: fields.get(name, getattr(state, name)) for name in dir(state)})
     monkeypatch.setattr(os, "statvfs", lambda path: changed)
-    assert output.free_space("x.npy") == (1536 if blocks else None)
+    assert npy_files.free_space("x.npy") == (1536 if blocks else None)
 
 
 def test_a_file_system_that_does_not_say(

@@ -22,6 +22,7 @@ from support.kills import (
 )
 
 import fastimg.cli.output as output
+import fastimg.npy_files as npy_files
 from fastimg.batch_decode import BatchDecode
 from fastimg.cli import main
 from fastimg.cli.journal import Journal, Plan
@@ -133,13 +134,13 @@ def test_no_space_for_the_array(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(output, "reserve", full)
+        patch.setattr(npy_files, "reserve", full)
         assert main(LOAD) == 1
     assert "cannot reserve 9,216 bytes: No space left" in capsys.readouterr().err
     assert others() == []
     assert kills.run_until(LOAD, 4) == -signal.SIGKILL
     with monkeypatch.context() as patch:  # a copy of the folder may have lost the room
-        patch.setattr(output, "reserve", full)
+        patch.setattr(npy_files, "reserve", full)
         assert main(LOAD) == 1
     assert others() == STATE
     assert main(LOAD) == 1

@@ -18,7 +18,7 @@ def drop_rows(
     Parameters
     ----------
     file : binary file
-        As `output.create_array` has written it, open for reading and writing.
+        As `npy_files.begin_array` has written it, open for reading and writing.
     array : numpy.memmap
         Its data, which is not used again.
     rows : sequence of int

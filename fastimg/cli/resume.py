@@ -15,6 +15,7 @@ import numpy as np
 
 import fastimg
 import fastimg.cli.output as output
+import fastimg.npy_files as npy_files
 from fastimg.batch_decode import BatchDecode
 from fastimg.cli.compact import drop_rows
 from fastimg.cli.journal import Journal, Plan, Record, identity_of
@@ -119,7 +120,7 @@ class Run(output.FileSet):
         if record is None or not self._find_partial(record):
             self.array = self._create(row_shape, announce)
         else:
-            announce(record.shape, self._storage, output.free_space(self.npy))
+            announce(record.shape, self._storage, npy_files.free_space(self.npy))
             self.array = self._take_up(record)
         for path in self._others:
             output.remove(output.partial_name(path))
@@ -137,7 +138,7 @@ class Run(output.FileSet):
 
     def _take_up(self, record: Record) -> np.memmap[Any, np.dtype[Any]]:
         file = self.take_up(self.npy)
-        array = output.open_array(file, record.shape, self._storage, output.partial_name(self.npy))
+        array = npy_files.open_array(file, record.shape, self._storage, output.partial_name(self.npy))
         self._owns_state = True
         self.taken_up = record.finished
         self._finished = record.finished.copy()
@@ -153,10 +154,10 @@ class Run(output.FileSet):
         self._owns_state = True
         self._journal.clear()  # before the array that it speaks of is gone
         file = self.create(self.npy)
-        free = output.free_space(self.npy)
-        output.reject_too_large(math.prod(shape) * self._storage.itemsize, free, self.npy)
+        free = npy_files.free_space(self.npy)
+        npy_files.reject_too_large(math.prod(shape) * self._storage.itemsize, free, self.npy)
         announce(shape, self._storage, free)
-        array = output.create_array(file, shape, self._storage, self.npy)
+        array = npy_files.begin_array(file, shape, self._storage, self.npy)
         if self.resume:
             self._journal.begin(self.plan, shape)
         return array
