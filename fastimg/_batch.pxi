@@ -279,7 +279,7 @@ cdef class Batch:
         job.failure = NULL
 
     def cancel(self):
-        """Starts no further job; those under way are finished."""
+        """Drops all jobs; those under way end at the next row of MCUs."""
         with nogil:
             fi_batch_cancel(&self.core)
 

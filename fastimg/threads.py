@@ -111,7 +111,7 @@ class Cancellation:
             self._batches.discard(batch)
 
     def cancel(self) -> None:
-        """Starts no further image; those under way are finished."""
+        """Drops all images; those under way end at the next row of MCUs."""
         with self._lock:
             self.cancelled = True
             for batch in self._batches:

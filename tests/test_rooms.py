@@ -16,12 +16,13 @@ from support import c_sources
 from support.c_programs import COMPILER, CORE, PLAIN_ENV, skip_without_compiler
 
 # What each room may use. A room is a folder, or at the top of the core a stem: header.c and header.h are one.
-BASE = {"fi", "buffer", "cpu", "status"}
+BASE = {"fi", "fi_library", "buffer", "cpu", "status"}
 MANY = BASE | {"fi_batch", "mapped"}
 STAGES = BASE | {"entropy", "pixels"}
 BELOW_DECODER = STAGES | {"jpeg", "plan", "header", "orientation", "source", "reading"}
 MAY_USE = {
-    "fi": set(),
+    "fi": {"fi_library"},
+    "fi_library": set(),
     "fi_batch": {"fi", "mapped"},
     "mapped": {"buffer"},
     "buffer": {"fi"},

@@ -68,6 +68,14 @@ static fi_status decode_open(fi_batch *batch, fi_job *job, fi_decoder *decoder, 
     return status;
 }
 
+/* The same, until the job is dropped. */
+static fi_status decode_watched(fi_batch *batch, fi_job *job, fi_decoder *decoder, fi_failure *failure) {
+    fi_decoder_watch(decoder, &batch->end, (size_t)(job - batch->jobs));
+    const fi_status status = decode_open(batch, job, decoder, failure);
+    fi_decoder_watch(decoder, NULL, 0);
+    return status;
+}
+
 static fi_status decode_job(fi_batch *batch, fi_job *job, fi_decoder *decoder, fi_timing *timing, fi_failure *failure) {
     const fi_source memory = {.data = job->bytes.buffer.data, .size = job->nbytes};
     const int64_t start = fi_now_ns();
@@ -79,7 +87,7 @@ static fi_status decode_job(fi_batch *batch, fi_job *job, fi_decoder *decoder, f
         fi_timing_add_read(timing, opened - start, fi_decoder_header(decoder)->nbytes);
     }
     if (status != FI_OK) return status;
-    status = decode_open(batch, job, decoder, failure);
+    status = decode_watched(batch, job, decoder, failure);
     timing->decode_ns += fi_now_ns() - opened;
     timing->decodes++;
     return status;
@@ -89,7 +97,9 @@ static fi_status decode_job(fi_batch *batch, fi_job *job, fi_decoder *decoder, f
 static void end_job(fi_batch *batch, size_t i, fi_status status, fi_failure **failure) {
     fi_job *job = &batch->jobs[i];
 
-    if (status != FI_OK) {
+    if (status == FI_E_CANCELLED) {
+        **failure = (fi_failure){0}; /* dropped while it was decoded: not a failure of the image */
+    } else if (status != FI_OK) {
         if (!job->failure) {
             fi_readers_fail(batch, i, *failure);
             *failure = NULL;
@@ -137,7 +147,7 @@ void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, cons
     fi_timing timing = {.decode_ns = ns, .decodes = 1};
 
     if (failure) status = fi_open_pixels(decoder, pixels, batch->options->max_pixels, failure);
-    if (status == FI_OK) status = decode_open(batch, &batch->jobs[position], decoder, failure);
+    if (status == FI_OK) status = decode_watched(batch, &batch->jobs[position], decoder, failure);
     if (failure) end_job(batch, position, status, &failure);
     fi_failure_free(failure);
     if (batch->readers) fi_readers_learn(batch, &timing);

@@ -25,6 +25,7 @@
 #ifndef FI_H
 #define FI_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,6 +59,7 @@ typedef enum fi_status {
     FI_E_SIDE,       /* height, width it would be resized to         */
     FI_E_SHAPE,      /* height, width of the array; of the image     */
     FI_E_SIZE,       /* height, width expected; of the upright image */
+    FI_E_CANCELLED,  /* -                                            */
     FI_E_READER,     /* 1: no other image could be read, either      */
     FI_E_INTERNAL,   /* -                                            */
 } fi_status;
@@ -328,6 +330,12 @@ fi_status fi_decode_views(fi_decoder *decoder, const fi_view *views, size_t coun
 void fi_decoder_view_geometry(const fi_decoder *decoder, size_t i, double matrix[2][3]);
 
 /*
+ * fi_decoder_watch() makes the decodes from now on fail with FI_E_CANCELLED, at the next row of MCUs of any scan, once *end
+ * is `position` or less. Any thread may change *end. NULL: no longer.
+ */
+void fi_decoder_watch(fi_decoder *decoder, const atomic_size_t *end, size_t position);
+
+/*
  * fi_decoder_warnings() returns the warnings of the last fi_decode() that cost no pixels, one per line and at most one
  * of a kind; "" if there were none. The string is valid until the decoder's next fi_decode().
  */
@@ -356,41 +364,6 @@ bool fi_decoder_fell_back(const fi_decoder *decoder);
 fi_status fi_read_header(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_header *header,
                          fi_failure *failure);
 
-/* ---- the library ----------------------------------------------------------------------------------------------- */
-
-/*
- * fi_cpu_parse() turns words such as "avx2,-bmi2" into CPU features (cpu.h): those of this CPU, up to the ceiling that
- * a plain word sets, less those that "-word" names. A known word for something that this CPU lacks changes nothing, and
- * "" gives all features. It returns false if a word is unknown: *unknown then points to it, and *nbytes is its length.
- */
-bool fi_cpu_parse(const char *words, unsigned *cpu_features, const char **unknown, size_t *nbytes);
-
-/* fi_cpu_words() returns the words that fi_cpu_parse() knows, separated by commas. */
-const char *fi_cpu_words(void);
-
-/*
- * fi_init() fills the kernel tables with the best versions for these features, and checks, by decoding a tiny image in
- * several ways, that the loaded libjpeg is laid out and computes as the core expects. Call it once, before any function
- * that takes a decoder or an output.
- */
-void fi_init(unsigned cpu_features);
-
-/*
- * fi_hooks_verified() returns whether libjpeg's private structs are what the core takes them for. If not,
- * fi_options.use_libjpeg_entropy must be set.
- */
-bool fi_hooks_verified(void);
-
-/*
- * fi_idct_verified() returns whether the core's inverse DCT to 8 x 8 samples equals libjpeg's, also when numbers
- * overflow. If not, libjpeg's is used.
- */
-bool fi_idct_verified(void);
-
-/* fi_kernels_name() returns the instruction set of the pixel kernels in use: "avx2", "neon" or "c". */
-const char *fi_kernels_name(void);
-
-/* fi_libjpeg_version() returns the version of the libjpeg-turbo headers that this was built with: "2.1.5". */
-const char *fi_libjpeg_version(void);
+#include "fi_library.h"
 
 #endif

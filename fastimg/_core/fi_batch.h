@@ -120,7 +120,7 @@ void fi_batch_supply(fi_batch *batch, size_t position, fi_decoder *decoder, cons
 /* fi_batch_refuse() makes a job fail with FI_E_READER; `stop`: it stops the batch in any case. */
 void fi_batch_refuse(fi_batch *batch, size_t position, bool stop);
 
-/* fi_batch_cancel() drops all jobs that are not being decoded. For any thread to call. */
+/* fi_batch_cancel() drops all jobs; those that are being decoded end at the next row of MCUs. For any thread to call. */
 void fi_batch_cancel(fi_batch *batch);
 
 /* fi_batch_finished() returns whether all jobs have been run or dropped, and no thread is in fi_batch_run(). */

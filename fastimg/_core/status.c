@@ -30,6 +30,7 @@ const char *fi_status_name(fi_status status) {
         [FI_E_SIDE] = "SIDE",
         [FI_E_SHAPE] = "SHAPE",
         [FI_E_SIZE] = "SIZE",
+        [FI_E_CANCELLED] = "CANCELLED",
         [FI_E_READER] = "READER",
         [FI_E_INTERNAL] = "INTERNAL",
     };

@@ -45,6 +45,9 @@ extern const fi_route fi_copy_route, fi_resample_route;
 fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request,
                                  fi_failure *failure);
 
+/* See fi_decoder_watch(). */
+void fi_decompressor_watch(fi_decompressor *jpeg, const atomic_size_t *end, size_t position);
+
 /* What fi.h has of the last decode under the same names. */
 const char *fi_decompressor_warnings(const fi_decompressor *jpeg);
 long fi_decompressor_warning_count(const fi_decompressor *jpeg);

@@ -150,13 +150,19 @@ static void on_output(j_common_ptr cinfo) {
     (void)cinfo; /* print nothing */
 }
 
-/* Every scan of a progressive image costs as much as all its pixels, and a few bytes make a scan. */
+/*
+ * Called for each row of MCUs. Every scan of a progressive image costs as much as all its pixels, and a few bytes make a
+ * scan.
+ */
 static void on_progress(j_common_ptr common) {
     fi_decompressor *jpeg = decompressor_of(common);
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
     const uint64_t pixels = (uint64_t)cinfo->image_height * cinfo->image_width;
     const uint64_t scans = (uint64_t)cinfo->input_scan_number;
 
+    if (jpeg->end && atomic_load_explicit(jpeg->end, memory_order_relaxed) <= jpeg->position) {
+        fi_fail(jpeg, FI_E_CANCELLED);
+    }
     if (scans > jpeg->max_scans) {
         jpeg->failure->detail[0] = jpeg->max_scans;
         fi_fail(jpeg, FI_E_SCANS);
