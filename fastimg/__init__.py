@@ -28,6 +28,7 @@ from fastimg.folders import find_images
 from fastimg.header import Header, read_header, read_headers
 from fastimg.loading import decode, load
 from fastimg.non_uniform import NonUniformImageFileAccessor
+from fastimg.npy_files import create_array
 from fastimg.random_views import RandomViews
 from fastimg.remote import open_sources
 from fastimg.shards import Shard, read_shard
@@ -54,6 +55,7 @@ __all__ = [
     "archive_members",
     "arrow_sources",
     "build_info",
+    "create_array",
     "data_source",
     "decode",
     "find_images",

@@ -6,11 +6,121 @@ from __future__ import annotations
 import errno
 import math
 import os
+import stat
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
+
+from fastimg.options import integers
+from fastimg.packing import new_file
 
 _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_MAX_NBYTES = 2**62  # with a header still an offset in a file
+
+
+def create_array(
+    path: str | os.PathLike[str], shape: int | Sequence[int], dtype: npt.DTypeLike = "uint8"
+) -> np.memmap[Any, np.dtype[Any]]:
+    """Create a ``.npy`` file, reserve its disk space and map its array into memory.
+
+    ``numpy.lib.format.open_memmap(path, "w+")`` reserves nothing: if the disk fills up later, writing to the array is
+    a SIGBUS, which ends the process. Here a disk without room is an error at once.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file's name, such as ``train.npy``. As with ``open_memmap``, a file of that name is replaced, and a
+        symbolic link is followed. It is replaced as a whole, once the space of the new one is reserved, so there must
+        be room for both: it survives all errors, and arrays that are mapped from it stay as they are.
+    shape : int or sequence of int
+        Of the array, such as ``(len(paths), 3, 256, 256)``.
+    dtype : dtype
+        Numeric or bool. ``.npy`` files have no bfloat16: "bfloat16" is an array of uint16, for the bits, which
+        `load` fills with ``dtype="bfloat16"``.
+
+    Returns
+    -------
+    numpy.memmap
+        Of `shape`, C order, writable, all zeros. Its `flush` writes to the disk what has been changed.
+
+    Raises
+    ------
+    OSError
+        If the disk has no room (ENOSPC, with how much is needed and, if the file system says it, how much is free),
+        `path` is not a file that may be replaced, or the file cannot be written.
+    ValueError
+        If a side is negative, the array is too large for any file, or `dtype` is neither numeric nor bool.
+    TypeError
+        If `path`, `shape` or `dtype` has the wrong type.
+
+    Notes
+    -----
+    The new file is ``.fastimg-*.partial`` in the same folder until its space is reserved. Errors and Ctrl-C remove it;
+    only a process that is killed in that moment leaves it.
+
+    Examples
+    --------
+    >>> data = fastimg.create_array("train.npy", (len(paths), 3, 256, 256))
+    >>> fastimg.load(paths, data, size=256)
+    >>> data.flush()
+    """
+    name = os.fspath(path)
+    if not isinstance(name, str):
+        raise TypeError(f"path: expected str or a path of str, found {type(path).__name__}")
+    storage = _parse_dtype(dtype)
+    sides = _parse_shape(shape, storage)
+    target = os.path.realpath(name)
+    mode = _mode_of(target, name)
+    reject_too_large(storage.itemsize * math.prod(sides), free_space(target), name)
+    with new_file(target, name) as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), mode)
+        array = begin_array(file, sides, storage, name)
+    array.filename = target  # NumPy saw the name that the file had until now
+    return array
+
+
+def _parse_dtype(value: Any) -> np.dtype[Any]:
+    if isinstance(value, str) and value == "bfloat16":  # NumPy knows it after ml_dtypes is imported alone
+        return np.dtype(np.uint16)
+    try:
+        dtype: np.dtype[Any] = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"dtype must be numeric, bool or 'bfloat16', found {value!r}") from None
+    if dtype.name == "bfloat16":
+        return np.dtype(np.uint16)
+    if value is None or dtype.kind not in "biufc":
+        raise ValueError(f"dtype must be numeric, bool or 'bfloat16', found {value!r}")
+    return dtype
+
+
+def _parse_shape(value: Any, dtype: np.dtype[Any]) -> tuple[int, ...]:
+    try:
+        sides = integers(value)
+    except TypeError:
+        raise TypeError(f"shape must be an integer or a tuple of integers, found {value!r}") from None
+    if min(sides, default=0) < 0:
+        raise ValueError(f"shape must not be negative, found {value!r}")
+    if max(*sides, 1, dtype.itemsize * math.prod(sides)) > _MAX_NBYTES:
+        raise ValueError(f"shape {sides} of dtype {dtype} is too large for a file")
+    return sides
+
+
+def _mode_of(target: str, name: str) -> int | None:
+    """The permissions of a file that is there; OSError if that is not one to replace."""
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "not a regular file", name)
+    if not os.access(target, os.W_OK):  # which os.replace would not ask
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+    return stat.S_IMODE(mode)
 
 
 def free_space(path: str) -> int | None:

@@ -68,7 +68,7 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, list | tuple) or bool(getattr(value, "ndim", 0))
 
 
-def _integers(value: Any) -> tuple[int, ...]:
+def integers(value: Any) -> tuple[int, ...]:
     """One or more integers as a tuple; TypeError for anything else, bools included."""
     values = tuple(value) if _is_sequence(value) else (value,)
     if any(isinstance(v, bool) for v in values):
@@ -80,7 +80,7 @@ def _parse_size(name: str, value: Any) -> tuple[int, int] | None:
     if value is None:
         return None
     try:
-        sides = _integers(value)
+        sides = integers(value)
     except TypeError:
         raise TypeError(f"{name} must be None, an integer or (height, width), found {value!r}") from None
     if not _is_sequence(value):
@@ -112,7 +112,7 @@ def _parse_gap(name: str, value: Any) -> float | None:
 
 def _parse_pad(name: str, value: Any) -> tuple[int, ...]:
     try:
-        values = _integers(value)
+        values = integers(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer or one per channel, found {value!r}") from None
     if not all(0 <= v <= 255 for v in values):
