@@ -176,3 +176,5 @@ DTYPES: dict[str, int]
 FITS: dict[str, int]
 FILTERS: dict[str, int]
 core_info: tuple[str, str, str]
+
+def libjpeg_version() -> str | None: ...

@@ -144,7 +144,8 @@ cdef extern from "_core/fi.h" nogil:
     void fi_init(unsigned cpu_features)
     bint fi_hooks_verified()
     const char *fi_kernels_name()
-    const char *fi_libjpeg_version()
+    const char *fi_libjpeg_version(size_t *nbytes)
+    const char *fi_libjpeg_built_version()
 
 cdef extern from "_core/fi_batch.h" nogil:
     ctypedef struct fi_random_boxes:

@@ -15,6 +15,7 @@ class BuildInfo(TypedDict):
 
     version: str
     libjpeg_turbo: str
+    libjpeg_turbo_built: str
     kernels: str
     entropy: str
     limited_api: bool
@@ -26,16 +27,18 @@ def build_info() -> BuildInfo:
     Returns
     -------
     dict
-        `version` of fastimg; `libjpeg_turbo`, the version it was built with; `kernels` ("avx2", "neon" or "c") and
-        `entropy` ("fastimg", or "libjpeg": Huffman decoding, the full-size inverse DCT and colour conversion are
-        libjpeg-turbo's), neither of which changes the pixels; `limited_api`, whether one binary serves every CPython
-        from 3.11 on. ``FASTIMG_CPU=c`` and ``FASTIMG_ENTROPY=libjpeg`` in the environment, at import, choose the plain
-        versions.
+        `version` of fastimg; `libjpeg_turbo`, the version that is loaded, "unknown" if it does not say (MozJPEG, and
+        any on macOS); `libjpeg_turbo_built`, the version of the headers it was built with; `kernels` ("avx2", "neon"
+        or "c") and `entropy` ("fastimg", or "libjpeg": Huffman decoding, the full-size inverse DCT and colour
+        conversion are libjpeg-turbo's), neither of which changes the pixels; `limited_api`, whether one binary serves
+        every CPython from 3.11 on. ``FASTIMG_CPU=c`` and ``FASTIMG_ENTROPY=libjpeg`` in the environment, at import,
+        choose the plain versions.
     """
-    kernels, libjpeg_turbo, entropy = _decode.core_info
+    kernels, libjpeg_turbo_built, entropy = _decode.core_info
     return {
         "version": __version__,
-        "libjpeg_turbo": libjpeg_turbo,
+        "libjpeg_turbo": _decode.libjpeg_version() or "unknown",
+        "libjpeg_turbo_built": libjpeg_turbo_built,
         "kernels": kernels,
         "entropy": entropy,
         "limited_api": ".abi3." in (_decode.__file__ or ""),

@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -18,7 +19,7 @@ from fastimg.cli import main
 
 LOSSLESS = "a frame of type SOF3 is not supported"
 
-# Prints which libjpeg it has, and what becomes of each file.
+# Prints which libjpeg it has, what fastimg says about that, and what becomes of each file.
 PROBE = """
 import json, pathlib, sys
 import fastimg
@@ -33,7 +34,8 @@ maps = pathlib.Path("/proc/self/maps").read_text()
 found = [
     [outcome(lambda: fastimg.decode(path).shape), outcome(fastimg.read_header, path)] for path in sys.argv[1:]
 ]
-print(json.dumps([[line.split(None, 5)[5] for line in maps.splitlines() if "/libjpeg" in line], found]))
+loaded = [line.split(None, 5)[5] for line in maps.splitlines() if "/libjpeg" in line]
+print(json.dumps([loaded, fastimg.build_info(), found]))
 """
 
 
@@ -52,7 +54,7 @@ def other_libjpeg(tmp_path_factory):
         pytest.skip("Pillow brings no libjpeg.so.62")
     here = tmp_path_factory.mktemp("libjpeg")
     (here / "libjpeg.so.62").symlink_to(libraries[0])
-    loaded, _ = ask_child(LD_LIBRARY_PATH=str(here))
+    loaded, *_ = ask_child(LD_LIBRARY_PATH=str(here))
     if str(libraries[0]) not in loaded:
         pytest.skip("fastimg is not linked to a libjpeg.so.62 that could be another one")
     return here
@@ -119,8 +121,51 @@ def test_lossless_files_go_to_a_fallback(lossless):
 def test_lossless_files_are_refused_by_any_libjpeg(lossless, other_libjpeg, tmp_path):
     good = tmp_path / "good.jpg"
     good.write_bytes(jpegs.jpeg(24, 31))
-    loaded, found = ask_child(*lossless, good)
-    other, found_by_other = ask_child(*lossless, good, LD_LIBRARY_PATH=str(other_libjpeg))
+    loaded, _, found = ask_child(*lossless, good)
+    other, _, found_by_other = ask_child(*lossless, good, LD_LIBRARY_PATH=str(other_libjpeg))
     assert set(loaded).isdisjoint(other)
     assert found == found_by_other
     assert [LOSSLESS in outcome for outcome, _ in found] == [True] * len(lossless) + [False]
+
+
+# ---- build_info --------------------------------------------------------------------------------
+
+
+def version_in(path):
+    """The version that a library has among its constants."""
+    return re.search(rb"libjpeg-turbo version ([0-9.]+) ", pathlib.Path(path).read_bytes())[1].decode()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc/self/maps")
+def test_the_libjpeg_in_use_is_named():
+    loaded, info, _ = ask_child()
+    if not loaded:
+        pytest.skip("libjpeg-turbo is linked statically")
+    assert info["libjpeg_turbo"] == version_in(loaded[0])
+
+
+def test_another_libjpeg_is_named(other_libjpeg):
+    _, info, _ = ask_child()
+    loaded, info_of_other, _ = ask_child(LD_LIBRARY_PATH=str(other_libjpeg))
+    assert info_of_other["libjpeg_turbo"] == version_in(loaded[0])
+    assert info_of_other["libjpeg_turbo_built"] == info["libjpeg_turbo_built"]
+
+
+@pytest.mark.parametrize(
+    ("line", "version"),
+    [
+        (b"libjpeg-turbo version 9.8.76", "9.8.76"),
+        (b"libjpeg-turbo version 10", "10"),
+        (b"libjpeg-turbo version next", "unknown"),
+        (b"libjpeg-plain version 9", "unknown"),
+    ],
+)
+def test_versions(line, version, other_libjpeg, tmp_path):
+    library = (other_libjpeg / "libjpeg.so.62").read_bytes()
+    start = library.index(b"libjpeg-turbo version ")
+    end = library.index(b"\0", start)
+    changed = line.ljust(end - start)
+    (tmp_path / "libjpeg.so.62").write_bytes(library[:start] + changed + library[end:])
+    loaded, info, _ = ask_child(LD_LIBRARY_PATH=str(tmp_path))
+    assert str(tmp_path / "libjpeg.so.62") in loaded
+    assert info["libjpeg_turbo"] == version

@@ -38,7 +38,13 @@ bool fi_idct_verified(void);
 /* fi_kernels_name() returns the instruction set of the pixel kernels in use: "avx2", "neon" or "c". */
 const char *fi_kernels_name(void);
 
-/* fi_libjpeg_version() returns the version of the libjpeg-turbo headers that this was built with: "2.1.5". */
-const char *fi_libjpeg_version(void);
+/*
+ * fi_libjpeg_version() returns the version of the libjpeg-turbo that is loaded, such as "2.1.5": *nbytes characters,
+ * without a NUL. It returns NULL if it cannot tell: on macOS, and where MozJPEG is loaded.
+ */
+const char *fi_libjpeg_version(size_t *nbytes);
+
+/* fi_libjpeg_built_version() returns the version of the libjpeg-turbo headers that this was built with. */
+const char *fi_libjpeg_built_version(void);
 
 #endif

@@ -104,12 +104,6 @@ long fi_decompressor_warning_count(const fi_decompressor *jpeg) {
     return jpeg->errors.num_warnings;
 }
 
-const char *fi_libjpeg_version(void) {
-#define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
-    return TEXT(LIBJPEG_TURBO_VERSION);
-}
-
 /*
  * libjpeg keeps tables between images, and a file that omits one must not inherit the previous file's. They are freed
  * only by destroy, so recreate the decompressor if one is left over.
