@@ -56,7 +56,7 @@ class BatchDecode:
     fallback : Fallback, optional
         Decodes what is none for the core.
     kind : type
-        Of the core's batch.
+        The class of the core's batch: `_decode.Batch`, or one derived from it.
     """
 
     def __init__(

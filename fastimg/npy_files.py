@@ -35,7 +35,7 @@ def create_array(
         symbolic link is followed. It is replaced as a whole, once the space of the new one is reserved, so there must
         be room for both: it survives all errors, and arrays that are mapped from it stay as they are.
     shape : int or sequence of int
-        Of the array, such as ``(len(paths), 3, 256, 256)``.
+        The array's shape, such as ``(len(paths), 3, 256, 256)``.
     dtype : dtype
         Numeric or bool. ``.npy`` files have no bfloat16: "bfloat16" is an array of uint16, for the bits, which
         `load` fills with ``dtype="bfloat16"``.

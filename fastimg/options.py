@@ -21,7 +21,8 @@ MAX_PIXELS = 178_956_970
 #: Encoders write about 20 at most; each scan costs a pass over the whole image.
 MAX_SCANS = 500
 
-#: Of an image of `max_pixels` pixels, or of MAX_PIXELS if that is more; smaller ones may have more. It bounds the time.
+#: How many scans the largest image may have: one of `max_pixels` pixels, or of MAX_PIXELS if that is more. A smaller
+#: image may have as many more, which takes no longer.
 MAX_SCANS_OF_LARGEST = 30
 
 #: The largest height or width that can be asked for.
