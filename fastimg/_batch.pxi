@@ -221,7 +221,9 @@ cdef class Batch:
     def run(self, int64_t budget_ns):
         """Runs jobs until none is left or the time is over (0: no limit); any number of threads may call it at once."""
         cdef Decoder decoder = take_decoder()
+        cdef SignalWatch watch
         cdef size_t other = 0
+        watch_signals(&watch, decoder, &self.core)
         while other != FI_NO_JOB:
             with nogil:
                 other = fi_batch_run(&self.core, decoder.core, budget_ns)
@@ -229,7 +231,10 @@ cdef class Batch:
                 self.fall_back(other, decoder)
                 if budget_ns:
                     break
-        give_back(decoder)
+        try:
+            ignore_signals(decoder)
+        finally:
+            give_back(decoder)
         if self.core.out_of_memory:
             raise MemoryError("no memory left to describe a failure")
 

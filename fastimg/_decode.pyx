@@ -8,6 +8,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AsString, PyBytes_Size
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.tuple cimport PyTuple_GetItem, PyTuple_Size
 from libc.math cimport ceil
 from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -18,8 +19,9 @@ from fastimg._fi cimport *
 
 import os
 import sys
+import threading
 from importlib import import_module
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock, get_ident, start_new_thread
 from time import monotonic_ns
 
 import numpy
@@ -80,6 +82,7 @@ cdef View view_of(source, int flags):
 cdef class Decoder:
     """Owns a fi_decoder."""
     cdef fi_decoder *core
+    cdef object raised  # by a signal's handler, while it decoded
 
     def __cinit__(self):
         self.core = fi_decoder_new()
@@ -106,6 +109,9 @@ cdef int give_back(Decoder decoder) except -1:
 
 
 include "_options.pxi"
+
+
+include "_signals.pxi"
 
 
 cdef object failure_of(const fi_failure *failure, Py_ssize_t index, error=None):
@@ -228,8 +234,7 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched,
                 array = empty(tuple_of(3 + batched, shape), options.dtype) if out is None else out
                 view = output_view(array, options, 3 + batched, shape)
                 bind_output(view, options, batched, &output)
-                with nogil:
-                    status = fi_decode(decoder.core, &options.core, &core_crop, flip, &output, &failure)
+                status = decode_open(decoder, options, &core_crop, flip, &output, &failure)
             # libjpeg refuses some files, such as those of odd sampling factors, only when it begins to decode.
             if supplied or fallback is None or not fi_is_other(status):
                 break
@@ -263,8 +268,8 @@ def verify(source, Options options not None):
     try:
         with nogil:
             status = fi_open(decoder.core, &core_source, options.core.max_pixels, &failure)
-            if status == FI_OK:
-                status = fi_decode(decoder.core, &options.core, &core_crop, False, &output, &failure)
+        if status == FI_OK:
+            status = decode_open(decoder, options, &core_crop, False, &output, &failure)
         if status == FI_OK:
             warnings = fi_decoder_warnings(decoder.core)
             count = fi_decoder_warning_count(decoder.core)

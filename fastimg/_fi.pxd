@@ -131,6 +131,11 @@ cdef extern from "_core/fi.h" nogil:
         bint flip
         fi_output out
 
+    ctypedef struct fi_watch:
+        c_bool (*stop)(void *context) noexcept nogil
+        void *context
+
+    fi_watch fi_decoder_watch(fi_decoder *decoder, fi_watch watch)
     const char *fi_decoder_warnings(const fi_decoder *decoder)
     bint fi_decoder_fell_back(const fi_decoder *decoder)
     long fi_decoder_warning_count(const fi_decoder *decoder)
@@ -143,6 +148,7 @@ cdef extern from "_core/fi.h" nogil:
     const char *fi_cpu_words()
     void fi_init(unsigned cpu_features)
     bint fi_hooks_verified()
+    int64_t fi_now_ns()
     const char *fi_kernels_name()
     const char *fi_libjpeg_version(size_t *nbytes)
     const char *fi_libjpeg_built_version()

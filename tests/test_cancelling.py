@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Whoever cancels a batch waits for a row of MCUs, and not for an image."""
 
+import os
+import signal
 import struct
 import threading
 import time
@@ -9,16 +11,17 @@ import numpy as np
 import pytest
 from support import jpegs
 
+import fastimg
 import fastimg._decode as _decode
 from fastimg.options import make_options
 from fastimg.sources import SourceList
 
 
 def long_image():
-    """A grey progressive image that takes a second: 80 megapixels in 60 scans of nothing, for lenient decoding."""
+    """A grey progressive image that takes a while: 20 megapixels in 60 scans of nothing, for lenient decoding."""
     data = bytearray(jpegs.many_scans(60))
     at = data.index(b"\xff\xc2") + 5
-    data[at : at + 4] = struct.pack(">HH", 8000, 10000)
+    data[at : at + 4] = struct.pack(">HH", 2000, 10000)
     return bytes(data)
 
 
@@ -53,3 +56,79 @@ def test_an_image_under_way_ends_early(count):
         good = batch_of([jpegs.jpeg()])
         good.run(0)
         assert good.failures() == []
+
+
+class Alarm(Exception):
+    pass
+
+
+def in_batches(**how):
+    return fastimg.load([long_image()] * 2, size=8, strict=False, **how)
+
+
+def interrupt_by(handler, seconds, call):
+    """Calls `call` while a signal arrives after some seconds."""
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return call()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def decode_long(out=None):
+    return fastimg.decode(long_image(), size=8, strict=False, out=out)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        decode_long,
+        lambda: fastimg.ImageFileAccessor([long_image()], size=8, strict=False)[0],
+        lambda: fastimg.load([long_image()], views=[{"size": 8}, {"size": 9}], strict=False)[1],
+        lambda: in_batches(num_threads=1),
+        lambda: in_batches(num_threads=1, read_threads=1),
+        lambda: in_batches(num_threads=2),
+    ],
+    ids=["decode", "accessor", "views", "batch", "with readers", "threads"],
+)
+def test_a_signals_handler_ends_a_single_image(call):
+    def handler(*_):
+        raise Alarm("now")
+
+    began = time.perf_counter()
+    call()
+    full = time.perf_counter() - began
+    began = time.perf_counter()
+    with pytest.raises(Alarm, match=r"^now$"):
+        interrupt_by(handler, full / 4, call)
+    assert time.perf_counter() - began < full * 3 / 4
+    assert np.array_equal(fastimg.decode(jpegs.jpeg()), jpegs.reference(jpegs.jpeg()))
+
+
+def test_a_handler_that_returns_runs_before_the_image_is_complete():
+    times = []
+    decode_long()
+    interrupt_by(lambda *_: times.append(time.perf_counter()), 0.05, decode_long)
+    ended = time.perf_counter()
+    assert len(times) == 1 and times[0] < ended
+
+
+def test_ctrl_c_ends_a_single_image():
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        decode_long(np.zeros((3, 8, 8), np.uint8))
+
+
+def test_signals_are_the_main_threads():
+    """An image that another thread decodes goes on while the main thread handles them."""
+    results, times = [], []
+    thread = threading.Thread(target=lambda: results.append(decode_long()))
+
+    def wait():
+        thread.start()
+        thread.join()
+
+    interrupt_by(lambda *_: times.append(1), 0.05, wait)
+    assert len(results) == len(times) == 1

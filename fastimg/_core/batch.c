@@ -68,11 +68,26 @@ static fi_status decode_open(fi_batch *batch, fi_job *job, fi_decoder *decoder, 
     return status;
 }
 
+typedef struct place {
+    const fi_batch *batch;
+    size_t position;
+    fi_watch caller;
+} place;
+
+static bool is_dropped(void *context) {
+    const place *place = context;
+
+    if (atomic_load_explicit(&place->batch->end, memory_order_relaxed) <= place->position) return true;
+    return place->caller.stop && place->caller.stop(place->caller.context);
+}
+
 /* The same, until the job is dropped. */
 static fi_status decode_watched(fi_batch *batch, fi_job *job, fi_decoder *decoder, fi_failure *failure) {
-    fi_decoder_watch(decoder, &batch->end, (size_t)(job - batch->jobs));
+    place place = {.batch = batch, .position = (size_t)(job - batch->jobs)};
+
+    place.caller = fi_decoder_watch(decoder, (fi_watch){is_dropped, &place});
     const fi_status status = decode_open(batch, job, decoder, failure);
-    fi_decoder_watch(decoder, NULL, 0);
+    fi_decoder_watch(decoder, place.caller);
     return status;
 }
 

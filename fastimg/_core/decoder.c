@@ -77,8 +77,8 @@ void fi_decoder_geometry(const fi_decoder *decoder, double matrix[2][3]) {
     fi_plan_geometry(&decoder->plan, matrix);
 }
 
-void fi_decoder_watch(fi_decoder *decoder, const atomic_size_t *end, size_t position) {
-    fi_decompressor_watch(decoder->jpeg, end, position);
+fi_watch fi_decoder_watch(fi_decoder *decoder, fi_watch watch) {
+    return fi_decompressor_watch(decoder->jpeg, watch);
 }
 
 bool fi_decoder_fell_back(const fi_decoder *decoder) {

@@ -25,7 +25,6 @@
 #ifndef FI_H
 #define FI_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -329,11 +328,17 @@ fi_status fi_decode_views(fi_decoder *decoder, const fi_view *views, size_t coun
 /* fi_decoder_view_geometry() is fi_decoder_geometry() for view i of the last fi_decode_views(). */
 void fi_decoder_view_geometry(const fi_decoder *decoder, size_t i, double matrix[2][3]);
 
+/* Whether what is being decoded is to end. */
+typedef struct fi_watch {
+    bool (*stop)(void *context); /* NULL: never */
+    void *context;
+} fi_watch;
+
 /*
- * fi_decoder_watch() makes the decodes from now on fail with FI_E_CANCELLED, at the next row of MCUs of any scan, once *end
- * is `position` or less. Any thread may change *end. NULL: no longer.
+ * fi_decoder_watch() makes the decodes from now on ask watch.stop(watch.context) at each row of MCUs of any scan, and fail
+ * with FI_E_CANCELLED once it returns true. It returns what was asked before; batches go on asking that.
  */
-void fi_decoder_watch(fi_decoder *decoder, const atomic_size_t *end, size_t position);
+fi_watch fi_decoder_watch(fi_decoder *decoder, fi_watch watch);
 
 /*
  * fi_decoder_warnings() returns the warnings of the last fi_decode() that cost no pixels, one per line and at most one

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * fi_cpu_parse() turns words such as "avx2,-bmi2" into CPU features (cpu.h): those of this CPU, up to the ceiling that
@@ -34,6 +35,9 @@ bool fi_hooks_verified(void);
  * overflow. If not, libjpeg's is used.
  */
 bool fi_idct_verified(void);
+
+/* fi_now_ns() returns the time of a clock that never goes back. */
+int64_t fi_now_ns(void);
 
 /* fi_kernels_name() returns the instruction set of the pixel kernels in use: "avx2", "neon" or "c". */
 const char *fi_kernels_name(void);

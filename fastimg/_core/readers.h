@@ -9,8 +9,6 @@
 
 #define FI_NONE FI_NO_JOB
 
-int64_t fi_now_ns(void);
-
 /* How long one thread's sources took to read, and to decode. */
 typedef struct fi_timing {
     int64_t read_ns, decode_ns;

@@ -208,9 +208,11 @@ static void try_whole_scans(fi_decompressor *jpeg, const fi_route *route, const 
     else fi_warnings_add(jpeg, -1, first.text);
 }
 
-void fi_decompressor_watch(fi_decompressor *jpeg, const atomic_size_t *end, size_t position) {
-    jpeg->end = end;
-    jpeg->position = position;
+fi_watch fi_decompressor_watch(fi_decompressor *jpeg, fi_watch watch) {
+    const fi_watch before = jpeg->watch;
+
+    jpeg->watch = watch;
+    return before;
 }
 
 fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request,

@@ -46,7 +46,7 @@ fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, c
                                  fi_failure *failure);
 
 /* See fi_decoder_watch(). */
-void fi_decompressor_watch(fi_decompressor *jpeg, const atomic_size_t *end, size_t position);
+fi_watch fi_decompressor_watch(fi_decompressor *jpeg, fi_watch watch);
 
 /* What fi.h has of the last decode under the same names. */
 const char *fi_decompressor_warnings(const fi_decompressor *jpeg);

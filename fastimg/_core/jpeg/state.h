@@ -49,8 +49,7 @@ struct fi_decompressor {
     fi_sink *sink;
     uint32_t max_scans;
     uint64_t max_scanned;
-    const atomic_size_t *end; /* not NULL: stop when it is `position` or less */
-    size_t position;
+    fi_watch watch;
     bool is_set_up; /* cinfo is complete */
     bool strict;
     bool any_coefficients;

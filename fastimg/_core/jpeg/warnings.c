@@ -160,9 +160,7 @@ static void on_progress(j_common_ptr common) {
     const uint64_t pixels = (uint64_t)cinfo->image_height * cinfo->image_width;
     const uint64_t scans = (uint64_t)cinfo->input_scan_number;
 
-    if (jpeg->end && atomic_load_explicit(jpeg->end, memory_order_relaxed) <= jpeg->position) {
-        fi_fail(jpeg, FI_E_CANCELLED);
-    }
+    if (jpeg->watch.stop && jpeg->watch.stop(jpeg->watch.context)) fi_fail(jpeg, FI_E_CANCELLED);
     if (scans > jpeg->max_scans) {
         jpeg->failure->detail[0] = jpeg->max_scans;
         fi_fail(jpeg, FI_E_SCANS);
