@@ -35,6 +35,7 @@ class Options:
         max_pixels: int,
         max_scans: int,
         max_scanned: int,
+        max_missing: int,
         table: bytes,
     ) -> Self: ...
     @property

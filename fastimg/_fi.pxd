@@ -72,6 +72,7 @@ cdef extern from "_core/fi.h" nogil:
         bint use_libjpeg_entropy
         uint32_t max_scans
         uint64_t max_scanned
+        uint64_t max_missing
         uint64_t max_pixels
         float[3] mean
         float[3] std

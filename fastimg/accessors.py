@@ -30,7 +30,7 @@ class ImageFileAccessor(ArrayLike):
     sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
         The images, as for `load`. They are kept packed; nothing is read yet.
     mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop, flip,
-    orient, dtype, mean, std, strict, max_pixels
+    orient, dtype, mean, std, strict, max_pixels, max_scans
         As for `decode`, the same for every image.
     num_threads, on_error, read_threads, read_ahead, fallback
         As for `load`, for every access. A callable works in the process that makes the accessor; in another one, where

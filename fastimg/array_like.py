@@ -13,8 +13,9 @@ from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Crop, parse_crop, parse_flip
 from fastimg.fallback import FallbackOption, parse_fallback
 from fastimg.indexing import Index, Indices, resolve
+from fastimg.limits import MAX_PIXELS, MAX_SCANS
 from fastimg.on_error import OnError, parse_on_error
-from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, parse_options
+from fastimg.options import PadValue, Size, Statistic, parse_options
 from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
 from fastimg.sources import Sources, pack_sources
 from fastimg.threads import check_num_threads
@@ -66,6 +67,7 @@ class ArrayLike:
         std: Statistic = 1,
         strict: bool = True,
         max_pixels: int = MAX_PIXELS,
+        max_scans: int = MAX_SCANS,
         num_threads: int | None = None,
         on_error: OnError = "raise",
         read_threads: int | None = None,

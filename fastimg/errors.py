@@ -83,11 +83,11 @@ class FallbackError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """The header asks for more pixels than `max_pixels`."""
+    """An image of more pixels than `max_pixels`, or that would cost too much otherwise."""
 
 
 class JpegTooLargeError(ImageTooLargeError, JpegError):
-    """The header of a JPEG asks for more pixels than `max_pixels`."""
+    """A JPEG of more pixels than `max_pixels` or more scans than `max_scans`, or too many of these for its pixels."""
 
 
 _MACHINE_ERRNOS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
@@ -168,6 +168,14 @@ def _cost(failure: Failure) -> str:
     return f"{width} x {height} pixels in more than {scans} scans: more than {limit:,} pixels times scans"
 
 
+def _missing(failure: Failure) -> str:
+    height, width, nbytes, limit = failure.detail
+    return (
+        f"{width} x {height} pixels take {nbytes:,} bytes of memory, more than {limit:,}, and the file is too short to "
+        "contain them"
+    )
+
+
 def _range(failure: Failure) -> str:
     offset, size, nbytes, _ = failure.detail
     return f"the range of {size} bytes at offset {offset} leaves the file, which has {nbytes} bytes"
@@ -203,8 +211,9 @@ _JPEG_ERRORS: dict[str, tuple[type[JpegError], Callable[[Failure], str]]] = {
     ),
     "CORRUPT": (CorruptJpegError, lambda f: f"damaged {_where(f)}: {f.text}"),
     "UNSUPPORTED": (UnsupportedJpegError, lambda f: f"not supported: {f.text}"),
-    "SCANS": (CorruptJpegError, lambda f: f"more than {f.detail[0]} scans, which only costs time"),
+    "SCANS": (JpegTooLargeError, lambda f: f"more scans than max_scans = {f.detail[0]}"),
     "COST": (JpegTooLargeError, _cost),
+    "MISSING": (JpegTooLargeError, _missing),
     "INTERNAL": (CorruptJpegError, lambda f: "its header can be read in two ways"),
 }
 

@@ -36,6 +36,7 @@ class LoadOptions(TypedDict, total=False):
     std: Statistic
     strict: bool
     max_pixels: int
+    max_scans: int
     num_threads: int | None
     progress: Progress
     on_error: OnError

@@ -14,9 +14,10 @@ import fastimg._decode as _decode
 from fastimg.batch_decode import BatchDecode
 from fastimg.crops import Crop, Crops, Flips, parse_crop, parse_crops, parse_flip, parse_flips
 from fastimg.fallback import FallbackOption, parse_fallback
+from fastimg.limits import MAX_PIXELS, MAX_SCANS
 from fastimg.load_options import LoadOptions
 from fastimg.on_error import OnError, parse_on_error
-from fastimg.options import MAX_PIXELS, PadValue, Size, Statistic, options_of, parse_options
+from fastimg.options import PadValue, Size, Statistic, options_of, parse_options
 from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
 from fastimg.sources import Source, Sources, pack_with_originals, reject_single_source
 from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads
@@ -47,6 +48,7 @@ def decode(
     std: Statistic = 1,
     strict: bool = True,
     max_pixels: int = MAX_PIXELS,
+    max_scans: int = MAX_SCANS,
     fallback: FallbackOption | None = None,
 ) -> npt.NDArray[Any]:
     """Decodes one JPEG.
@@ -97,6 +99,10 @@ def decode(
         Whether an image that lost data is an error; if not, keep what libjpeg-turbo recovers.
     max_pixels : int
         Larger images are refused before anything is allocated.
+    max_scans : int
+        Images of more scans are refused; each is a pass over all pixels, and most progressive files have ten. So are
+        images of more pixels times scans than 30 scans of the largest image, that of `max_pixels` or of the default if
+        that is more.
     fallback : "pillow" or callable, optional
         What decodes an image that is no JPEG, or of a kind that is not supported; its pixels then go the same way.
         "pillow": Pillow, first frames of animations, transparent pixels over `pad_value`, anything else as its
@@ -145,7 +151,7 @@ def decode(
     # In the order of the table: locals() would cost a small image a tenth of its time.
     given = (
         mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value,
-        orient, dtype, mean, std, strict, max_pixels,
+        orient, dtype, mean, std, strict, max_pixels, max_scans,
     )  # fmt: skip
     options = options_of(given)
     return _decode.decode(
@@ -246,6 +252,7 @@ def load(
     std: Statistic = 1,
     strict: bool = True,
     max_pixels: int = MAX_PIXELS,
+    max_scans: int = MAX_SCANS,
     num_threads: int | None = None,
     progress: Progress = False,
     on_error: OnError = "raise",
@@ -270,7 +277,7 @@ def load(
     flip : bool or (N,) bool array
         For all, or one per image.
     mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, orient,
-    dtype, mean, std, strict, max_pixels
+    dtype, mean, std, strict, max_pixels, max_scans
         As for `decode`, the same for every image.
     num_threads : int, optional
         None: the CPUs that this process may use, or FASTIMG_NUM_THREADS; 1 in a daemonic process. The result does not
@@ -298,8 +305,8 @@ def load(
         As for `decode`. It is called in the threads that decode, several at a time.
     views : list of dict, optional
         Several results of each image, in one read and one decode: for each, the options that differ from the other
-        arguments, as ``[{"size": 224}, {"size": 96, "crop": boxes}]``. All but `mode`, `orient`, `strict` and
-        `max_pixels` may. Each view says its size: `size`, `center_crop`, or crops of one size.
+        arguments, as ``[{"size": 224}, {"size": 96, "crop": boxes}]``. All but `mode`, `orient`, `strict`,
+        `max_pixels` and `max_scans` may. Each view says its size: `size`, `center_crop`, or crops of one size.
 
     Returns
     -------

@@ -21,7 +21,7 @@ class NonUniformImageFileAccessor(ObjectArrayLike):
     sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
         The images, as for `load`. They are kept packed; nothing is read yet.
     mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop, flip,
-    orient, dtype, mean, std, strict, max_pixels
+    orient, dtype, mean, std, strict, max_pixels, max_scans
         As for `decode`, the same for every image. With `size` all images have that size.
     num_threads, on_error, read_threads, read_ahead, fallback
         As for `ImageFileAccessor`. With errors tolerated, an image whose header cannot be read has height and

@@ -14,16 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fastimg._decode as _decode
-
-#: Pillow's limit before it warns of a decompression bomb: a quarter GiB of 24-bit pixels, doubled.
-MAX_PIXELS = 178_956_970
-
-#: Encoders write about 20 at most; each scan costs a pass over the whole image.
-MAX_SCANS = 500
-
-#: How many scans the largest image may have: one of `max_pixels` pixels, or of MAX_PIXELS if that is more. A smaller
-#: image may have as many more, which takes no longer.
-MAX_SCANS_OF_LARGEST = 30
+from fastimg.limits import MAX_PIXELS, MAX_SCANS, core_limits
 
 #: The largest height or width that can be asked for.
 MAX_SIDE = 2**20
@@ -264,6 +255,10 @@ OPTIONS = (
         "max_pixels", MAX_PIXELS, functools.partial(parse_integer, least=1, most=2**62 - 1),
         {"type": int, "help": "refuse larger images (%(default)s)"},
     ),
+    Option(
+        "max_scans", MAX_SCANS, functools.partial(parse_integer, least=1, most=2**31 - 1),
+        {"type": int, "help": "refuse images of more scans (%(default)s)"},
+    ),
 )  # fmt: skip
 
 DEFAULTS = {option.name: option.default for option in OPTIONS}
@@ -316,8 +311,8 @@ def _to_core(values: dict[str, Any]) -> Options:
             raise ValueError(f"{option.name} must be one value or {channels} of them, found {found}")
     _check_ways_to_size(values)
     table = _table(values["dtype"], values["mean"], values["std"])
-    max_scanned = MAX_SCANS_OF_LARGEST * max(MAX_PIXELS, values["max_pixels"])
-    options = Options(table=table, max_scans=MAX_SCANS, max_scanned=max_scanned, **values)
+    limits = core_limits(values["max_pixels"])
+    options = Options(table=table, max_scanned=limits.scanned, max_missing=limits.missing, **values)
     options.values = values
     return options
 

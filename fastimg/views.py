@@ -18,7 +18,7 @@ from fastimg.sources import SourceList
 ViewOptions: TypeAlias = Mapping[str, Any]
 
 #: Options that decide what the decoder gives to all views of an image.
-SHARED = ("mode", "orient", "strict", "max_pixels")
+SHARED = ("mode", "orient", "strict", "max_pixels", "max_scans")
 PER_VIEW = tuple(name for name in DEFAULTS if name not in SHARED)
 
 

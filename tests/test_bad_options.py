@@ -22,7 +22,7 @@ BAD_VALUES = [
     ("crop", (0, 0, 4, NAN)), ("crop", (0, 0, INF, 4)),
     ("resize_shorter", 0), ("resize_longer", 2**20 + 1), ("center_crop", 0), ("center_crop", (4, 4, 4)),
     ("dtype", "float64"), ("dtype", "int8"), ("dtype", "uint16"), ("dtype", "bool"), ("dtype", "complex64"),
-    ("max_pixels", 0), ("max_pixels", -1),
+    ("max_pixels", 0), ("max_pixels", -1), ("max_scans", 0), ("max_scans", 2**31),
 ]  # fmt: skip
 BAD_FLOAT_VALUES = [
     ("mean", (0, 0)), ("mean", (0, 0, 0, 0)), ("mean", ()),
@@ -40,6 +40,7 @@ BAD_TYPES = [
     ("orient", "yes"), ("orient", None),
     ("strict", "yes"), ("strict", None),
     ("max_pixels", "many"), ("max_pixels", 1e6), ("max_pixels", [1]),
+    ("max_scans", 9.0), ("max_scans", True), ("max_scans", None),
     ("mean", "grey"), ("mean", [None, None, None]), ("mean", 1j),
     ("std", "wide"), ("std", object()),
     ("dtype", 5), ("dtype", object()),

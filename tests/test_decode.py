@@ -220,41 +220,6 @@ def test_tables_of_the_last_file_are_not_used(left_out, strict):
         assert_same(fastimg.decode(data, strict=strict, layout="HWC"), jpegs.rgb_turbo(jpegs.jpeg()))
 
 
-@pytest.mark.parametrize(("scans", "fine"), [(500, True), (501, False)])
-def test_scan_limit(scans, fine):
-    data = jpegs.many_scans(scans)
-    for strict in (True, False):
-        if fine:
-            assert_same(fastimg.decode(data, strict=strict, layout="HWC"), jpegs.rgb_pillow(data))
-        else:
-            with pytest.raises(fastimg.CorruptJpegError):
-                fastimg.decode(data, strict=strict)
-
-
-@pytest.mark.parametrize(("scans", "fine"), [(476, True), (477, False)])
-@pytest.mark.parametrize("strict", [True, False])
-def test_limit_of_pixels_times_scans(scans, fine, strict, monkeypatch):
-    """30 scans of the largest image that is allowed, so 30,510 pixels here; a scan of this one is 64."""
-    monkeypatch.setattr("fastimg.options.MAX_PIXELS", 1)
-    data, options = jpegs.many_scans(scans), {"strict": strict, "max_pixels": 1017}
-    if fine:
-        assert_same(fastimg.decode(data, layout="HWC", **options), jpegs.rgb_pillow(data))
-        return
-    words = "8 x 8 pixels in more than 476 scans: more than 30,510 pixels times scans"
-    for call in (fastimg.decode, lambda data, **how: fastimg.load([data] * 2, **how)):
-        with pytest.raises(fastimg.ImageTooLargeError, match=words) as caught:
-            call(data, **options)
-        assert isinstance(caught.value, fastimg.JpegError)
-    assert_same(
-        fastimg.decode(jpegs.many_scans(5), layout="HWC", **options), jpegs.rgb_pillow(jpegs.many_scans(5))
-    )
-
-
-def test_lower_limits_of_pixels_allow_as_many_scans():
-    data = jpegs.many_scans(500)
-    assert_same(fastimg.decode(data, max_pixels=64, layout="HWC"), jpegs.rgb_pillow(data))
-
-
 def test_lenient_keeps_what_was_recovered():
     for bend in (jpegs.truncated, lambda data: jpegs.truncated(data, 0.02)):
         for subsampling in jpegs.SUBSAMPLINGS:

@@ -273,7 +273,7 @@ OTHER_VALUES = {
     "mode": "L", "layout": "HWC", "size": (5, 6), "resize_shorter": 7, "resize_longer": 8, "center_crop": (5, 6),
     "fit": "cover", "resample": "box", "reducing_gap": 3.5,
     "pad_value": 7, "crop": (1, 2, 3, 4), "flip": True, "orient": False, "dtype": "float32", "mean": 0.5,
-    "std": 0.25, "strict": False, "max_pixels": 1000,
+    "std": 0.25, "strict": False, "max_pixels": 1000, "max_scans": 9,
 }  # fmt: skip
 # Of the command line, where they are not str(value).
 WORDS = {"size": ["5,6"], "center_crop": ["5,6"], "crop": ["1", "2", "3", "4"]}
@@ -345,7 +345,7 @@ FALLBACK = {
     "augment.py",
     "batch_decode.py",
 }
-USERS = {"orient": {"views.py"}, "pad_value": FALLBACK, "max_pixels": FALLBACK | {"views.py"}}
+USERS = {"orient": {"views.py"}, "pad_value": FALLBACK, "max_pixels": FALLBACK | {"limits.py", "views.py"}}
 
 
 def test_an_option_is_named_in_public_signatures_and_the_table_alone():

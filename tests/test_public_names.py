@@ -33,6 +33,7 @@ OPTIONS = {
     "std": 1,
     "strict": True,
     "max_pixels": 178956970,
+    "max_scans": 500,
 }
 FALLBACK = {"fallback": None}
 OF_MANY = {"num_threads": None, "on_error": "raise", "read_threads": None, "read_ahead": "64 MiB"}

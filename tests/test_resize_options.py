@@ -72,7 +72,7 @@ def test_names_order_and_defaults(entry):
     parameters = inspect.signature(getattr(fastimg, entry)).parameters
     names = [name for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY]
     order = "mode layout size resize_shorter resize_longer center_crop fit resample reducing_gap pad_value crop flip"
-    order += " orient dtype mean std strict max_pixels"
+    order += " orient dtype mean std strict max_pixels max_scans"
     assert names[: len(order.split())] == order.split()
     defaults = {"size": None, "fit": "stretch", "resample": "bilinear", "reducing_gap": 2.0, "pad_value": 0}
     assert {name: parameters[name].default for name in defaults} == defaults

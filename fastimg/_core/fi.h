@@ -54,6 +54,7 @@ typedef enum fi_status {
     FI_E_UNSUPPORTED,/* `text` is libjpeg's                          */
     FI_E_SCANS,      /* the limit                                    */
     FI_E_COST,       /* height, width, the limit of scans, and of pixels times scans */
+    FI_E_MISSING,    /* height, width, bytes of coefficients, the limit */
     FI_E_CROP,       /* height, width of the upright image           */
     FI_E_SIDE,       /* height, width it would be resized to         */
     FI_E_SHAPE,      /* height, width of the array; of the image     */
@@ -145,6 +146,7 @@ typedef struct fi_options {
     bool use_libjpeg_entropy; /* leave all but reduced inverse DCTs to libjpeg; the pixels are the same */
     uint32_t max_scans;
     uint64_t max_scanned; /* pixels times scans; 0: no limit */
+    uint64_t max_missing; /* not strict: bytes for coefficients, if the source cannot contain them all; 0: no limit */
     uint64_t max_pixels;
     /*
      * For floats: value v of output channel c becomes (v / 255 - mean[c]) / std[c], rounded to float32 after each
@@ -315,8 +317,8 @@ typedef struct fi_view {
 
 /*
  * fi_decode_views() decodes the open source into several outputs, of which there is at least one. The options of all
- * views must have the same mode, orient, strict, any_coefficients, use_libjpeg_entropy, max_scans, max_scanned and max_pixels. Fails as
- * fi_decode() does, and nothing has been written if it fails with FI_E_CROP or FI_E_SHAPE.
+ * views must have the same mode, orient, strict, any_coefficients, use_libjpeg_entropy, and the same
+ * limits. Fails as fi_decode() does, and nothing has been written if it fails with FI_E_CROP or FI_E_SHAPE.
  *
  * All views that are resampled come of one pass over the image, in which the inverse DCT reduces only as far as each of
  * them allows. So one that would be reduced further by fi_decode() is nearer to the exact image here, and with

@@ -26,6 +26,7 @@ const char *fi_status_name(fi_status status) {
         [FI_E_UNSUPPORTED] = "UNSUPPORTED",
         [FI_E_SCANS] = "SCANS",
         [FI_E_COST] = "COST",
+        [FI_E_MISSING] = "MISSING",
         [FI_E_CROP] = "CROP",
         [FI_E_SIDE] = "SIDE",
         [FI_E_SHAPE] = "SHAPE",

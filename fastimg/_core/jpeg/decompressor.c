@@ -146,6 +146,27 @@ static void check_scans(fi_decompressor *jpeg) {
     fi_fail_at_row(jpeg, FI_E_TRUNCATED);
 }
 
+/*
+ * libjpeg keeps all coefficients of an image with several scans. In strict mode the first one that is missing ends that.
+ * Otherwise a few bytes of file would cost as much memory as its header asks for.
+ */
+static void check_memory(fi_decompressor *jpeg, size_t nbytes) {
+    const j_decompress_ptr cinfo = &jpeg->cinfo;
+    uint64_t blocks = 0;
+
+    for (int c = 0; c < cinfo->num_components; c++) {
+        blocks += (uint64_t)cinfo->comp_info[c].width_in_blocks * cinfo->comp_info[c].height_in_blocks;
+    }
+    const uint64_t needed = blocks * sizeof(JBLOCK);
+    /* A block has one bit at least. */
+    if (jpeg->strict || !jpeg->max_missing || needed <= jpeg->max_missing || blocks / 8 <= nbytes) return;
+    jpeg->failure->detail[0] = cinfo->image_height;
+    jpeg->failure->detail[1] = cinfo->image_width;
+    jpeg->failure->detail[2] = (int64_t)needed;
+    jpeg->failure->detail[3] = (int64_t)jpeg->max_missing;
+    fi_fail(jpeg, FI_E_MISSING);
+}
+
 static void decode_image(fi_decompressor *jpeg, const fi_route *route, const fi_request *request) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;
 
@@ -160,6 +181,7 @@ static void decode_image(fi_decompressor *jpeg, const fi_route *route, const fi_
         fi_fail(jpeg, FI_E_COLOR);
     }
     jpeg->multiple_scans = jpeg_has_multiple_scans(cinfo);
+    if (jpeg->multiple_scans) check_memory(jpeg, request->nbytes);
     jpeg->scanning = true;
     route->choose(jpeg, request);
     cinfo->input_iMCU_row = 0; /* the previous image's until the scan begins, and an error may ask for it before */
@@ -223,6 +245,7 @@ fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, c
     jpeg->any_coefficients = request->options->any_coefficients;
     jpeg->max_scans = request->options->max_scans;
     jpeg->max_scanned = request->options->max_scanned;
+    jpeg->max_missing = request->options->max_missing;
     jpeg->use_libjpeg_entropy = request->options->use_libjpeg_entropy;
     jpeg->height = request->header->height;
     jpeg->fell_back = false;

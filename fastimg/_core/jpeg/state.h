@@ -48,7 +48,7 @@ struct fi_decompressor {
     fi_mcu_rows *mcu_rows;
     fi_sink *sink;
     uint32_t max_scans;
-    uint64_t max_scanned;
+    uint64_t max_scanned, max_missing;
     fi_watch watch;
     bool is_set_up; /* cinfo is complete */
     bool strict;

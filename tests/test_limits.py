@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an image may cost: pixels, scans, and memory for what its file does not contain."""
+
+import numpy as np
+import pytest
+from support import jpegs
+from support.jpegs import assert_same
+
+import fastimg
+
+SIDE = 1000
+
+
+@pytest.mark.parametrize(("scans", "fine"), [(500, True), (501, False)])
+def test_scan_limit(scans, fine):
+    data = jpegs.many_scans(scans)
+    for strict in (True, False):
+        if fine:
+            assert_same(fastimg.decode(data, strict=strict, layout="HWC"), jpegs.rgb_pillow(data))
+        else:
+            with pytest.raises(fastimg.JpegTooLargeError, match="more scans than max_scans = 500"):
+                fastimg.decode(data, strict=strict)
+            assert_same(
+                fastimg.decode(data, strict=strict, layout="HWC", max_scans=501), jpegs.rgb_pillow(data)
+            )
+
+
+@pytest.mark.parametrize(("scans", "fine"), [(476, True), (477, False)])
+@pytest.mark.parametrize("strict", [True, False])
+def test_limit_of_pixels_times_scans(scans, fine, strict, monkeypatch):
+    """30 scans of the largest image that is allowed, so 30,510 pixels here; a scan of this one is 64."""
+    monkeypatch.setattr("fastimg.limits.MAX_PIXELS", 1)
+    data, options = jpegs.many_scans(scans), {"strict": strict, "max_pixels": 1017}
+    if fine:
+        assert_same(fastimg.decode(data, layout="HWC", **options), jpegs.rgb_pillow(data))
+        return
+    words = "8 x 8 pixels in more than 476 scans: more than 30,510 pixels times scans"
+    for call in (fastimg.decode, lambda data, **how: fastimg.load([data] * 2, **how)):
+        with pytest.raises(fastimg.ImageTooLargeError, match=words) as caught:
+            call(data, **options)
+        assert isinstance(caught.value, fastimg.JpegError)
+    assert_same(
+        fastimg.decode(jpegs.many_scans(5), layout="HWC", **options), jpegs.rgb_pillow(jpegs.many_scans(5))
+    )
+
+
+def test_lower_limits_of_pixels_allow_as_many_scans():
+    data = jpegs.many_scans(500)
+    assert_same(fastimg.decode(data, max_pixels=64, layout="HWC"), jpegs.rgb_pillow(data))
+
+
+@pytest.mark.parametrize("call", [fastimg.decode, lambda data, **options: fastimg.load([data], **options)[0]])
+def test_max_scans(call):
+    baseline, data = jpegs.jpeg(), jpegs.many_scans(7)
+    assert_same(call(baseline, max_scans=1, layout="HWC"), jpegs.rgb_pillow(baseline))
+    assert_same(call(data, max_scans=7, layout="HWC"), jpegs.rgb_pillow(data))
+    with pytest.raises(fastimg.ImageTooLargeError, match="more scans than max_scans = 6"):
+        call(data, max_scans=6)
+    with pytest.raises(fastimg.ImageTooLargeError, match="more scans than max_scans = 6"):
+        call(data, max_scans=6, strict=False, size=4)
+
+
+def test_max_scans_of_an_accessor_and_of_views():
+    data = jpegs.many_scans(7)
+    accessor = fastimg.ImageFileAccessor([data], max_scans=6)
+    with pytest.raises(fastimg.JpegTooLargeError, match="max_scans = 6"):
+        accessor[0]
+    with pytest.raises(fastimg.JpegTooLargeError, match="max_scans = 6"):
+        fastimg.load([data], views=[{"size": 4}, {"size": 8}], max_scans=6)
+    with pytest.raises(ValueError, match="max_scans"):
+        fastimg.load([data], views=[{"size": 4, "max_scans": 9}])
+
+
+def hollow(subsampling, *, nbytes=0):
+    """A progressive file of SIDE x SIDE pixels that ends after its first scan's header, and `nbytes` of comments."""
+    data = jpegs.reframed(jpegs.jpeg(subsampling=subsampling, progressive=True), height=SIDE, width=SIDE)
+    data = data[: jpegs.scan_offset(data)]
+    return jpegs.insert(data, jpegs.segment(0xFE, bytes(nbytes))) if nbytes else data
+
+
+def limit(monkeypatch):
+    """The memory that files may ask for in vain: 3.2 bytes for each of SIDE x SIDE pixels."""
+    monkeypatch.setattr("fastimg.limits.MAX_PIXELS", 1)
+    return {"max_pixels": SIDE * SIDE}
+
+
+@pytest.mark.parametrize("size", [None, 8])
+def test_memory_for_what_a_file_does_not_contain(size, monkeypatch):
+    options = limit(monkeypatch) | {"size": size}
+    data = hollow("4:4:4")
+    words = (
+        "1000 x 1000 pixels take 6,000,000 bytes of memory, more than 3,200,000, and the file is too short"
+    )
+    for call in (fastimg.decode, lambda data, **how: fastimg.load([data], **how)):
+        with pytest.raises(fastimg.JpegTooLargeError, match=words):
+            call(data, strict=False, **options)
+        with pytest.raises(fastimg.TruncatedJpegError):
+            call(data, **options)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [hollow("4:2:0"), hollow("4:4:4", nbytes=3 * 125 * 125 // 8)],
+    ids=["little memory", "bytes for all blocks"],
+)
+def test_less_memory_or_a_longer_file_is_fine(data, monkeypatch):
+    image = fastimg.decode(data, strict=False, **limit(monkeypatch))
+    # libjpeg makes something of the first blocks, whose bits are missing, and smooths it.
+    assert image.shape == (3, SIDE, SIDE) and np.unique(image[:, 64:]).size == 1
+
+
+def test_the_same_for_one_scan_takes_no_memory(monkeypatch):
+    data = jpegs.reframed(jpegs.jpeg(subsampling="4:4:4"), height=SIDE, width=SIDE)
+    image = fastimg.decode(data[: jpegs.scan_offset(data)], strict=False, **limit(monkeypatch))
+    assert image.shape == (3, SIDE, SIDE)
+
+
+def test_default_limit_of_memory():
+    """That of a progressive image of 4:2:0, of the largest size, is allowed; that of 4:4:4 is not."""
+    data = jpegs.reframed(jpegs.jpeg(subsampling="4:4:4", progressive=True), height=13377, width=13377)
+    data = data[: jpegs.scan_offset(data)]
+    with pytest.raises(fastimg.JpegTooLargeError, match="more than 572,662,304"):
+        fastimg.decode(data, strict=False, size=8)
+    assert 128 * (2 * 836 * 2 * 836 + 2 * 836 * 836) < 572_662_304
