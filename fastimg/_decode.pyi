@@ -34,6 +34,7 @@ class Options:
         strict: bool,
         max_pixels: int,
         max_scans: int,
+        free_scans: int,
         max_scanned: int,
         max_missing: int,
         table: bytes,

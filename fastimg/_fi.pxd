@@ -71,6 +71,7 @@ cdef extern from "_core/fi.h" nogil:
         bint strict
         bint use_libjpeg_entropy
         uint32_t max_scans
+        uint32_t free_scans
         uint64_t max_scanned
         uint64_t max_missing
         uint64_t max_pixels

@@ -60,7 +60,7 @@ cdef class Options:
 
     def __cinit__(self, *, str mode, str layout, tuple size, resize_shorter, resize_longer, tuple center_crop, str fit,
                   str resample, reducing_gap, tuple pad_value, bint orient, str dtype, tuple mean, tuple std,
-                  bint strict, max_pixels, max_scans, max_scanned, max_missing, bytes table):
+                  bint strict, max_pixels, max_scans, free_scans, max_scanned, max_missing, bytes table):
         cdef int i
         memset(&self.core, 0, sizeof(self.core))
         self.core.mode = <fi_mode><int>MODES[mode]
@@ -85,6 +85,7 @@ cdef class Options:
         self.core.use_libjpeg_entropy = USE_LIBJPEG
         self.core.max_pixels = max_pixels
         self.core.max_scans = max_scans
+        self.core.free_scans = free_scans
         self.core.max_scanned = max_scanned
         self.core.max_missing = max_missing
         memcpy(&self.core.table, PyBytes_AsString(table), PyBytes_Size(table))

@@ -165,7 +165,7 @@ def _too_large(failure: Failure) -> str:
 
 def _cost(failure: Failure) -> str:
     height, width, scans, limit = failure.detail
-    return f"{width} x {height} pixels in more than {scans} scans: more than {limit:,} pixels times scans"
+    return f"more than {scans} scans, the most for {width} x {height} pixels with max_scans = {limit}"
 
 
 def _missing(failure: Failure) -> str:

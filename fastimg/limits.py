@@ -11,8 +11,9 @@ MAX_PIXELS = 178_956_970
 #: Encoders write about 20 scans at most; each costs a pass over the whole image.
 MAX_SCANS = 500
 
-#: How many scans the largest image may have. A smaller one may have as many more, which takes no longer.
-MAX_SCANS_OF_LARGEST = 30
+#: The largest image that may have so many; larger ones may have fewer in proportion, down to FREE_SCANS.
+SCANNED_PIXELS = 2**20
+FREE_SCANS = 30
 
 #: How many bytes may be allocated for each pixel of the largest image with strict=False, if its file is too short to
 #: contain it, however well it is compressed. One with halved chroma takes 3, and a little more for whole MCUs.
@@ -24,17 +25,23 @@ class CoreLimits(NamedTuple):
 
     Attributes
     ----------
-    scanned : int
-        Pixels times scans.
-    missing : int
+    free_scans : int
+        So many are fine whatever the size of the image.
+    max_scanned : int
+        Pixels times scans, if these are more.
+    max_missing : int
         Bytes of memory for what a file does not contain.
     """
 
-    scanned: int
-    missing: int
+    free_scans: int
+    max_scanned: int
+    max_missing: int
 
 
-def core_limits(max_pixels: int) -> CoreLimits:
-    """Those that follow from the largest image: of `max_pixels` pixels, or of MAX_PIXELS if that is more."""
-    largest = max(MAX_PIXELS, max_pixels)
-    return CoreLimits(MAX_SCANS_OF_LARGEST * largest, int(MAX_MISSING_NBYTES * largest))
+def core_limits(max_pixels: int, max_scans: int) -> CoreLimits:
+    """Those that follow from options. Higher ones than the defaults raise all limits in proportion."""
+    return CoreLimits(
+        max(FREE_SCANS, FREE_SCANS * max_scans // MAX_SCANS),
+        SCANNED_PIXELS * max(max_scans, MAX_SCANS),
+        int(MAX_MISSING_NBYTES * max(max_pixels, MAX_PIXELS)),
+    )

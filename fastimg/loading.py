@@ -100,9 +100,8 @@ def decode(
     max_pixels : int
         Larger images are refused before anything is allocated.
     max_scans : int
-        Images of more scans are refused; each is a pass over all pixels, and most progressive files have ten. So are
-        images of more pixels times scans than 30 scans of the largest image, that of `max_pixels` or of the default if
-        that is more.
+        Images of more scans are refused: each is a pass over all pixels, and most progressive files have ten. Those of
+        more than a megapixel (2**20) may have fewer in proportion, down to 30, or 6 % of `max_scans` if that is more.
     fallback : "pillow" or callable, optional
         What decodes an image that is no JPEG, or of a kind that is not supported; its pixels then go the same way.
         "pillow": Pillow, first frames of animations, transparent pixels over `pad_value`, anything else as its

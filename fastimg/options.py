@@ -311,8 +311,8 @@ def _to_core(values: dict[str, Any]) -> Options:
             raise ValueError(f"{option.name} must be one value or {channels} of them, found {found}")
     _check_ways_to_size(values)
     table = _table(values["dtype"], values["mean"], values["std"])
-    limits = core_limits(values["max_pixels"])
-    options = Options(table=table, max_scanned=limits.scanned, max_missing=limits.missing, **values)
+    limits = core_limits(values["max_pixels"], values["max_scans"])
+    options = Options(table=table, **limits._asdict(), **values)
     options.values = values
     return options
 

@@ -16,6 +16,8 @@ import fastimg._decode as _decode
 from fastimg.options import make_options
 from fastimg.sources import SourceList
 
+HOW = {"size": 8, "strict": False, "max_scans": 10_000}
+
 
 def long_image():
     """A grey progressive image that takes a while: 20 megapixels in 60 scans of nothing, for lenient decoding."""
@@ -26,7 +28,7 @@ def long_image():
 
 
 def batch_of(data):
-    batch = _decode.Batch(SourceList(data), None, make_options(size=8, strict=False), None, False, True)
+    batch = _decode.Batch(SourceList(data), None, make_options(**HOW), None, False, True)
     out = np.empty((len(data), 3, 8, 8), np.uint8)
     batch.set_output(out, out.shape)
     return batch
@@ -63,7 +65,7 @@ class Alarm(Exception):
 
 
 def in_batches(**how):
-    return fastimg.load([long_image()] * 2, size=8, strict=False, **how)
+    return fastimg.load([long_image()] * 2, **HOW, **how)
 
 
 def interrupt_by(handler, seconds, call):
@@ -78,15 +80,17 @@ def interrupt_by(handler, seconds, call):
 
 
 def decode_long(out=None):
-    return fastimg.decode(long_image(), size=8, strict=False, out=out)
+    return fastimg.decode(long_image(), out=out, **HOW)
 
 
 @pytest.mark.parametrize(
     "call",
     [
         decode_long,
-        lambda: fastimg.ImageFileAccessor([long_image()], size=8, strict=False)[0],
-        lambda: fastimg.load([long_image()], views=[{"size": 8}, {"size": 9}], strict=False)[1],
+        lambda: fastimg.ImageFileAccessor([long_image()], **HOW)[0],
+        lambda: fastimg.load(
+            [long_image()], views=[{"size": 8}, {"size": 9}], strict=False, max_scans=10_000
+        )[1],
         lambda: in_batches(num_threads=1),
         lambda: in_batches(num_threads=1, read_threads=1),
         lambda: in_batches(num_threads=2),

@@ -7,6 +7,9 @@ from support import jpegs
 from support.jpegs import assert_same
 
 import fastimg
+from benchmarks import _hostile_files as hostile
+from fastimg.limits import MAX_PIXELS, MAX_SCANS, core_limits
+from fastimg.options import make_options
 
 SIDE = 1000
 
@@ -25,28 +28,34 @@ def test_scan_limit(scans, fine):
             )
 
 
-@pytest.mark.parametrize(("scans", "fine"), [(476, True), (477, False)])
+@pytest.mark.parametrize(
+    ("megapixels", "allowed", "max_scans"),
+    [(0.1, 50, 500), (2e-6, 30, 500), (0.1, 100, 1000), (2e-6, 60, 1000)],
+)
 @pytest.mark.parametrize("strict", [True, False])
-def test_limit_of_pixels_times_scans(scans, fine, strict, monkeypatch):
-    """30 scans of the largest image that is allowed, so 30,510 pixels here; a scan of this one is 64."""
-    monkeypatch.setattr("fastimg.limits.MAX_PIXELS", 1)
-    data, options = jpegs.many_scans(scans), {"strict": strict, "max_pixels": 1017}
-    if fine:
-        assert_same(fastimg.decode(data, layout="HWC", **options), jpegs.rgb_pillow(data))
-        return
-    words = "8 x 8 pixels in more than 476 scans: more than 30,510 pixels times scans"
+def test_large_images_may_have_fewer_scans(megapixels, allowed, max_scans, strict, monkeypatch):
+    """In proportion to the largest that may have `max_scans`, but 30 in any case."""
+    monkeypatch.setattr("fastimg.limits.SCANNED_PIXELS", int(megapixels * 1e6))
+    # Options are kept with the limits they were made with: no others have this max_pixels.
+    options = {"strict": strict, "max_scans": max_scans, "size": 8, "max_pixels": 10**7 + allowed}
+    fine, data = (hostile.scans("grey", SIDE, count) for count in (allowed, allowed + 1))
+    assert fastimg.decode(fine, **options).shape == (3, 8, 8)
+    words = f"more than {allowed} scans, the most for 1000 x 1000 pixels with max_scans = {max_scans}"
     for call in (fastimg.decode, lambda data, **how: fastimg.load([data] * 2, **how)):
         with pytest.raises(fastimg.ImageTooLargeError, match=words) as caught:
             call(data, **options)
         assert isinstance(caught.value, fastimg.JpegError)
-    assert_same(
-        fastimg.decode(jpegs.many_scans(5), layout="HWC", **options), jpegs.rgb_pillow(jpegs.many_scans(5))
+
+
+def test_default_limits_of_scans():
+    limits = make_options()
+    assert core_limits(limits.values["max_pixels"], limits.values["max_scans"]) == (
+        30,
+        524_288_000,
+        572_662_304,
     )
-
-
-def test_lower_limits_of_pixels_allow_as_many_scans():
-    data = jpegs.many_scans(500)
-    assert_same(fastimg.decode(data, max_pixels=64, layout="HWC"), jpegs.rgb_pillow(data))
+    # Lower limits do not lower the others: few scans of a large image are fine.
+    assert core_limits(1, 1) == core_limits(MAX_PIXELS, MAX_SCANS)
 
 
 @pytest.mark.parametrize("call", [fastimg.decode, lambda data, **options: fastimg.load([data], **options)[0]])

@@ -53,7 +53,7 @@ typedef enum fi_status {
     FI_E_CORRUPT,    /* the same; `text` says why                    */
     FI_E_UNSUPPORTED,/* `text` is libjpeg's                          */
     FI_E_SCANS,      /* the limit                                    */
-    FI_E_COST,       /* height, width, the limit of scans, and of pixels times scans */
+    FI_E_COST,       /* height, width, the limit of scans for so many pixels, and for any image */
     FI_E_MISSING,    /* height, width, bytes of coefficients, the limit */
     FI_E_CROP,       /* height, width of the upright image           */
     FI_E_SIDE,       /* height, width it would be resized to         */
@@ -145,7 +145,8 @@ typedef struct fi_options {
     bool any_coefficients;    /* even those that no 8-bit image has; for fi_init() */
     bool use_libjpeg_entropy; /* leave all but reduced inverse DCTs to libjpeg; the pixels are the same */
     uint32_t max_scans;
-    uint64_t max_scanned; /* pixels times scans; 0: no limit */
+    uint32_t free_scans;  /* so many are fine whatever the size */
+    uint64_t max_scanned; /* pixels times scans, if these are more; 0: no limit */
     uint64_t max_missing; /* not strict: bytes for coefficients, if the source cannot contain them all; 0: no limit */
     uint64_t max_pixels;
     /*

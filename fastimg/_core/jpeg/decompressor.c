@@ -244,6 +244,7 @@ fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, c
     jpeg->strict = request->options->strict;
     jpeg->any_coefficients = request->options->any_coefficients;
     jpeg->max_scans = request->options->max_scans;
+    jpeg->free_scans = request->options->free_scans;
     jpeg->max_scanned = request->options->max_scanned;
     jpeg->max_missing = request->options->max_missing;
     jpeg->use_libjpeg_entropy = request->options->use_libjpeg_entropy;

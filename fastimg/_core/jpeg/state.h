@@ -47,7 +47,7 @@ struct fi_decompressor {
     fi_entropy *entropy;
     fi_mcu_rows *mcu_rows;
     fi_sink *sink;
-    uint32_t max_scans;
+    uint32_t max_scans, free_scans;
     uint64_t max_scanned, max_missing;
     fi_watch watch;
     bool is_set_up; /* cinfo is complete */

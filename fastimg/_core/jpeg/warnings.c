@@ -165,11 +165,13 @@ static void on_progress(j_common_ptr common) {
         jpeg->failure->detail[0] = jpeg->max_scans;
         fi_fail(jpeg, FI_E_SCANS);
     }
-    if (jpeg->max_scanned && scans > 1 && pixels * scans > jpeg->max_scanned) {
+    if (jpeg->max_scanned && scans > jpeg->free_scans && pixels * scans > jpeg->max_scanned) {
+        const uint64_t allowed = jpeg->max_scanned / pixels;
+
         jpeg->failure->detail[0] = cinfo->image_height;
         jpeg->failure->detail[1] = cinfo->image_width;
-        jpeg->failure->detail[2] = (int64_t)(jpeg->max_scanned / pixels);
-        jpeg->failure->detail[3] = (int64_t)jpeg->max_scanned;
+        jpeg->failure->detail[2] = allowed > jpeg->free_scans ? (int64_t)allowed : jpeg->free_scans;
+        jpeg->failure->detail[3] = jpeg->max_scans;
         fi_fail(jpeg, FI_E_COST);
     }
 }
