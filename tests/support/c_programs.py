@@ -21,8 +21,15 @@ SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefin
 LINK_FLAGS = {"-shared", "-static"}  # of which clang would say that compiling does not use them
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
-# A build for the sanitizers preloads their library, which suits no other program.
-PLAIN_ENV = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+THREAD_SANITIZE = ["-g", "-fsanitize=thread"]
+AT_FIXED_PLACES = ["setarch", "-R"] if shutil.which("setarch") else []  # where ThreadSanitizer expects memory
+
+# A build for the sanitizers preloads their library, which suits no other program, and keeps their reports.
+PLAIN_ENV = {
+    name: value
+    for name, value in os.environ.items()
+    if name != "LD_PRELOAD" and not name.endswith("SAN_OPTIONS")
+}
 
 
 def skip_without_compiler():
@@ -97,12 +104,21 @@ def run_compiler(command):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=PLAIN_ENV)
 
 
-@functools.cache
 def has_sanitizers():
-    """Whether sanitized programs can be compiled and run here."""
+    """Whether programs with SANITIZE can be compiled and run here."""
+    return _runs_with(*SANITIZE)
+
+
+def has_thread_sanitizer():
+    """Whether programs with THREAD_SANITIZE can be compiled and run here."""
+    return _runs_with(*THREAD_SANITIZE, runner=tuple(AT_FIXED_PLACES))
+
+
+@functools.cache
+def _runs_with(*flags, runner=()):
     empty = objects_folder() / "empty.c"
     empty.write_text("int main(void) { return 0; }\n")
     program = empty.with_suffix("")
-    if compile_c([empty], program, *SANITIZE).returncode:
+    if compile_c([empty], program, *flags).returncode:
         return False
-    return subprocess.run([program], capture_output=True, env=PLAIN_ENV).returncode == 0
+    return subprocess.run([*runner, program], capture_output=True, env=PLAIN_ENV).returncode == 0
