@@ -20,7 +20,7 @@ done
 
 prepare venv turbojpeg
 use_sanitizers
-install test
+install_fastimg test
 
 # Memory of CPython's that it does not free is told from the core's by who asked for it: the second frame.
 case ${FASTIMG_SANITIZE:-} in

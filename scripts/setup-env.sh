@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
 #
-# demo.sh, test.sh and fuzz.sh source this, under `set -euo pipefail`. bash 3.2 (macOS) must be able to run it.
+# demo.sh, test.sh, replay.sh and fuzz.sh source this, under `set -euo pipefail`. bash 3.2 (macOS) must be able to run it.
 # Optional settings:
 #
 #   PYTHON             the interpreter
 #   FASTIMG_VENV       the virtual environment; default: .venv in the checkout
 #   FASTIMG_JPEG_ROOT  the prefix of libjpeg-turbo, if pkg-config does not know it
+#   FASTIMG_SANITIZE   sanitizers of gcc, as -fsanitize takes them, to build with and to run under (Linux)
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-venv=${FASTIMG_VENV:-$project/.venv${FASTIMG_SANITIZE:+-sanitize}}
+venv=${FASTIMG_VENV:-$project/.venv${FASTIMG_SANITIZE:+-sanitize-${FASTIMG_SANITIZE//,/-}}}
 case $venv in /*) ;; *) venv=$PWD/$venv ;; esac
 venv_python=$venv/bin/python
 brew=$(brew --prefix 2>/dev/null || true)
@@ -121,3 +122,47 @@ prepare() {
 }
 
 pip_install() { quietly "$venv_python" -m pip install --quiet "$@"; }
+
+install_fastimg() { # EXTRAS: builds a source package, from that a wheel, which it installs with these extras; sets $wheel
+    say "Building"
+    pip_install build
+    quietly "$venv_python" -m build --outdir "$work/dist" "$project" || die "the build failed"
+    wheel=$(echo "$work"/dist/*.whl)
+    say "Installing ${wheel##*/}"
+    pip_install "${wheel}[$1]"
+    pip_install --force-reinstall --no-deps "$wheel"
+}
+
+use_sanitizers() { # sets the compiler's flags, and $run_env, in which what they built runs; see reports
+    local list=${FASTIMG_SANITIZE:-} libraries preload='' library common flags
+    run_env=(env)
+    case $list in
+        '') return 0 ;;
+        address | undefined | address,undefined) libraries="libasan.so libubsan.so" ;;
+        thread) libraries=libtsan.so run_env=(setarch -R env) ;; # it has fixed places in memory
+        *) die "FASTIMG_SANITIZE must be address,undefined or thread, found $list" ;;
+    esac
+    flags="-fsanitize=$list -fno-sanitize-recover=undefined"
+    export CFLAGS="${CFLAGS:-} $flags -O1 -g -fno-omit-frame-pointer" LDFLAGS="${LDFLAGS:-} $flags"
+    for library in $libraries libstdc++.so.6; do # the last for its exceptions, which they intercept
+        preload="$preload $("${CC:-gcc}" -print-file-name=$library)"
+    done
+    # Tests catch what programs print, so reports go to files. Python never frees some of its memory; its own allocator
+    # would hide overflows of small blocks.
+    mkdir "$work/reports"
+    common="log_path=$work/reports/report"
+    run_env+=(LD_PRELOAD="$preload" PYTHONMALLOC=malloc UBSAN_OPTIONS="$common:print_stacktrace=1"
+        ASAN_OPTIONS="$common:detect_leaks=0:allocator_may_return_null=1"
+        TSAN_OPTIONS="$common:die_after_fork=0")
+}
+
+reports() { # prints what the sanitizers found; succeeds if that is nothing
+    local count=0 file
+    for file in "$work"/reports/*; do
+        [ -s "$file" ] || continue
+        cat "$file" >&2
+        count=$((count + 1))
+    done
+    say "Reports of ${FASTIMG_SANITIZE:-no sanitizers}: $count"
+    [ "$count" -eq 0 ]
+}

@@ -6,16 +6,21 @@
 # Builds a source package and from that a wheel, checks the sources, and tests the installed wheel away from the
 # checkout. The exit status is that of the first failure. Settings, besides those of setup-env.sh:
 #
-#   FASTIMG_EXTENDED=1 more damaged files (FASTIMG_FUZZ=20000) and killed processes (FASTIMG_KILLS=500), and a minute
-#                     of each fuzz target (needs clang)
+#   FASTIMG_EXTENDED=1 more damaged files (FASTIMG_FUZZ=20000) and killed processes (FASTIMG_KILLS=500), a minute of
+#                     each fuzz target (needs clang), and the core's C programs under valgrind, if it is there
 #   FASTIMG_TEST_DATA  a folder with more files to test on
 #   FASTIMG_WERROR=1   a warning of the C compiler is an error
-#   FASTIMG_SANITIZE=1 build with AddressSanitizer and UndefinedBehaviorSanitizer (gcc), and run the tests under them
+#   FASTIMG_SANITIZE   address,undefined or thread: build with these sanitizers (gcc, Linux), run the tests under them,
+#                     and fail if they report anything; with thread and no arguments, only the tests of
+#                     $with_threads
 set -euo pipefail
 # shellcheck source=scripts/setup-env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup-env.sh"
 
-status='' failed='' preload=''
+# The tests that start threads; what the others do in one thread cannot race.
+with_threads="accessors batchup cancelling concurrency* core_threads data_source_buffers data_source_closing
+    data_source_threads load on_error* random_views read_headers readers* reading* threads views workers"
+status='' failed=''
 check() { # NAME COMMAND...: goes on after a failure
     say "$1"
     "${@:2}" && return
@@ -25,25 +30,13 @@ check() { # NAME COMMAND...: goes on after a failure
 [ -z "${FASTIMG_EXTENDED:-}" ] || export FASTIMG_FUZZ="${FASTIMG_FUZZ:-20000}" FASTIMG_KILLS="${FASTIMG_KILLS:-500}"
 prepare venv turbojpeg ${FASTIMG_EXTENDED:+clang}
 cd "$project"
-test_env=()
-if [ -n "${FASTIMG_SANITIZE:-}" ]; then
-    flags="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
-    export CFLAGS="${CFLAGS:-} $flags -O1 -g -fno-omit-frame-pointer" LDFLAGS="${LDFLAGS:-} $flags"
-    for library in libasan.so libubsan.so libstdc++.so.6; do # the last for its exceptions, which ASan intercepts
-        preload="$preload $("${CC:-gcc}" -print-file-name=$library)"
-    done
-    # Python itself never frees some of its memory; its own allocator would hide overflows of small blocks.
-    test_env=(LD_PRELOAD="$preload" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
-        UBSAN_OPTIONS=print_stacktrace=1)
+use_sanitizers
+if [ "${FASTIMG_SANITIZE:-}" = thread ] && [ $# -eq 0 ]; then
+    shopt -s nullglob
+    for topic in $with_threads; do set -- "$@" tests/test_$topic.py; done
 fi
 
-say "Building"
-pip_install build
-quietly "$venv_python" -m build --outdir "$work/dist" . || die "the build failed"
-wheel=$(echo "$work"/dist/*.whl)
-say "Installing ${wheel##*/}"
-pip_install "${wheel}[test,dev]"
-pip_install --force-reinstall --no-deps "$wheel"
+install_fastimg test,dev
 
 # The tests must not find fastimg/ beside them. Its C and Cython sources, which some of them compile or read, hide
 # nothing without an __init__.py.
@@ -66,6 +59,7 @@ fi
 [ -z "${FASTIMG_EXTENDED:-}" ] || check "fuzz" bash "$project/scripts/fuzz.sh" 60
 
 cd "$work/run"
-check "Tests" env ${test_env[@]+"${test_env[@]}"} "$venv_python" -m pytest "$@"
+check "Tests" "${run_env[@]}" "$venv_python" -m pytest "$@"
+[ -z "${FASTIMG_SANITIZE:-}" ] || check "Reports" reports
 [ -z "$failed" ] || say "FAILED: ${failed#, }"
 exit "${status:-0}"
