@@ -147,10 +147,10 @@ use_sanitizers() { # sets the compiler's flags, and $run_env, in which what they
     for library in $libraries libstdc++.so.6; do # the last for its exceptions, which they intercept
         preload="$preload $("${CC:-gcc}" -print-file-name=$library)"
     done
-    # Tests catch what programs print, so reports go to files. Python never frees some of its memory; its own allocator
-    # would hide overflows of small blocks.
+    # Tests catch what programs print, so reports go to files; one test wants a process to die of SIGBUS. Python never
+    # frees some of its memory; its own allocator would hide overflows of small blocks.
     mkdir "$work/reports"
-    common="log_path=$work/reports/report"
+    common="log_path=$work/reports/report:handle_sigbus=0"
     run_env+=(LD_PRELOAD="$preload" PYTHONMALLOC=malloc UBSAN_OPTIONS="$common:print_stacktrace=1"
         ASAN_OPTIONS="$common:detect_leaks=0:allocator_may_return_null=1"
         TSAN_OPTIONS="$common:die_after_fork=0")

@@ -47,13 +47,13 @@ def program(request, tmp_path_factory):
     skip_without_compiler()
     sources = [PROGRAM, *sorted(CORE.rglob("*.c"))]
     skip_without(sources[:2])
-    target, libs = tmp_path_factory.mktemp("threads") / "program", jpeg_flags("libs")
-    flags = ["-O1", *jpeg_flags("cflags")]
+    sources += jpeg_flags("libs")
+    target, flags = tmp_path_factory.mktemp("threads") / "program", jpeg_flags("cflags")
     if request.param == "address":
-        return [compile_program([*sources, *libs], target, *flags)]
+        return [compile_program(sources, target, "-O1", *flags)]
     if not has_thread_sanitizer():
         pytest.skip("no ThreadSanitizer, or it does not run here")
-    compiled = compile_c([*sources, *libs], target, *THREAD_SANITIZE, *flags)
+    compiled = compile_c(sources, target, *THREAD_SANITIZE, "-O0", *flags)  # compiled sooner
     assert compiled.returncode == 0, compiled.stderr
     return [*AT_FIXED_PLACES, target]
 
