@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
 #
-# demo.sh, test.sh, replay.sh and fuzz.sh source this, under `set -euo pipefail`. bash 3.2 (macOS) must be able to run it.
+# The other scripts source this, under `set -euo pipefail`. bash 3.2 (macOS) must be able to run it.
 # Optional settings:
 #
 #   PYTHON             the interpreter
@@ -123,7 +123,7 @@ prepare() {
 
 pip_install() { quietly "$venv_python" -m pip install --quiet "$@"; }
 
-install_fastimg() { # EXTRAS: builds a source package, from that a wheel, which it installs with these extras; sets $wheel
+install_fastimg() { # EXTRAS: builds a source package, and from that a wheel, which it installs; sets $wheel
     say "Building"
     pip_install build
     quietly "$venv_python" -m build --outdir "$work/dist" "$project" || die "the build failed"
