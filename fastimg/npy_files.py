@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import shutil
 import stat
 from collections.abc import Sequence
 from typing import Any, BinaryIO
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.options import integers
-from fastimg.packing import new_file
+from fastimg.working_files import new_file
 
 _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _MAX_NBYTES = 2**62  # with a header still an offset in a file
@@ -57,8 +58,11 @@ def create_array(
 
     Notes
     -----
-    The new file is ``.fastimg-*.partial`` in the same folder until its space is reserved. Errors and Ctrl-C remove it;
-    only a process that is killed in that moment leaves it.
+    The new file is ``NAME.fastimg.partial`` in the same folder until its space is reserved. Errors and Ctrl-C remove
+    it. A process that is killed in that moment leaves it, and the next call for this name removes it. If another
+    process makes an array of this name, the call waits for ten seconds, then it is a `BlockingIOError`. On a file
+    system without locks (`flock`) neither is possible: each call then takes a name of its own,
+    ``NAME.*.fastimg.partial``, and what a killed process left stays.
 
     Examples
     --------
@@ -75,7 +79,7 @@ def create_array(
     mode = _mode_of(target, name)
     reject_too_large(storage.itemsize * math.prod(sides), free_space(target), name)
     with new_file(target, name) as file:
-        if mode is not None:
+        if mode is not None and hasattr(os, "fchmod"):
             os.fchmod(file.fileno(), mode)
         array = begin_array(file, sides, storage, name)
     array.filename = target  # NumPy saw the name that the file had until now
@@ -126,10 +130,10 @@ def _mode_of(target: str, name: str) -> int | None:
 def free_space(path: str) -> int | None:
     """Return how many bytes the folder of a file has room for, or None if its file system does not say."""
     try:
-        state = os.statvfs(os.path.dirname(path) or ".")
+        usage = shutil.disk_usage(os.path.dirname(path) or ".")
     except OSError:
         return None
-    return state.f_bavail * state.f_frsize if state.f_blocks else None
+    return usage.free if usage.total else None
 
 
 def reject_too_large(nbytes: int, free: int | None, name: str) -> None:

@@ -20,7 +20,7 @@ from support.kills import (
 )
 
 import fastimg
-import fastimg.cli.journal as journal
+import fastimg.working_files as working_files
 from fastimg.cli import main
 from fastimg.cli.journal import Journal
 
@@ -116,15 +116,15 @@ def test_two_runs_at_once(
 def test_the_lock_is_not_one_of_a_file_that_is_gone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner removes the journal after another process has opened it and before that has locked it."""
     first = Journal("x.npy")
-    lock = journal._lock
+    lock = working_files._lock
 
-    def late(descriptor: int, npy: str) -> None:
+    def late(descriptor: int, npy: str) -> bool:
         if not first._file.closed:
             first.remove()
-        lock(descriptor, npy)
+        return lock(descriptor, npy)
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "_lock", late)
+        patch.setattr(working_files, "_lock", late)
         second = Journal("x.npy")
     with pytest.raises(BlockingIOError):
         Journal("x.npy")

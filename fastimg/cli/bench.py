@@ -14,9 +14,9 @@ import fastimg.benchmarking.own_files as own_files
 from fastimg.benchmarking.machine import cpu_model, usable_cpus
 from fastimg.benchmarking.tables import draw, report
 from fastimg.cli.inputs import list_images
-from fastimg.cli.whole_file import write_whole
 from fastimg.cli.words import complain_of, say, say_json, wants_bar
 from fastimg.wording import counted
+from fastimg.working_files import write_whole
 
 _RATES = "images/s: {rate:.0f} | min: {min:.0f} | max: {max:.0f}"
 

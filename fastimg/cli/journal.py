@@ -5,9 +5,6 @@ One JSON value per line: what the run is, its images, the shape, and from then o
 killed process wrote in part has no end, and does not count.
 """
 
-import contextlib
-import errno
-import fcntl
 import io
 import itertools
 import json
@@ -21,9 +18,10 @@ import numpy.typing as npt
 
 import fastimg
 from fastimg.cli.inputs import Image, place_of
-from fastimg.cli.output import partial_name, working_name
+from fastimg.cli.output import partial_name
 from fastimg.cli.words import complain
 from fastimg.options import OPTIONS
+from fastimg.working_files import open_locked, remove_own, working_name
 
 _BEGINNING = b'{"fastimg": '
 
@@ -112,7 +110,10 @@ class Journal:
     def __init__(self, npy: str) -> None:
         self.npy = npy
         self.path = working_name(npy, ".journal")
-        self._file = io.FileIO(_open_locked(self.path, npy), "r+")
+        descriptor, locked = open_locked(self.path, npy)
+        self._file = io.FileIO(descriptor, "r+")
+        if not locked:
+            complain(f"warning: no locks in this folder: let no other process write {npy} at the same time")
         self._end = 0  # of the whole lines
         beginning = self._file.read(len(_BEGINNING))
         if not _BEGINNING.startswith(beginning):
@@ -231,9 +232,7 @@ class Journal:
 
     def remove(self) -> None:
         """Remove the file and give up the lock, in this order: nobody else may lock a file that is about to go."""
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(self._file.fileno()), os.lstat(self.path)):
-                os.unlink(self.path)
+        remove_own(self._file.fileno(), self.path)
         self.close()
 
     def close(self) -> None:
@@ -260,32 +259,6 @@ def identity_of(path: str) -> list[int]:
     """
     state = os.lstat(path)
     return [state.st_ino, state.st_size, state.st_mtime_ns]
-
-
-def _open_locked(path: str, npy: str) -> int:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        try:
-            _lock(descriptor, npy)
-            if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
-                return descriptor
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # its owner removed it between the two calls
-
-
-def _lock(descriptor: int, npy: str) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise BlockingIOError(error.errno, "another process is writing this file", npy) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):  # Lustre, unless told
-            raise
-        complain(f"warning: no locks in this folder: let no other process write {npy} at the same time")
 
 
 def _state(path: str | os.PathLike[str]) -> tuple[int | None, int | None]:

@@ -3,7 +3,6 @@
 
 import contextlib
 import csv
-import hashlib
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -13,29 +12,7 @@ from typing import Any, BinaryIO, Self
 import fastimg
 from fastimg.cli.inputs import Image
 from fastimg.wording import counted
-
-_LONGEST_NAME = 255  # bytes, on nearly all file systems
-
-
-def working_name(path: str, suffix: str) -> str:
-    """Return the name of a file that exists only while a run writes another.
-
-    Parameters
-    ----------
-    path : str
-        The other file.
-    suffix : str
-        What is added to its name.
-
-    Returns
-    -------
-    str
-        In the same folder, and the same in every run. If it would be too long, a hash takes the place of the name.
-    """
-    folder, name = os.path.split(path)
-    if len(os.fsencode(name + suffix)) > _LONGEST_NAME:
-        name = ".fastimg-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
-    return os.path.join(folder, name + suffix)
+from fastimg.working_files import open_working, working_name
 
 
 def partial_name(path: str) -> str:
@@ -141,8 +118,7 @@ class FileSet:
             _sync_folder(folder)
 
     def _open(self, partial: str, flags: int) -> BinaryIO:
-        descriptor = os.open(partial, os.O_RDWR | os.O_NOFOLLOW | flags, 0o666)
-        file = open(descriptor, "r+b")  # noqa: SIM115 - __exit__ closes it
+        file = open(open_working(partial, flags), "r+b")  # noqa: SIM115 - __exit__ closes it
         self._files.append(file)
         return file
 

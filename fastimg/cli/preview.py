@@ -14,9 +14,9 @@ from fastimg.cli.array_rows import cells_of, open_rows
 from fastimg.cli.inputs import list_images
 from fastimg.cli.options import add_fallback_option, add_index_option, check_fallback, formats_of
 from fastimg.cli.sheet import PAPER, Cell, import_pillow, write_sheet
-from fastimg.cli.whole_file import write_whole
 from fastimg.cli.words import complain_of, reason_of, say
 from fastimg.wording import counted
+from fastimg.working_files import write_whole
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

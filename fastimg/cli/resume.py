@@ -329,6 +329,9 @@ class Run(output.FileSet):
         return count > 0
 
 
+_ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
 class _Signals:
     """Turns SIGTERM and SIGHUP, which would end the process at once, into SystemExit."""
 
@@ -338,7 +341,7 @@ class _Signals:
     def catch(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in _ENDING_SIGNALS:
             if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
                 self._old[number] = signal.signal(number, _exit)
 
