@@ -109,10 +109,10 @@ cdef class Batch:
             job.source.size = UINT64_MAX
             start = (<uint64_t *>starts.buffer.buf)[at]
             if start == UINT64_MAX:
-                view = view_of(self.sources.buffers[at], PyBUF_SIMPLE)
+                data = self.sources.buffers[at]
+                view = view_of(data, PyBUF_SIMPLE)
                 self.keep.append(view)
-                job.source.data = <const uint8_t *>view.buffer.buf
-                job.source.size = view.buffer.len
+                set_memory(&job.source, data, view)
                 continue
             self.reads = True
             if start == UINT64_MAX - 1:

@@ -123,6 +123,14 @@ cdef object failure_of(const fi_failure *failure, Py_ssize_t index, error=None):
     )
 
 
+cdef int set_memory(fi_source *target, source, View view) except -1:
+    """Makes the memory of a bytes-like object the source; only that of `bytes` can be trusted to stay as it is."""
+    target.data = <const uint8_t *>view.buffer.buf
+    target.size = view.buffer.len
+    target.may_change = type(source) is not bytes and not (type(source) is memoryview and type(source.obj) is bytes)
+    return 0
+
+
 cdef object coerce(source, fi_source *target):
     """Fills `target`, and returns what must be kept alive while it is used."""
     cdef bytes path
@@ -136,11 +144,11 @@ cdef object coerce(source, fi_source *target):
     source = open_url(source)
     if isinstance(source, ReaderItem):
         try:
-            view = view_of(source.read(), PyBUF_SIMPLE)
+            data = source.read()
+            view = view_of(data, PyBUF_SIMPLE)
         except Exception as error:
             raise reader_error(error, str(source), None)
-        target.data = <const uint8_t *>view.buffer.buf
-        target.size = view.buffer.len
+        set_memory(target, data, view)
         return view
     if isinstance(source, FileRange):
         path = encode_path(source.path)
@@ -151,8 +159,7 @@ cdef object coerce(source, fi_source *target):
     else:
         check_buffer(source)
         view = view_of(source, PyBUF_SIMPLE)
-        target.data = <const uint8_t *>view.buffer.buf
-        target.size = view.buffer.len
+        set_memory(target, source, view)
         return view
     target.path = PyBytes_AsString(path)
     return path

@@ -39,6 +39,7 @@ cdef extern from "_core/fi.h" nogil:
         uint64_t size
         bint by_caller
         bint alone
+        bint may_change
 
     ctypedef struct fi_header:
         uint64_t nbytes

@@ -135,6 +135,11 @@ def decode(
 
     Notes
     -----
+    A bytes-like source must be contiguous; its shape and the type of its items do not matter. The call holds its
+    buffer, so a bytearray cannot be resized meanwhile (BufferError). Another thread may write to it: unless it is
+    `bytes`, the data is copied first, as far as it is read. A file that is mapped into memory must not be cut short:
+    that is a SIGBUS, which ends the process. A path is safe, as files are read.
+
     Resampling works on the planes of the JPEG, each from its own resolution, and converts colours at the size of the
     result. Without `reducing_gap`, the result is Pillow's resize of the decoded image, except for rounding and for
     colours that Pillow clips at full size.

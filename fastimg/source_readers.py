@@ -30,7 +30,7 @@ class Reader(Protocol):
         """The number of images."""
 
     def read(self, index: int, /) -> Any:
-        """The data of an image: a bytes-like object, which is not kept."""
+        """The data of an image: a contiguous bytes-like object, which is copied and not kept."""
 
 
 def is_reader(sources: Any) -> bool:

@@ -95,6 +95,7 @@ typedef struct fi_source {
     uint64_t size;  /* FI_WHOLE_FILE: the whole file, and offset is 0; by_caller: not known */
     bool by_caller; /* only a reader thread of the caller's can read it, see fi_readers_run() */
     bool alone;     /* by_caller: no other source like this one may be read at the same time */
+    bool may_change; /* memory that another thread may write to: copied as far as it is read, like a file */
 } fi_source;
 
 /* ---- headers --------------------------------------------------------------------------------------------------- */
@@ -266,10 +267,10 @@ void fi_decoder_free(fi_decoder *decoder);
 void fi_decoder_trim(fi_decoder *decoder);
 
 /*
- * fi_open() reads a source and parses its header. A file is read whole, into a buffer of the decoder. Memory is not
- * copied: it must stay as it is until the last fi_decode() of this source has returned. An image of more than
- * max_pixels pixels, or one that the core does not decode, is refused as soon as its header has been read. After a
- * failure nothing is open.
+ * fi_open() reads a source and parses its header. A file is read whole, into a buffer of the decoder, and so is memory
+ * that may change. Other memory is not copied: it must stay as it is until the last fi_decode() of this source has
+ * returned. An image of more than max_pixels pixels, or one that the core does not decode, is refused as soon as its
+ * header has been read. After a failure nothing is open.
  */
 fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure);
 
@@ -287,7 +288,7 @@ typedef struct fi_pixels {
 
 /*
  * fi_open_pixels() opens pixels in place of a source: fi_decode() takes them through the same steps. They are not copied,
- * as memory is not by fi_open(). It fails with FI_E_TOO_LARGE or FI_E_NO_PIXELS.
+ * as memory that does not change is not by fi_open(). It fails with FI_E_TOO_LARGE or FI_E_NO_PIXELS.
  */
 fi_status fi_open_pixels(fi_decoder *decoder, const fi_pixels *pixels, uint64_t max_pixels, fi_failure *failure);
 

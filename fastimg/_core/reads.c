@@ -257,15 +257,17 @@ bool fi_readers_run(fi_readers *readers, fi_read *read) {
 
 void fi_read_supply(fi_read *read, const uint8_t *data, size_t nbytes) {
     const fi_batch *batch = read->batch;
-    const fi_source memory = {.data = data, .size = nbytes};
+    const fi_source memory = {.data = data, .size = nbytes, .may_change = true};
     result *result = &read->result;
     fi_reader reader;
+    fi_buffer head = {0};
 
     *result = new_result();
     if (!result->failure) return;
-    if (batch->headers && fi_reader_open(&reader, &memory, NULL, result->failure) == FI_OK) {
+    if (batch->headers && fi_reader_open(&reader, &memory, &head, result->failure) == FI_OK) {
         read_open(&reader, batch, false, false, result);
     }
+    fi_buffer_free(&head);
     if (!batch->headers || (batch->keeps_bytes && read->has_room && !result->failure)) {
         result->is_whole = fi_mapped_reserve(&result->bytes, nbytes);
         if (result->is_whole) memcpy(result->bytes.buffer.data, data, nbytes);

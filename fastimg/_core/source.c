@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,9 +48,13 @@ static fi_status check_file(fi_reader *reader, const fi_source *source, fi_failu
 fi_status fi_reader_open(fi_reader *reader, const fi_source *source, fi_buffer *buffer, fi_failure *failure) {
     *reader = (fi_reader){.fd = -1, .buffer = buffer};
     if (!source->path) {
-        reader->data = source->data;
-        reader->have = (size_t)source->size;
         reader->total = source->size;
+        if (source->may_change) {
+            reader->memory = source->data;
+        } else {
+            reader->data = source->data;
+            reader->have = (size_t)source->size;
+        }
         return FI_OK;
     }
     /* O_NONBLOCK keeps open() from waiting for a FIFO's writer. It has no effect on regular files. */
@@ -76,6 +81,10 @@ fi_status fi_reader_fill(fi_reader *reader, uint64_t want, fi_failure *failure) 
         return failure->status = FI_E_NOMEM;
     }
     reader->data = reader->buffer->data;
+    if (reader->memory) {
+        memcpy(reader->buffer->data + reader->have, reader->memory + reader->have, (size_t)want - reader->have);
+        reader->have = (size_t)want;
+    }
     while (reader->have < want) {
         size_t nbytes = (size_t)want - reader->have;
         if (nbytes > MAX_READ_NBYTES) nbytes = MAX_READ_NBYTES;

@@ -8,7 +8,8 @@
 
 /*
  * data[0 .. have) are the bytes read so far, of `total`. Files are read, never mapped: a file that another process
- * truncates meanwhile ends early (`total` shrinks), where a mapping would raise SIGBUS.
+ * truncates meanwhile ends early (`total` shrinks), where a mapping would raise SIGBUS. Memory that
+ * may change is copied: what has been checked is what is decoded.
  */
 typedef struct fi_reader {
     const uint8_t *data;
@@ -16,6 +17,7 @@ typedef struct fi_reader {
     uint64_t total;
     uint64_t offset; /* of the source in the file */
     int fd;          /* -1: memory, or closed */
+    const uint8_t *memory; /* what is copied in place of reading from fd, or NULL */
     fi_buffer *buffer;
 } fi_reader;
 
