@@ -6,8 +6,9 @@
 # Builds a source package and from that a wheel, checks the sources, and tests the installed wheel away from the
 # checkout. The exit status is that of the first failure. Settings, besides those of setup-env.sh:
 #
-#   FASTIMG_EXTENDED=1 more damaged files (FASTIMG_FUZZ=20000) and killed processes (FASTIMG_KILLS=500), a minute of
-#                     each fuzz target (needs clang), and the core's C programs under valgrind, if it is there
+#   FASTIMG_EXTENDED=1 more damaged files (FASTIMG_FUZZ=20000), killed processes (FASTIMG_KILLS=500) and calls that may
+#                     leak (FASTIMG_LEAKS=20000), a minute of each fuzz target (needs clang), and the core's C programs
+#                     under valgrind, if it is there
 #   FASTIMG_TEST_DATA  a folder with more files to test on
 #   FASTIMG_WERROR=1   a warning of the C compiler is an error
 #   FASTIMG_SANITIZE   address,undefined or thread: build with these sanitizers (gcc, Linux), run the tests under them,
@@ -27,7 +28,8 @@ check() { # NAME COMMAND...: goes on after a failure
     status=${status:-$?} failed="$failed, $1"
 }
 
-[ -z "${FASTIMG_EXTENDED:-}" ] || export FASTIMG_FUZZ="${FASTIMG_FUZZ:-20000}" FASTIMG_KILLS="${FASTIMG_KILLS:-500}"
+[ -z "${FASTIMG_EXTENDED:-}" ] || export FASTIMG_FUZZ="${FASTIMG_FUZZ:-20000}" FASTIMG_KILLS="${FASTIMG_KILLS:-500}" \
+    FASTIMG_LEAKS="${FASTIMG_LEAKS:-20000}"
 prepare venv turbojpeg ${FASTIMG_EXTENDED:+clang}
 cd "$project"
 use_sanitizers

@@ -1,85 +1,124 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Run one call many times and print, as JSON, how the process grew: see test_leaks.
+"""Run calls many times and print, as JSON, how the process grew with each: see test_leaks.
 
-    python -m support.leak_probe OUTCOME FOLDER CALLS
+    python -m support.leak_probe FOLDER CALLS OUTCOME...
 
-FOLDER holds good.jpg, truncated.jpg, text.jpg and large.jpg.
+FOLDER is one of `leak_outcomes.write_files`. An outcome that costs more is called less often, unless there is one only.
 """
 
+import ctypes
 import gc
 import itertools
 import json
 import os
+import resource
 import sys
+import threading
 
-import numpy as np
-
-import fastimg
+from support.leak_outcomes import COSTS, leaks, outcomes, paths
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-WARM_UP = 2000
+
+
+class _Mallinfo2(ctypes.Structure):
+    _fields_ = [(f"_{i}", ctypes.c_size_t) for i in range(4)] + [
+        ("hblkhd", ctypes.c_size_t),  # mapped one by one
+        *((f"_{i}", ctypes.c_size_t) for i in range(5, 7)),
+        ("uordblks", ctypes.c_size_t),  # of all arenas
+        *((f"_{i}", ctypes.c_size_t) for i in range(8, 10)),
+    ]
+
+
+try:
+    _mallinfo2 = ctypes.CDLL(None).mallinfo2
+    _mallinfo2.restype = _Mallinfo2
+except AttributeError:  # before glibc 2.33, or another C library
+    _mallinfo2 = None
 
 
 def resident():
     """Bytes of this process that are in memory."""
-    gc.collect()
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * PAGE
 
 
-def outcomes(folder):
-    """Name -> (call, the error that each must raise)"""
-    good = os.path.join(folder, "good.jpg")
-    truncated, text, large = (os.path.join(folder, f"{name}.jpg") for name in ("truncated", "text", "large"))
-    missing = os.path.join(folder, "missing.jpg")
-    out = np.empty((3, 8, 8), np.uint8)
-    frozen = np.empty((3, 8, 8), np.uint8)
-    frozen.flags.writeable = False
-    wrong_shape, wrong_dtype = np.empty((3, 8, 9), np.uint8), np.empty((3, 8, 8), np.int16)
-    four = [good] * 4
-    accessor = fastimg.ImageFileAccessor(four)
-    augmented, epochs = accessor.random_resized_crop(4), itertools.count()
+def in_use():
+    """Bytes that malloc has given and not got back: with PYTHONMALLOC=malloc, also those of Python's own objects."""
+    if _mallinfo2 is None:
+        return None
+    info = _mallinfo2()
+    return info.uordblks + info.hblkhd
+
+
+def state():
+    gc.collect()
     return {
-        "good": (lambda: fastimg.decode(good), None),
-        "good, out": (lambda: fastimg.decode(good, out), None),
-        "good, float": (lambda: fastimg.decode(good, dtype="float32", mean=(1, 2, 3), std=(1, 2, 3)), None),
-        "truncated": (lambda: fastimg.decode(truncated), fastimg.TruncatedJpegError),
-        "truncated, lenient": (lambda: fastimg.decode(truncated, strict=False), None),
-        "not JPEG": (lambda: fastimg.decode(text), fastimg.UnsupportedJpegError),
-        "wrong out shape": (lambda: fastimg.decode(good, wrong_shape), ValueError),
-        "wrong dtype": (lambda: fastimg.decode(good, wrong_dtype), TypeError),
-        "read-only out": (lambda: fastimg.decode(good, frozen), ValueError),
-        "bad option": (lambda: fastimg.decode(good, mode="P"), ValueError),
-        "over the limit": (lambda: fastimg.decode(large), fastimg.ImageTooLargeError),
-        "missing file": (lambda: fastimg.decode(missing), FileNotFoundError),
-        "header": (lambda: fastimg.read_header(good), None),
-        "load": (lambda: fastimg.load(four, num_threads=2), None),
-        "load, error": (lambda: fastimg.load([*four, missing], num_threads=2), FileNotFoundError),
-        "accessor": (lambda: accessor[[3, 1]], None),
-        "random resized crop": (lambda: augmented.with_epoch(next(epochs))[[3, 1]], None),
+        "resident": resident(),
+        "in_use": in_use(),
+        "files": len(os.listdir("/proc/self/fd")),
+        "threads": threading.active_count(),
+        "tasks": len(os.listdir("/proc/self/task")),
     }
 
 
 def repeat(call, error, count):
-    """How many of `count` calls ended as they must."""
-    right = 0
+    """How many of `count` calls did not end as they must."""
+    wrong = 0
     for _ in range(count):
         try:
             call()
-            right += error is None
-        except Exception as raised:
-            right += error is not None and isinstance(raised, error)
-    return right
+            wrong += error is not None
+        except BaseException as raised:
+            wrong += error is None or not isinstance(raised, error)
+    return wrong
+
+
+def measure(call, error, count):
+    """What there is more of after `count` calls, and how many of them ended in another way.
+
+    For memory in use that is the lesser growth of the two halves: what is made once, at any time, is no leak.
+    """
+    half = count // 2
+    wrong = repeat(call, error, max(20, count // 10))
+    states = [state()]
+    for _ in range(2):
+        wrong += repeat(call, error, half)
+        states.append(state())
+    more = {key: states[2][key] - states[0][key] for key in states[0] if key != "in_use"}
+    if _mallinfo2 is not None:
+        more["in_use"] = min(
+            after["in_use"] - before["in_use"] for before, after in itertools.pairwise(states)
+        )
+    return {**more, "wrong": wrong, "calls": 2 * half}
+
+
+def allowed(calls):
+    """Bytes in use that half of the calls may leave: 13 per call, and what caches may take in that time.
+
+    The least that malloc gives is 32 bytes: an object per call is seen from 128 of them on.
+    """
+    return max(4096, 13 * (calls // 2))
+
+
+def measure_again(call, error, count):
+    """Measure up to four times: caches stop to grow at some time, and a leak does not."""
+    for _ in range(4):
+        result = measure(call, error, count)
+        if result.get("in_use", 0) <= allowed(count):
+            break
+    return result
 
 
 def main():
-    name, folder, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    call, error = outcomes(folder)[name]
-    right = repeat(call, error, min(WARM_UP, count))
-    before, files = resident(), len(os.listdir("/proc/self/fd"))
-    right += repeat(call, error, count)
-    growth, files = resident() - before, len(os.listdir("/proc/self/fd")) - files
-    print(json.dumps({"growth": growth, "files": files, "wrong": count + min(WARM_UP, count) - right}))
+    folder, count, *names = sys.argv[1:]
+    if "LD_PRELOAD" not in os.environ:  # sanitizers need all of it
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 38, 1 << 38))
+    table = outcomes(folder) | leaks(paths(folder))
+    results = {}
+    for name in names:
+        calls = int(count) // (COSTS.get(name, 1) if len(names) > 1 else 1)
+        results[name] = measure_again(*table[name], max(calls, 40))
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":
