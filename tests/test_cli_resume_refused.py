@@ -22,7 +22,8 @@ from support.kills import (
 import fastimg
 import fastimg.working_files as working_files
 from fastimg.cli import main
-from fastimg.cli.journal import Journal
+from fastimg.cli.journal import Journal, Plan
+from fastimg.options import DEFAULTS
 
 
 def add(path: str) -> None:
@@ -96,6 +97,35 @@ def test_what_does_not_change_the_rows_may_change(many: dict[str, bytes]) -> Non
     assert kills.run_until([*without, "--on-error", "raise"], 2) == -signal.SIGKILL
     assert main([*LOAD, "--on-error", "fill", "--num-threads", "2", "--quiet"]) == 1
     assert_finished(many)
+
+
+@pytest.mark.parametrize(
+    ("line", "damage"),
+    [
+        (0, b'{"fastimg": "0.1.0"}'),
+        (0, b'{"fastimg": "0.1.0", "images": null, "options": {}}'),
+        (0, b'{"fastimg": "0.1.0", "images": 2, "options": []}'),
+        (3, b'{"size": [2]}'),
+        (3, b'{"shape": ["2"]}'),
+        (4, b'{"finished": 7}'),
+        (4, b'{"finished": [[1]]}'),
+        (4, b'{"finished": [["a", 2]]}'),
+        (4, b'{"ready": true}'),
+    ],
+)
+def test_a_damaged_journal(here: Path, line: int, damage: bytes) -> None:
+    plan = Plan(["0.jpg", "1.jpg"], DEFAULTS)
+    written = Journal("x.npy")
+    written.begin(plan, (2, 3, 8, 8))
+    written.add_finished([(0, 1)])
+    lines = Path(written.path).read_bytes().splitlines()
+    written.close()
+    lines[line] = damage
+    Path(written.path).write_bytes(b"".join(each + b"\n" for each in lines))
+    damaged = Journal("x.npy")
+    with pytest.raises(ValueError, match=r"x\.npy\.journal: damaged; begin anew without --resume"):
+        damaged.read(plan)
+    damaged.close()
 
 
 @both_runs

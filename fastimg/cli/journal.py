@@ -136,7 +136,7 @@ class Journal:
         Raises
         ------
         ValueError
-            The earlier run was another one; the text says what has changed.
+            The earlier run was another one, and the text says what has changed; or the journal is damaged.
         OSError
             The journal cannot be read.
         """
@@ -145,6 +145,7 @@ class Journal:
             head = _parse(file.readline())
             if head is None:
                 return None
+            self._check(_is_head(head))
             images = list(itertools.islice(file, head["images"]))
             begun = _parse(file.readline())
             if not isinstance(begun, dict):
@@ -155,14 +156,23 @@ class Journal:
                     f"{partial_name(self.npy)} cannot be taken up: {change}. "
                     "Give what it was begun with, or begin anew without --resume"
                 )
+            self._check(_are_integers(begun.get("shape")))
             record = Record(tuple(begun["shape"]), np.zeros(head["images"], np.bool_), [])
             self._end = file.tell()
             while isinstance(value := _parse(line := file.readline()), dict):
                 self._end += len(line)
-                for start, stop in value.get("finished", ()):
+                finished, ready = value.get("finished", []), value.get("ready", [])
+                self._check(
+                    isinstance(finished, list) and all(map(_is_range, finished)) and _are_integers(ready)
+                )
+                for start, stop in finished:
                     record.finished[start:stop] = True
-                record.identity[:] = value.get("ready", ())
+                record.identity[:] = ready
         return record
+
+    def _check(self, is_as_written: bool) -> None:
+        if not is_as_written:
+            raise ValueError(f"{self.path}: damaged; begin anew without --resume")
 
     def clear(self) -> None:
         """Forget the earlier run."""
@@ -280,8 +290,24 @@ def _parse(line: bytes) -> Any:
         return None
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
+
+
+def _is_head(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("options"), dict)
+        and _are_integers([value.get("images")])
+    )
+
+
+def _is_range(value: Any) -> bool:
+    return _are_integers(value) and len(value) == 2
+
+
+def _are_integers(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
 
 
 def _changed_head(then: dict[str, Any], now: dict[str, Any]) -> str:
