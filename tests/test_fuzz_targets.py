@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The entropy stage beside a plain decoder of T.81: its fuzz targets, on files made here and on the collections.
 
-scripts/fuzz.sh lets libFuzzer make the files.
+scripts/fuzz.sh lets libFuzzer make the files. tests/test_fuzz_inputs.py has the other targets.
 """
 
 import re
@@ -202,7 +202,7 @@ def test_progressive_collection(progressive, shared):
 
 def test_seeds(tmp_path, target, progressive):
     # What libFuzzer starts from has to get through.
-    command = [sys.executable, FOLDER / "seeds.py", tmp_path]
+    command = [sys.executable, FOLDER / "seeds.py", "entropy", tmp_path]
     subprocess.run(command, capture_output=True, check=True, timeout=120)
     paths = sorted(tmp_path.iterdir())
     baseline = [mcus for mcus, *decoded in replay(target, paths) if mcus and decoded == [mcus, mcus]]

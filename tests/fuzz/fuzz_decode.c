@@ -2,20 +2,24 @@
 /*
  * A libFuzzer target: whatever the bytes, the core's own stages and libjpeg's end alike, what is decoded in strict mode has
  * the pixels of lenient mode, and several views of an image have the pixels of each by itself. What is no JPEG is taken
- * for the pixels of another decoder. Aborts where that is not so. scripts/fuzz.sh builds and runs it.
+ * for the pixels of another decoder. Every byte of a result is written. Aborts where that is not so.
+ *
+ * An input is PREFIX_NBYTES bytes, which pick one of these comparisons and the options, and then a file. scripts/fuzz.sh
+ * builds and runs it.
  */
 #include "cpu.h"
 #include "fi.h"
+#include "replay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Large enough for several MCU rows, small enough for thousands of files a second. */
-#define MAX_PIXELS (1 << 16)
+#define MAX_PIXELS (1 << 14)
 #define MAX_SIDE 64 /* of a result that is resized */
 
-enum { VIEWS = 3 };
+enum { PREFIX_NBYTES = 24, MAX_VIEWS = 3 };
 
 typedef struct {
     fi_failure failure;
@@ -25,7 +29,15 @@ typedef struct {
     size_t nbytes;
 } result;
 
-static result libjpeg, own, lenient, views[VIEWS];
+static result first, second, views[MAX_VIEWS];
+static fi_status opened;  /* what the last input was */
+static unsigned compared; /* results of it that had pixels */
+
+/*
+ * A new decoder takes longer than the image, so inputs share one. One in 32 gets its own. What a finding needs of the
+ * inputs before it, if it does not come back alone, is in their order, which is the same for the same -seed.
+ */
+static fi_decoder *kept;
 
 /* What one image becomes. */
 typedef struct {
@@ -36,12 +48,23 @@ typedef struct {
 
 /* ---- what to do with the bytes --------------------------------------------------------------------------------- */
 
-static uint64_t state;
+static struct {
+    const uint8_t *next, *end;
+    uint64_t state;
+} choices;
 
-/* A number below n: the next that follows from the bytes' length, so that one more or less makes others. */
+static void start_choices(const uint8_t *prefix) {
+    choices.next = prefix;
+    choices.end = prefix + PREFIX_NBYTES;
+    choices.state = 0;
+}
+
+/* A number below n, at most 256: from the next byte of the prefix, or from all of them when none is left. */
 static uint32_t pick(uint32_t n) {
-    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(state >> 33) % n;
+    const uint8_t byte = choices.next == choices.end ? 0 : *choices.next++;
+
+    choices.state = (choices.state + byte) * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (choices.next == choices.end ? (uint32_t)(choices.state >> 33) : byte) % n;
 }
 
 /* A size of the result, in one of the ways that there are. */
@@ -88,22 +111,17 @@ static fi_crop pick_crop(const fi_options *options, const fi_header *header) {
     return (fi_crop){top, left, height - 2 * top, width - 2 * left};
 }
 
-/* Some job for an image; views of one have the mode and the orientation of the first. */
-static job pick_job(const fi_header *header, size_t seed, const fi_options *first) {
+/* Some job for an image. What all views of one share is in `shared`, or NULL. */
+static job pick_job(const fi_header *header, const fi_options *shared) {
     job job = {.options = {.max_scans = 20, .max_pixels = MAX_PIXELS}};
     fi_options *options = &job.options;
 
-    state = seed * UINT64_C(0x9E3779B97F4A7C15);
-    options->mode = (fi_mode)pick(3);
-    options->orient = pick(2);
-    if (first) {
-        options->mode = first->mode;
-        options->orient = first->orient;
-        options->strict = first->strict;
-    }
+    options->mode = shared ? shared->mode : (fi_mode)pick(3);
+    options->orient = shared ? shared->orient : pick(2);
+    options->strict = shared ? shared->strict : pick(2);
     options->layout = (fi_layout)pick(2);
     options->dtype = (fi_dtype)pick(4);
-    if (pick(first ? 4 : 2)) pick_size(options);
+    if (pick(shared ? 4 : 2)) pick_size(options);
     fill_tables(options);
     job.crop = pick_crop(options, header);
     job.flip = pick(2);
@@ -114,6 +132,8 @@ static job pick_job(const fi_header *header, size_t seed, const fi_options *firs
 
 /* An array for what a plan makes. Returns false if it would be large. */
 static bool allocate(const fi_plan *plan, const fi_options *options, fi_output *out, result *result) {
+    /* Another value for each, so that results differ where nothing was written. */
+    const int fill = result == &first ? 0xA5 : 0x5A;
     const size_t item = fi_element_of(options->dtype)->nbytes, channels = fi_channels(options);
 
     if ((uint64_t)plan->out_height * plan->out_width > MAX_PIXELS) return false;
@@ -125,7 +145,7 @@ static bool allocate(const fi_plan *plan, const fi_options *options, fi_output *
     free(result->pixels);
     out->data = result->pixels = malloc(result->nbytes);
     if (!out->data) abort();
-    memset(out->data, 0xA5, result->nbytes);
+    memset(out->data, fill, result->nbytes);
     return true;
 }
 
@@ -147,71 +167,90 @@ static void decode(fi_decoder *decoder, const job *job, result *result) {
 
 /* ---- comparing ------------------------------------------------------------------------------------------------- */
 
-/* Bytes that are skipped are told of by the core if strict, else by libjpeg alone. */
-static bool are_alike(bool is_strict) {
-    if (is_strict) return strcmp(libjpeg.notes, own.notes) == 0;
-    if (strstr(libjpeg.notes, "extraneous bytes") || strstr(own.notes, "extraneous bytes")) return true;
-    return strcmp(libjpeg.notes, own.notes) == 0 && libjpeg.warnings == own.warnings;
+/*
+ * Bytes that are skipped are told of by the core if strict, else by libjpeg alone. If the last rows are not needed, libjpeg
+ * alone comes as far as a missing end marker, as it reads ahead.
+ */
+static bool are_alike(const job *job) {
+    const bool is_strict = job->options.strict, is_cut = job->crop.height != 0 || job->options.center_height != 0;
+
+    if (!is_strict && (strstr(first.notes, "extraneous bytes") || strstr(second.notes, "extraneous bytes")))
+        return true;
+    if (is_cut && !strstr(first.notes, "Premature end") != !strstr(second.notes, "Premature end")) return true;
+    return strcmp(first.notes, second.notes) == 0 && (is_strict || first.warnings == second.warnings);
 }
 
 static void compare_pixels(const char *what, const result *expected, const result *found) {
     size_t at = 0;
 
+    compared++;
     if (expected->nbytes == found->nbytes && memcmp(expected->pixels, found->pixels, found->nbytes) == 0) return;
     while (expected->pixels[at] == found->pixels[at]) at++;
     fprintf(stderr, "%s: byte %zu of the pixels is %d, not %d\n", what, at, found->pixels[at], expected->pixels[at]);
     abort();
 }
 
-/* What comes of an image does not depend on the stage. */
-static void compare(const char *what, bool is_strict) {
-    const fi_failure *a = &libjpeg.failure, *b = &own.failure;
+/* What comes of an image does not depend on the stage, nor on what the decoder has decoded before. */
+static void compare_stages(fi_decoder *decoder) {
+    const fi_failure *a = &first.failure, *b = &second.failure;
+    job job = pick_job(fi_decoder_header(decoder), NULL);
+    const uint32_t by_libjpeg = pick(4); /* one of the two, or neither */
 
+    job.options.use_libjpeg_entropy = by_libjpeg == 1;
+    decode(decoder, &job, &first);
+    job.options.use_libjpeg_entropy = by_libjpeg >= 2;
+    decode(decoder, &job, &second);
     if (a->status != b->status || memcmp(a->detail, b->detail, sizeof a->detail) || strcmp(a->text, b->text)) {
-        fprintf(stderr, "%s: libjpeg ends %s (\"%s\"), own %s (\"%s\")\n", what, fi_status_name(a->status), a->text,
-                fi_status_name(b->status), b->text);
+        fprintf(stderr, "ends %s (\"%s\"), then %s (\"%s\"); libjpeg's: %u\n", fi_status_name(a->status), a->text,
+                fi_status_name(b->status), b->text, by_libjpeg);
         abort();
     }
     if (a->status != FI_OK) return; /* then the array holds anything */
-    if (!are_alike(is_strict)) {
-        fprintf(stderr, "%s: libjpeg warns %ld times, own %ld, with notes \"%s\" and \"%s\"\n", what, libjpeg.warnings,
-                own.warnings, libjpeg.notes, own.notes);
+    if (!are_alike(&job)) {
+        fprintf(stderr, "warns %ld times, then %ld, with notes \"%s\" and \"%s\"; libjpeg's: %u\n", first.warnings,
+                second.warnings, first.notes, second.notes, by_libjpeg);
         abort();
     }
-    compare_pixels(what, &libjpeg, &own);
+    compare_pixels("other stage", &first, &second);
 }
 
-static void swap(result *a, result *b) {
-    const result before = *a;
-    *a = *b;
-    *b = before;
-}
+static void compare_with_lenient(fi_decoder *decoder) {
+    job job = pick_job(fi_decoder_header(decoder), NULL);
 
-static void compare_with_lenient(void) {
-    if (own.failure.status != FI_OK) return;
-    if (lenient.failure.status != FI_OK) {
-        fprintf(stderr, "decoded if strict, else it ends %s (\"%s\")\n", fi_status_name(lenient.failure.status),
-                lenient.failure.text);
+    job.options.strict = true;
+    decode(decoder, &job, &first);
+    if (first.failure.status != FI_OK) return;
+    job.options.strict = false;
+    decode(decoder, &job, &second);
+    if (second.failure.status != FI_OK) {
+        fprintf(stderr, "decoded if strict, else it ends %s (\"%s\")\n", fi_status_name(second.failure.status),
+                second.failure.text);
         abort();
     }
-    compare_pixels("strict beside lenient", &lenient, &own);
+    compare_pixels("lenient", &first, &second);
+}
+
+/* Whether a view needs damaged data is judged by all the blocks that are needed, so others may make up for some. */
+static bool is_judged_together(const fi_failure *failure) {
+    return failure->status == FI_E_CORRUPT && strcmp(failure->text, "coefficients that no 8-bit image has") == 0;
 }
 
 /*
  * Several views against each by itself. All of them fail if one does. Where the inverse DCT reduces the image for one of
  * them, views that it would reduce further have other pixels.
  */
-static void compare_views(fi_decoder *decoder, size_t seed, bool strict) {
-    const fi_options shared = {.mode = (fi_mode)(seed % 3), .orient = seed / 3 % 2, .strict = strict};
-    job jobs[VIEWS];
-    fi_view given[VIEWS];
-    fi_plan plans[VIEWS];
+static void compare_views(fi_decoder *decoder) {
+    const fi_options shared = {.mode = (fi_mode)pick(3), .orient = pick(2), .strict = pick(2)};
+    const size_t count = 1 + pick(MAX_VIEWS);
+    job jobs[MAX_VIEWS];
+    fi_view given[MAX_VIEWS];
+    fi_plan plans[MAX_VIEWS];
     uint32_t least = 8;
     fi_failure failure = {0};
     bool fails = false;
 
-    for (size_t v = 0; v < VIEWS; v++) {
-        jobs[v] = pick_job(fi_decoder_header(decoder), seed + 100000 * (v + 1), &shared);
+    for (size_t v = 0; v < count; v++) {
+        jobs[v] = pick_job(fi_decoder_header(decoder), &shared);
         given[v] = (fi_view){&jobs[v].options, jobs[v].crop, jobs[v].flip, {0}};
         if (fi_plan_make(&plans[v], fi_decoder_header(decoder), given[v].options, &given[v].crop, given[v].flip,
                          &failure))
@@ -219,22 +258,39 @@ static void compare_views(fi_decoder *decoder, size_t seed, bool strict) {
         if (!allocate(&plans[v], given[v].options, &given[v].out, &views[v])) return;
         if (plans[v].resize && plans[v].scale_denom < least) least = plans[v].scale_denom;
     }
-    fi_decode_views(decoder, given, VIEWS, &failure);
-    for (size_t v = 0; v < VIEWS; v++) {
-        decode(decoder, &jobs[v], &own);
-        if (own.failure.status != FI_OK) fails = true;
+    fi_decode_views(decoder, given, count, &failure);
+    for (size_t v = 0; v < count; v++) {
+        decode(decoder, &jobs[v], &first);
+        if (is_judged_together(&first.failure)) return;
+        if (first.failure.status != FI_OK) fails = true;
         if (failure.status != FI_OK || (plans[v].resize && plans[v].scale_denom != least)) continue;
-        if (own.failure.status == FI_OK) compare_pixels("a view", &own, &views[v]);
+        if (first.failure.status == FI_OK) compare_pixels("a view", &first, &views[v]);
     }
-    if (fails == (failure.status != FI_OK)) return;
+    if (fails == (failure.status != FI_OK) || is_judged_together(&failure)) return;
     fprintf(stderr, "views end %s (\"%s\"), but not so one by one\n", fi_status_name(failure.status), failure.text);
     abort();
+}
+
+/* ---- an input -------------------------------------------------------------------------------------------------- */
+
+static void try_jpeg(fi_decoder *decoder) {
+    switch (pick(4)) {
+        case 0:
+            compare_with_lenient(decoder);
+            break;
+        case 1:
+            compare_views(decoder);
+            break;
+        default:
+            compare_stages(decoder);
+            break;
+    }
 }
 
 /* The bytes as pixels: of each size, from one column to one row. */
 static void try_pixels(fi_decoder *decoder, const uint8_t *data, size_t size) {
     fi_failure failure = {0};
-    fi_pixels pixels = {.channels = size % 2 ? 1 : 3, .orientation = (uint8_t)(1 + size / 2 % 8)};
+    fi_pixels pixels = {.channels = pick(2) ? 1 : 3, .orientation = (uint8_t)(1 + pick(8))};
     const size_t count = size / pixels.channels;
 
     if (count == 0) return;
@@ -243,44 +299,51 @@ static void try_pixels(fi_decoder *decoder, const uint8_t *data, size_t size) {
     pixels.stride = (size_t)pixels.width * pixels.channels;
     pixels.data = data + (size - pixels.stride * pixels.height); /* they end where what may be read does */
     if (fi_open_pixels(decoder, &pixels, MAX_PIXELS, &failure) != FI_OK) abort();
-    for (int strict = 0; strict < 2; strict++) {
-        compare_views(decoder, size, strict);
-        job job = pick_job(fi_decoder_header(decoder), size, NULL);
-        job.options.strict = strict;
-        decode(decoder, &job, &own);
-        if (own.failure.status != FI_OK && own.failure.status != FI_E_SIDE) abort();
+    if (pick(2)) {
+        compare_views(decoder);
+        return;
     }
+    compare_stages(decoder);
+    if (first.failure.status != FI_OK && first.failure.status != FI_E_SIDE) abort();
+}
+
+static fi_decoder *new_decoder(void) {
+    fi_decoder *decoder = fi_decoder_new();
+    if (!decoder) abort();
+    return decoder;
 }
 
 int LLVMFuzzerInitialize(const int *argc, char ***argv) {
     (void)argc, (void)argv;
     fi_init(fi_cpu_features());
     if (!fi_hooks_verified()) abort();
+    kept = new_decoder();
     return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const fi_source source = {.data = data, .size = size};
     fi_failure failure = {0};
-    /* A decoder remembers tables, so only a new one makes a finding repeatable. */
-    fi_decoder *decoder = fi_decoder_new();
 
-    if (!decoder) abort();
-    for (int strict = 0; strict < 2 && fi_open(decoder, &source, MAX_PIXELS, &failure) == FI_OK; strict++) {
-        job job = pick_job(fi_decoder_header(decoder), size, NULL);
-        job.options.strict = strict;
-        job.options.use_libjpeg_entropy = true;
-        decode(decoder, &job, &libjpeg);
-        job.options.use_libjpeg_entropy = false;
-        decode(decoder, &job, &own);
-        compare(strict ? "strict" : "lenient", strict);
-        decode(decoder, &job, &own);
-        compare(strict ? "strict, again" : "lenient, again", strict);
-        if (strict) compare_with_lenient();
-        else swap(&own, &lenient);
-        compare_views(decoder, size, strict);
-    }
-    if (fi_is_other(failure.status)) try_pixels(decoder, data, size);
-    fi_decoder_free(decoder);
+    compared = 0;
+    if (size <= PREFIX_NBYTES) return 0;
+    start_choices(data);
+    const fi_source source = {.data = data + PREFIX_NBYTES, .size = size - PREFIX_NBYTES};
+    const bool is_new = pick(32) == 31;
+    fi_decoder *decoder = is_new ? new_decoder() : kept;
+    opened = fi_open(decoder, &source, MAX_PIXELS, &failure);
+    if (opened == FI_OK) try_jpeg(decoder);
+    else if (fi_is_other(opened)) try_pixels(decoder, source.data, (size_t)source.size);
+    if (is_new) fi_decoder_free(decoder);
     return 0;
+}
+
+void print_result(void) {
+    printf("%s %u\n", fi_status_name(opened), compared);
+}
+
+void free_kept(void) {
+    fi_decoder_free(kept);
+    free(first.pixels);
+    free(second.pixels);
+    for (size_t v = 0; v < MAX_VIEWS; v++) free(views[v].pixels);
 }

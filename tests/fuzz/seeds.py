@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Seeds for the fuzz targets: python tests/fuzz/seeds.py TARGET_FOLDER [FOLDER_OF_JPEGS ...]
+"""Seeds for a fuzz target in C: python tests/fuzz/seeds.py TARGET TARGET_FOLDER [FOLDER_OF_JPEGS ...]
 
 Writes the JPEGs below the folders, whatever their names and however broken, cut to MOST_NBYTES and without the segments
 that only carry metadata; and small files of every kind, as far as Pillow is at hand to make them.
+
+No corpus is stored beside this. What these are made into in a minute would be 100 to 200 KB for each target, in binary
+files that nobody can review, and of no use once a target reads its inputs in another way. FASTIMG_CORPUS keeps one.
 """
 
 import hashlib
 import io
 import pathlib
+import random
+import struct
 import sys
 
 # The parts of `support` that need no package.
@@ -16,7 +21,8 @@ sys.path.append(str(pathlib.Path(__file__).parents[1]))
 from support.progressive_scans import random_file
 from support.segments import one_block
 
-MOST_NBYTES = 4096  # the targets are given less of each: -max_len in scripts/fuzz.sh
+MOST_NBYTES = 4096  # the targets are given less of each: max_len in oss-fuzz/*.options
+DECODE_PREFIX_NBYTES = 24  # PREFIX_NBYTES of fuzz_decode.c
 METADATA = {
     *range(0xE1, 0xEE),
     0xEF,
@@ -78,14 +84,53 @@ def made():
             yield file.getvalue()
 
 
-def main(target, *folders):
+def app1():
+    """Exif in both byte orders, with a number of each kind, and XMP."""
+    for order in "<>":
+        for kind, value in enumerate(("B", "", "H", "I", "II", "b", "", "h", "i", "ii", "f", "d"), 1):
+            if not value:
+                continue
+            number = struct.pack(order + value, 6, *[1] * (len(value) - 1))
+            where = number.ljust(4, b"\0") if len(number) <= 4 else struct.pack(order + "I", 26)
+            mark = b"II*\0" if order == "<" else b"MM\0*"
+            entry = struct.pack(order + "IHHHI", 8, 1, 0x0112, kind, 1) + where
+            yield b"Exif\0\0" + mark + entry + bytes(4) + number
+    for text in (b'<x tiff:Orientation="3"/>', b"<tiff:Orientation>8</tiff:Orientation>"):
+        yield b"http://ns.adobe.com/xap/1.0/\0" + text
+
+
+def with_segment(data, marker, payload):
+    return data[:2] + struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload + data[2:]
+
+
+def with_adobe(data, transform):
+    """Without JFIF, if the file begins with that, which would decide the colours."""
+    data = data[:2] + data[20:] if data[2:4] == b"\xff\xe0" else data
+    return with_segment(data, 0xEE, b"Adobe\0d\0\0\0\0" + bytes([transform]))
+
+
+def for_target(target, seeds):
+    """What the target takes: decode, bytes that pick what it does and then a file; header, payloads of APP1, too."""
+    if target == "decode":
+        rng = random.Random(1)
+        return [rng.randbytes(DECODE_PREFIX_NBYTES) + data for data in seeds for _ in range(3)]
+    if target == "header":
+        payloads = list(app1())
+        turned = [with_segment(seeds[0], 0xE1, payload) for payload in payloads]
+        colored = [with_adobe(data, transform) for data in seeds[3:73:12] for transform in range(3)]
+        return [*seeds, *payloads, *turned, *colored]
+    return seeds
+
+
+def main(target, target_folder, *folders):
     seeds = [*made(), *odd()]
     for folder in folders:
         for path in sorted(pathlib.Path(folder).rglob("*")):
             if path.is_file() and (data := path.read_bytes())[:2] == b"\xff\xd8":
-                seeds.append(bare(data)[:MOST_NBYTES])
+                seeds.append((data if target == "header" else bare(data))[:MOST_NBYTES])
+    seeds = for_target(target, seeds)
     for data in seeds:
-        pathlib.Path(target, hashlib.sha1(data).hexdigest()).write_bytes(data)
+        pathlib.Path(target_folder, hashlib.sha1(data).hexdigest()).write_bytes(data)
     print(f"{len(seeds)} seeds")
 
 

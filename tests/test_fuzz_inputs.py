@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The fuzz targets of headers, whole decodes and what Python parses: on their seeds, and with code that is wrong."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+from support.c_programs import (
+    CORE,
+    PLAIN_ENV,
+    compile_program,
+    jpeg_flags,
+    skip_without,
+    skip_without_compiler,
+)
+from support.fuzz_targets import FOLDER
+from support.processes import child_env
+
+HEADER = [FOLDER / "fuzz_header.c", FOLDER / "replay.c"]
+HEADER_CORE = ["header.c", "orientation.c", "status.c"]
+DECODE = [FOLDER / "fuzz_decode.c", FOLDER / "replay.c"]
+
+
+def compile_target(sources, target):
+    skip_without([CORE / "header.c"])
+    return compile_program([*sources, *jpeg_flags("libs")], target, "-O1", *jpeg_flags("cflags"))
+
+
+def make_seeds(target, folder):
+    folder.mkdir()
+    command = [sys.executable, FOLDER / "seeds.py", target, folder]
+    subprocess.run(command, capture_output=True, check=True, timeout=120)
+    return sorted(folder.iterdir())
+
+
+def replay(program, paths):
+    return subprocess.run([program, *paths], capture_output=True, text=True, timeout=120, env=PLAIN_ENV)
+
+
+def results(program, paths):
+    done = replay(program, paths)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [line.rpartition(": ")[2].split() for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def header_seeds(tmp_path_factory):
+    return make_seeds("header", tmp_path_factory.mktemp("header") / "seeds")
+
+
+def test_headers(tmp_path, header_seeds):
+    sources = [*HEADER, *(CORE / name for name in HEADER_CORE)]
+    program = compile_target(sources, tmp_path / "program")
+    found = results(program, header_seeds)
+    assert sum(status == "OK" for status, *_ in found) > 120
+    assert {orientation for *_, orientation in found} >= {"1", "3", "6", "8"}
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "message"),
+    [
+        ("header.c", "header->width = be16(p + 3)", "header->width = be16(p + 3) + 1", "width: 9, not 8"),
+        ("header.c", "hint->adobe = true", "hint->adobe = false", "color: "),
+        ("header.c", "(have < total)", "(have + 9 < total)", "status in pieces: "),
+        ("header.c", "(uint64_t)have + 1", "(uint64_t)have", "more bytes: "),
+        ("header.c", "8 + (p[i] & 15)", "4 + (p[i] & 15)", "tables: "),
+        ("orientation.c", "(uint8_t)(digit[0] - '0')", "digit[0]", "orientation: "),
+    ],
+)
+def test_wrong_headers(tmp_path, header_seeds, name, right, wrong, message):
+    skip_without_compiler()
+    skip_without([CORE / name])
+    text = (CORE / name).read_text()
+    assert right in text
+    (tmp_path / name).write_text(text.replace(right, wrong))
+    others = [CORE / other for other in HEADER_CORE if other != name]
+    program = compile_target([*HEADER, tmp_path / name, *others], tmp_path / "program")
+    done = replay(program, header_seeds)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+def test_decodes(tmp_path):
+    program = compile_target([*DECODE, *sorted(CORE.rglob("*.c"))], tmp_path / "program")
+    seeds = make_seeds("decode", tmp_path / "seeds")
+    found = results(program, seeds)
+    assert sum(status == "OK" for status, _ in found) > 300
+    assert sum(int(compared) for _, compared in found) > 200
+    # What is no JPEG is taken for pixels.
+    (tmp_path / "pixels").write_bytes(bytes(24) + bytes(range(255)))
+    assert results(program, [tmp_path / "pixels"]) == [["NOT_JPEG", "1"]]
+
+
+def test_wrong_decodes(tmp_path):
+    skip_without_compiler()
+    writer, padding = CORE / "pixels" / "writer.c", "pad_pixels(out, options, y, right, out->width);"
+    skip_without([writer])
+    assert padding in writer.read_text()
+    (tmp_path / writer.name).write_text(
+        writer.read_text().replace(padding, padding.replace("out->width", "right"))
+    )
+    others = [path for path in sorted(CORE.rglob("*.c")) if path != writer]
+    program = compile_target([*DECODE, tmp_path / writer.name, *others], tmp_path / "program")
+    done = replay(program, make_seeds("decode", tmp_path / "seeds"))
+    assert done.returncode != 0
+    assert ": byte " in done.stderr
+
+
+# ---- Python
+
+
+def fuzz(*arguments):
+    command = [sys.executable, FOLDER / "fuzz_python.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=child_env())
+
+
+def test_python(tmp_path):
+    done = fuzz("all", "--runs", "60", "--findings", tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    kinds = dict(
+        re.findall(r"^(\w+): 60 inputs, .*, (\d+) kinds of outcome, 0 findings$", done.stdout, re.MULTILINE)
+    )
+    assert len(kinds) == 8
+    assert all(int(count) > 5 for count in kinds.values()), kinds
+    assert not os.listdir(tmp_path)
+
+
+def test_replay(tmp_path):
+    (tmp_path / "input").write_bytes(bytes(24) + b"not a JPEG")
+    done = fuzz("decode", tmp_path / "input")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "not a JPEG" in done.stdout
+
+
+def raise_error(choices, data, folder):
+    raise KeyError("images")
+
+
+def warn(choices, data, folder):
+    warnings.warn("not documented", RuntimeWarning, stacklevel=1)
+
+
+def write_line(choices, data, folder):
+    os.write(2, b"a line")
+
+
+def take_long(choices, data, folder):
+    end = time.process_time() + 1.1
+    while time.process_time() < end:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (raise_error, "KeyError: 'images'"),
+        (warn, "RuntimeWarning: not documented"),
+        (write_line, r"it wrote b'a line'"),
+        (take_long, r"it took 1\.\d seconds"),
+    ],
+)
+def test_findings(tmp_path, monkeypatch, wrong, message):
+    monkeypatch.syspath_prepend(FOLDER)
+    import fuzz_python
+
+    with (tmp_path / "output").open("w+b") as output, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, found = fuzz_python.run(fuzz_python.Target(wrong, None), bytes(24), tmp_path, output)
+    assert re.search(message, found)
