@@ -28,13 +28,13 @@ fail() { # STATUS NAME FILE...
     say "$2 failed. Its input, and the target, which replays it:" "${@:3}"
 }
 
-build_all() { # as OSS-Fuzz would: tests/fuzz/oss-fuzz/build.sh
+build() { # TARGET...: as OSS-Fuzz would
     local sanitize="-g -O2 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined"
     mkdir -p "$work/out" "$work/src" "$work/objects"
     ln -s "$project" "$work/src/fastimg"
     say "Building with $clang"
     quietly env CC="$clang" CXX="$clang" CFLAGS="$sanitize" CXXFLAGS="$sanitize" LIB_FUZZING_ENGINE=-fsanitize=fuzzer \
-        OUT="$work/out" SRC="$work/src" WORK="$work/objects" JPEG_FLAGS="$(jpeg_flags)" PYTHON="$python" \
+        OUT="$work/out" SRC="$work/src" WORK="$work/objects" JPEG_FLAGS="$(jpeg_flags)" PYTHON="$python" TARGETS="$*" \
         bash tests/fuzz/oss-fuzz/build.sh || die "cannot build the targets"
 }
 
@@ -69,7 +69,7 @@ if [[ $targets = *python* ]]; then
 fi
 if [ "$targets" != python ]; then
     prepare clang
-    build_all
+    build "${targets% python}"
 fi
 for target in $targets; do
     case $target in

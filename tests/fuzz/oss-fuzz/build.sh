@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # OSS-Fuzz runs this to build the targets of tests/fuzz into $OUT; so does scripts/fuzz.sh, which sets the same variables.
-# Beyond those, $JPEG_FLAGS says how to link libjpeg-turbo: as machines that run the targets do not have it, statically.
+# Beyond those, $TARGETS can name some of the targets, and $JPEG_FLAGS say how to link libjpeg-turbo: without them
+# statically, as machines that run the targets do not have it.
 # Each target comes with its seeds, which are made here, and its options.
 cd "$SRC/fastimg"
-targets='header entropy progressive decode'
 jpeg=${JPEG_FLAGS:--Wl,-Bstatic -ljpeg -Wl,-Bdynamic}
 # Lists of words.
 read -ra c_flags <<<"$CFLAGS -std=gnu11 -Ifastimg/_core -Ifastimg"
@@ -13,37 +13,21 @@ read -ra cxx_flags <<<"$CXXFLAGS"
 read -ra engine <<<"$LIB_FUZZING_ENGINE"
 read -ra jpeg <<<"$jpeg"
 
-# compile PREFIX FLAG... -- SOURCE...: the objects, whose names begin with the prefix, in $objects
-compile() {
-    local prefix=$1 flags=() source
-    shift
-    while [ "$1" != -- ]; do
-        flags+=("$1")
-        shift
-    done
-    shift
-    objects=()
-    for source; do
-        objects+=("$WORK/$prefix-${source//\//-}.o")
-        "$CC" "${c_flags[@]}" ${flags[@]+"${flags[@]}"} -c "$source" -o "${objects[${#objects[@]} - 1]}"
-    done
-}
-
 # Comparisons say nothing about Huffman codes and pixels, and following them takes most of the time.
 plain='-fno-sanitize-coverage=trace-cmp'
-compile core $plain -- fastimg/_core/*.c fastimg/_core/*/*.c
-core=("${objects[@]}")
-compile entropy $plain -- fastimg/_core/entropy/*.c fastimg/_core/cpu.c
-entropy=("${objects[@]}")
-compile header -- fastimg/_core/header.c fastimg/_core/orientation.c fastimg/_core/status.c
-header=("${objects[@]}")
 
-for target in $targets; do
+for target in ${TARGETS:-header entropy progressive decode}; do
+    flags=("$plain") sources=("tests/fuzz/fuzz_$target.c") objects=()
     case $target in
-        header) compile target -- tests/fuzz/fuzz_header.c && objects+=("${header[@]}") ;;
-        decode) compile target $plain -- tests/fuzz/fuzz_decode.c && objects+=("${core[@]}") ;;
-        *) compile target $plain -- "tests/fuzz/fuzz_$target.c" && objects+=("${entropy[@]}") ;;
+        header) flags=() sources+=(fastimg/_core/header.c fastimg/_core/orientation.c fastimg/_core/status.c) ;;
+        decode) sources+=(fastimg/_core/*.c fastimg/_core/*/*.c) ;;
+        *) sources+=(fastimg/_core/entropy/*.c fastimg/_core/cpu.c) ;;
     esac
+    for source in "${sources[@]}"; do
+        object=$WORK/$target-${source//\//-}.o
+        "$CC" "${c_flags[@]}" ${flags[@]+"${flags[@]}"} -c "$source" -o "$object"
+        objects+=("$object")
+    done
     "$CXX" "${cxx_flags[@]}" "${objects[@]}" "${engine[@]}" "${jpeg[@]}" -lm -pthread -o "$OUT/fuzz_$target"
     cp "tests/fuzz/oss-fuzz/fuzz_$target.options" "$OUT"
     mkdir -p "$WORK/seeds-$target"
