@@ -46,6 +46,7 @@ cdef class Batch:
     cdef list keep  # what the jobs point into
     cdef size_t allocated
     cdef dict errors  # of the caller's readers and of the fallback, by position
+    cdef list callers  # the threads that are in one of these
     cdef object fallback
     cdef readonly bint reads  # whether any source is a file, or read by the caller
 
@@ -58,6 +59,7 @@ cdef class Batch:
         self.sources = sources
         self.keep = []
         self.errors = {}
+        self.callers = []
         self.fallback = fallback
         self.core.has_fallback = fallback is not None
         self.core.owner = <void *>self
@@ -245,6 +247,8 @@ cdef class Batch:
         cdef View view = None
         cdef bint stop = True
         cdef int64_t ns = monotonic_ns()
+        ident = get_ident()
+        self.callers.append(ident)
         try:
             data = job.bytes.buffer.data[:job.nbytes] if job.is_read else None
             view = other_pixels(self.fallback, self.sources[job.index], data, self.options, &pixels)
@@ -254,6 +258,7 @@ cdef class Batch:
                 stop = is_machine_fault(error)
             except BaseException:
                 pass  # an errno of the caller's making
+        self.callers.remove(ident)
         ns = monotonic_ns() - ns
         if view is None:
             fi_batch_refuse(&self.core, position, stop)
@@ -282,6 +287,10 @@ cdef class Batch:
         header.color = FI_UNKNOWN
         fi_failure_free(job.failure)
         job.failure = NULL
+
+    def is_current(self):
+        """Whether this thread is in a reader or a fallback of the caller's, for an image of this batch."""
+        return get_ident() in self.callers
 
     def cancel(self):
         """Drops all jobs; those under way end at the next row of MCUs."""

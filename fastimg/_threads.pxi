@@ -109,7 +109,16 @@ cdef class Readers:
 
     def has(self, Batch batch not None):
         """Whether the batch has been added, and not been removed."""
-        return any([each is batch for each in self.batches])
+        return any([each is batch for each in self.added()])
+
+    cdef list added(self):
+        # Without a GIL, what is replaced must not be read without the lock.
+        with self.changing:
+            return self.batches
+
+    def is_current(self):
+        """Whether this thread is in a reader or a fallback of the caller's, for an image of these batches."""
+        return any([batch.is_current() for batch in self.added()])
 
     def remove(self, Batch batch not None):
         """Reads no more of this batch, and waits for what is being read."""
@@ -159,6 +168,8 @@ cdef class Readers:
         cdef Batch batch = <Batch>read.batch.owner
         cdef View view = None
         cdef bint stop = True
+        ident = get_ident()
+        batch.callers.append(ident)
         try:
             view = view_of(batch.sources.read(batch.core.jobs[read.position].index), PyBUF_SIMPLE)
         except BaseException as error:
@@ -167,6 +178,7 @@ cdef class Readers:
                 stop = is_machine_fault(error)
             except BaseException:
                 pass  # an errno of the caller's making
+        batch.callers.remove(ident)
         if view is None:
             fi_read_refuse(read, stop)
         else:
@@ -186,10 +198,10 @@ cdef class Readers:
 
     def stop(self):
         """Ends the threads, and removes all batches."""
-        for batch in self.batches:
+        for batch in self.added():
             batch.cancel()
         self.group.stop(self.end)
-        for batch in self.batches:
+        for batch in self.added():
             self.remove(batch)
 
     def end(self):

@@ -86,6 +86,10 @@ class BatchBuilder:
         """Whether reader threads are at work, so that it is worth while to begin early."""
         return self.read.readers.at_work
 
+    def is_current(self) -> bool:
+        """Whether this thread is in a reader or a fallback of the caller's that works for a batch."""
+        return self.cancellation.is_current() or self.read.readers.is_current()
+
     def stop(self, idle: bool) -> None:
         """Ends the reader threads; `idle`: no other thread uses them any more."""
         self.cancellation.cancel()

@@ -14,6 +14,7 @@ from typing import Any
 import fastimg._decode as _decode
 from fastimg.batch_builder import BatchBuilder, PendingBatch
 from fastimg.on_error import BatchErrors, EpochErrors
+from fastimg.threads import WAKE_SECONDS
 
 #: A batch of common size cannot keep more CPUs than this busy; with more, several are decoded at once.
 CPUS_PER_BATCH = 16
@@ -61,25 +62,34 @@ class PrefetchThreads:
         """Waits until the batch is ready; returns False if the threads have been stopped before."""
         with self.changed:
             while not pending.ready and not self.stopped:
-                self.changed.wait()
+                self.changed.wait(WAKE_SECONDS)  # a signal that came to another thread does not end a wait
             return pending.ready
 
-    def stop(self, seconds: float = -1) -> None:
-        """Ends the threads: decoding is cancelled, functions of the caller's are waited for."""
+    def cancel(self) -> None:
+        """Lets the threads end, without waiting for them."""
         self.builder.cancellation.cancel()
         with self.changed:
             self.stopped = True
             self.waiting.clear()
             self.changed.notify_all()
+
+    def stop(self, seconds: float = -1) -> None:
+        """Ends the threads: decoding is cancelled, functions of the caller's are waited for."""
+        self.cancel()
         # The garbage collector may have run in one of them.
         idle = False
         try:
-            if threading.current_thread() not in self.threads and self.group.wait(seconds):
+            if not self.is_current() and self.group.wait(seconds):
                 for thread in self.threads:
                     thread.join()
                 idle = True
         finally:
             self.builder.stop(idle)
+
+    def is_current(self) -> bool:
+        """Whether this is one of the threads."""
+        ident = threading.get_ident()  # which another thread may get once this one has ended
+        return any(thread.ident == ident and thread.is_alive() for thread in self.threads)
 
     def _next(self) -> PendingBatch | None:
         with self.changed:
@@ -140,6 +150,7 @@ class BatchIterator(Iterator[Any]):
         self._held: PendingBatch | None = None
         self._closed = False
         self._lock = threading.Lock()
+        self._owner: int | None = None  # the thread that holds the lock
         self._pid = os.getpid()
 
     def __iter__(self) -> BatchIterator:
@@ -157,22 +168,30 @@ class BatchIterator(Iterator[Any]):
         MemoryError, OSError
             If there is no memory, or no file can be opened, whatever `on_error` is.
         RuntimeError
-            In a forked process, if `on_error` is a callable of another process, or if what makes the batch raises
-            StopIteration.
+            In a forked process, if `on_error` is a callable of another process, if what makes the batch raises
+            StopIteration, or if it asks for a batch itself.
         """
         if self._pid != os.getpid():
             raise RuntimeError(
                 "a batch iterator cannot be used in a forked process: its threads stayed behind"
             )
+        if self._is_inside():
+            raise RuntimeError("a batch iterator was asked for a batch by what makes its batches")
+        ident = (
+            threading.get_ident()
+        )  # no call between taking the lock and naming its owner: a signal may come there
         while True:
             with self._lock:
-                if self._closed:
-                    raise StopIteration
+                self._owner = ident
                 try:
+                    if self._closed:
+                        raise StopIteration
                     result, found = self._advance()
                 except BaseException:
                     self._close()
                     raise
+                finally:
+                    self._owner = None
             if found is None:
                 return result
             try:
@@ -182,6 +201,13 @@ class BatchIterator(Iterator[Any]):
                 raise
             if not found.empty:
                 return result
+
+    def _is_inside(self) -> bool:
+        """Whether this thread makes a batch: in a function, a reader or a fallback, or under a handler of signals."""
+        if self._owner == threading.get_ident():
+            return True
+        threads, builder = self._threads, self._builder
+        return bool(threads and threads.is_current()) or bool(builder and builder.is_current())
 
     def _advance(self) -> tuple[Any, BatchErrors | None]:
         if self._builder is None:
@@ -193,8 +219,8 @@ class BatchIterator(Iterator[Any]):
         if not self._pending:
             raise StopIteration
         pending = self._pending.popleft()
-        if pending.error is None and not self._wait(pending):
-            raise StopIteration  # closed by another thread
+        if (pending.error is None and not self._wait(pending)) or self._closed:
+            raise StopIteration
         if isinstance(pending.error, StopIteration):
             # As a generator does.
             raise RuntimeError("what makes a batch raised StopIteration") from pending.error
@@ -206,6 +232,8 @@ class BatchIterator(Iterator[Any]):
         if self._held:
             self._builder.recycle(self._held)
         self._held = pending
+        if self._closed:
+            raise StopIteration
         self._epoch.delivered += 1
         return result, pending.found
 
@@ -215,6 +243,8 @@ class BatchIterator(Iterator[Any]):
         assert self._builder is not None
         try:
             self._builder.decode(pending)
+            if self._closed:
+                return False
             self._builder.map(pending)
         except Exception as error:
             pending.error = error
@@ -285,10 +315,20 @@ class BatchIterator(Iterator[Any]):
         self._epoch.load(state)
 
     def close(self) -> None:
-        """Ends the threads: decoding is cancelled, functions of the caller's are waited for."""
+        """Ends the threads: decoding is cancelled, functions of the caller's are waited for.
+
+        These may call it, too, and so may handlers of signals, whatever they interrupt: nobody is waited for then.
+        """
         if self._pid != os.getpid():
             return  # the threads stayed behind, and with them, perhaps, the lock
-        threads = self._threads
+        threads, builder = self._threads, self._builder
+        if self._is_inside():  # whoever holds the lock does the rest
+            self._closed = True
+            if threads:
+                threads.cancel()
+            if builder:
+                builder.stop(False)
+            return
         if threads:
             threads.stop()  # first, as `next` may be waiting in another thread
         with self._lock:

@@ -96,7 +96,7 @@ class Cancellation:
     def __init__(self) -> None:
         self.cancelled = False
         self._batches: set[_decode.Batch] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a handler of signals may cancel what it interrupts
 
     def add(self, batch: _decode.Batch) -> None:
         """Call it before each run of `batch`."""
@@ -109,6 +109,11 @@ class Cancellation:
         """Call it after `batch` has run."""
         with self._lock:
             self._batches.discard(batch)
+
+    def is_current(self) -> bool:
+        """Whether this thread is in a reader or a fallback of the caller's, for one of the batches that run."""
+        with self._lock:
+            return any(batch.is_current() for batch in self._batches)
 
     def cancel(self) -> None:
         """Drops all images; those under way end at the next row of MCUs."""
