@@ -42,7 +42,7 @@ class PrefetchThreads:
         self.pid = os.getpid()
         self.threads: list[threading.Thread] = []
         self.group = _decode.ThreadGroup()
-        _groups.add(self)
+        _groups.add(weakref.ref(self, _groups.discard))
         if not self.group.start(self._work, count, self._spawn):
             raise RuntimeError("can't start new thread")
 
@@ -118,13 +118,15 @@ class PrefetchThreads:
             pending.error = error
 
 
-_groups: weakref.WeakSet[PrefetchThreads] = weakref.WeakSet()
+# A plain set: a WeakSet cannot be gone through while other threads add to it.
+_groups: set[weakref.ref[PrefetchThreads]] = set()
 
 
 @atexit.register
 def _stop_all() -> None:
-    for threads in list(_groups):
-        if threads.pid == os.getpid():
+    for reference in list(_groups):
+        threads = reference()
+        if threads is not None and threads.pid == os.getpid():
             threads.stop(EXIT_SECONDS)
 
 

@@ -302,7 +302,7 @@ class ArrayDataSource:
         if sampler is not None:
             sampler = self._check_sampler(sampler, shuffle)
         if epoch is not None:
-            self.set_epoch(epoch)
+            epoch = parse_integer("epoch", epoch, 0)
         elif not (
             self._epochs.told or ((shuffle is None or shuffle is False) and not hasattr(sampler, "set_epoch"))
         ):
@@ -317,7 +317,8 @@ class ArrayDataSource:
                 number,
                 self._part,
                 sampler=sampler,
-            )
+            ),
+            epoch,
         )
 
         def make() -> BatchBuilder:

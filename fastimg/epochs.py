@@ -161,8 +161,9 @@ class EpochCounter:
         """The seed and the number of the next epoch."""
         if self._loaded is not None and not self._is_copy:
             return self._loaded["seed"], self._loaded["epoch"]
-        if self._last is not None:
-            return self._last.seed, self._last.number + 1
+        last = self._last  # once, as another thread may name an epoch meanwhile
+        if last is not None:
+            return last.seed, last.number + 1
         return self._seed, self._next
 
     def derive(self, seed: int | None, keep_loaded: bool) -> EpochCounter:
@@ -191,10 +192,16 @@ class EpochCounter:
             other._loaded, other._is_copy = self._last.state(), True
         return other
 
-    def begin(self, make: Callable[[int, int], Epoch]) -> Epoch:
-        """Begins the next epoch, which `make` makes from its seed and number."""
+    def begin(self, make: Callable[[int, int], Epoch], number: int | None = None) -> Epoch:
+        """Begins the next epoch, which `make` makes from its seed and number; `number`: as `set` names it.
+
+        Threads that share a source, and name their epochs here, get these.
+        """
+        if number is not None:
+            self.set(number)
         loaded, self._loaded = self._loaded, None
-        begun = make(*self.upcoming())
+        seed, upcoming = self.upcoming()
+        begun = make(seed, upcoming if number is None else number)
         if loaded is not None:
             begun.load(loaded)
         self._last = begun

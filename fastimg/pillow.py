@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import struct
 import threading
 import warnings
@@ -87,7 +88,10 @@ def _silence() -> Iterator[None]:
 # ---- formats
 
 
-_lock = threading.Lock()
+# A fork waits for it: what is being imported then could never be imported in the child.
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _formats: list[tuple[str, Any, Any]] = []
 
 
@@ -106,7 +110,9 @@ def _all_formats() -> list[tuple[str, Any, Any]]:
                         import_module("pillow_heif").register_heif_opener()
                 Image.preinit()
                 Image.init()
-                _formats.extend((name, *Image.OPEN[name]) for name in Image.ID)
+                _formats.extend(
+                    [(name, *Image.OPEN[name]) for name in Image.ID]
+                )  # all at once, for other threads
     return _formats
 
 

@@ -56,12 +56,21 @@ class SourceReader:
     """
 
     def __init__(self, reader: Any) -> None:
-        self._reader = reader
-        self._pid = os.getpid()
-        _in_use[id(reader)] = self
         self.alone = not getattr(reader, "thread_safe", True)
-        # Only for calls that come from several lists of images at once.
-        self._lock: Any = threading.Lock() if self.alone else contextlib.nullcontext()
+        # By process, with a lock that is only for calls that come from several lists of images at once.
+        self._own: dict[int, tuple[Any, Any]] = {}
+        self._adopt(reader)
+
+    def _adopt(self, reader: Any) -> tuple[Any, Any]:
+        """This process's reader and its lock; of threads that come here at once, the first one decides."""
+        lock = threading.Lock() if self.alone else contextlib.nullcontext()
+        pid = os.getpid()
+        own = self._own.setdefault(pid, (reader, lock))
+        for other in [each for each in list(self._own) if each != pid]:
+            self._own.pop(other, None)
+        self._reader = own[0]
+        _in_use[id(own[0])] = self
+        return own
 
     @classmethod
     def of(cls, reader: Any) -> SourceReader:
@@ -78,16 +87,17 @@ class SourceReader:
     def __len__(self) -> int:
         return len(self._reader)
 
-    def here(self) -> Any:
-        """The reader of this process."""
-        if self._pid != os.getpid():  # files, connections and locks are its parent's
+    def here(self) -> tuple[Any, Any]:
+        """The reader of this process, and its lock."""
+        own = self._own.get(os.getpid())
+        if own is None:  # files, connections and locks are its parent's
             kept = getattr(self._reader, "fork_safe", False)
-            self.__init__(self._reader if kept else pickle.loads(pickle.dumps(self._reader)))  # type: ignore[misc]
-        return self._reader
+            own = self._adopt(self._reader if kept else pickle.loads(pickle.dumps(self._reader)))
+        return own
 
     def nbytes(self, index: int) -> int:
         """The size of an image's data if the reader knows it, else UNKNOWN."""
-        ask = getattr(self.here(), "nbytes", None)
+        ask = getattr(self.here()[0], "nbytes", None)
         found = ask(index) if callable(ask) else -1
         try:
             size = operator.index(found)
@@ -113,8 +123,8 @@ class SourceReader:
         BaseException
             Whatever the reader raises.
         """
-        reader = self.here()
-        with self._lock:
+        reader, lock = self.here()
+        with lock:
             data = reader.read(index)
         try:
             contiguous = memoryview(data).c_contiguous

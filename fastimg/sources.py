@@ -233,7 +233,7 @@ class SourceList:
             return self.buffers[index]
         if start == BY_READER:
             reader, item = self._read_by(index)
-            return ReaderItem(reader.here(), item)
+            return ReaderItem(reader.here()[0], item)
         path = os.fsdecode(self.blob[start : self.blob.index(b"\0", start)])
         if self.ranges is not None and int(self.ranges[index, 1]) != WHOLE_FILE:
             return FileRange(path, int(self.ranges[index, 0]), int(self.ranges[index, 1]), self._name(index))
