@@ -43,7 +43,7 @@ def test_everything_at_once():
 
 def test_every_option_is_among_them():
     named = {name for options in OPTIONS for name in options}
-    assert {option.name for option in fastimg.options._SHARED} - named <= {"max_scans"}
+    assert {option.name for option in fastimg.options._SHARED} == named - {"crop", "flip"}
 
 
 # ---- calls within calls ------------------------------------------------------------------------
@@ -154,6 +154,7 @@ def hard_files():
     yield jpegs.many_scans(100)
 
 
+@pytest.mark.skipif("san" in os.environ.get("LD_PRELOAD", ""), reason="sanitizers widen frames")
 @pytest.mark.parametrize("nbytes", [128, 256])
 def test_small_stacks(batch, nbytes):
     files = list(hard_files())
@@ -226,5 +227,5 @@ def test_a_thousand_threads_in_a_row(batch):
         return resident()
 
     with no_thread_left():
-        before = run(300)
-        assert run(700) - before < 1 << 20
+        before = run(200)
+        assert run(1000 if EXTENDED else 500) - before < 1 << 20

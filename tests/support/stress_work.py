@@ -40,6 +40,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"strict": False},
     {"strict": False, "size": 16},
     {"max_pixels": 500},
+    {"max_scans": 5},
 ]
 
 VIEWS = [{"size": 16, "crop": (0, 0, 20, 20)}, {"size": (8, 9), "flip": True, "dtype": "float32"}]
