@@ -35,10 +35,10 @@ EXTENDED = bool(os.environ.get("FASTIMG_EXTENDED"))
 
 def test_everything_at_once():
     with surroundings() as folder, no_thread_left():
-        stress = Stress(Work(folder), threads=8, decodes=10000 if EXTENDED else 200)
+        stress = Stress(Work(folder), threads=8, decodes=10000 if EXTENDED else 120)
         stress.run()
     assert stress.wrong == []
-    assert stress.counts.total() >= 8 * 200
+    assert stress.counts.total() >= 8 * 120
 
 
 def test_every_option_is_among_them():
