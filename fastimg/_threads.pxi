@@ -151,16 +151,20 @@ cdef class Readers:
 
     def read(self):
         """One thread's life."""
-        cdef fi_read read
         cdef bint found
+        # Not on the stack: when the interpreter ends, the thread may end in `read_for`, and others still go by it.
+        cdef fi_read *read = <fi_read *>calloc(1, sizeof(fi_read))
         try:
+            if read == NULL:
+                raise MemoryError("no memory for a reader thread")
             while True:
                 with nogil:
-                    found = fi_readers_run(self.core, &read)
+                    found = fi_readers_run(self.core, read)
                 if not found:
                     return
-                self.read_for(&read)
+                self.read_for(read)
         finally:
+            free(read)
             fi_readers_leave(self.core)
 
     cdef int read_for(self, fi_read *read) except -1:
