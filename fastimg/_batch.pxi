@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Part of _decode.pyx: many images.
 
+MAX_UNREADABLE = FI_MAX_UNREADABLE
+
 cdef View job_values(values, size_t count, size_t nbytes):
     """A view of an array of `nbytes` for each of `count` jobs."""
     cdef View view = view_of(values, PyBUF_SIMPLE)

@@ -174,6 +174,7 @@ def fit_boxes(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]: ...
 def read_header(source: Source) -> _HeaderFields: ...
 
+MAX_UNREADABLE: int
 MODES: dict[str, int]
 LAYOUTS: dict[str, int]
 DTYPES: dict[str, int]

@@ -27,7 +27,7 @@ from time import monotonic_ns
 import numpy
 from numpy import empty
 
-from fastimg.errors import Failure, fallback_error, is_machine_fault, make_error, reader_error
+from fastimg.errors import Failure, ImageError, fallback_error, is_machine_fault, make_error, reader_error
 from fastimg.sources import FileRange, ReaderItem, check_buffer, encode_path, open_url
 
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order

@@ -167,6 +167,7 @@ cdef extern from "_core/fi_batch.h" nogil:
         pass
 
     size_t FI_NO_JOB
+    int FI_MAX_UNREADABLE
 
     ctypedef struct fi_buffer:
         uint8_t *data
@@ -235,6 +236,6 @@ cdef extern from "_core/fi_batch.h" nogil:
     void fi_readers_leave(fi_readers *readers)
     bint fi_readers_run(fi_readers *readers, fi_read *read)
     void fi_read_supply(fi_read *read, const uint8_t *data, size_t nbytes)
-    void fi_read_refuse(fi_read *read, bint stop)
+    void fi_read_refuse(fi_read *read, bint stop, bint unreadable)
     void fi_readers_finish(fi_readers *readers, fi_read *read)
     void fi_readers_stop(fi_readers *readers)

@@ -171,20 +171,21 @@ cdef class Readers:
         """Reads a source by the caller's own means."""
         cdef Batch batch = <Batch>read.batch.owner
         cdef View view = None
-        cdef bint stop = True
+        cdef bint stop = True, unreadable = True
         ident = get_ident()
         batch.callers.append(ident)
         try:
             view = view_of(batch.sources.read(batch.core.jobs[read.position].index), PyBUF_SIMPLE)
         except BaseException as error:
             batch.errors[read.position] = error
+            unreadable = not isinstance(error, ImageError)
             try:
                 stop = is_machine_fault(error)
             except BaseException:
                 pass  # an errno of the caller's making
         batch.callers.remove(ident)
         if view is None:
-            fi_read_refuse(read, stop)
+            fi_read_refuse(read, stop, unreadable)
         else:
             with nogil:
                 fi_read_supply(read, <const uint8_t *>view.buffer.buf, view.buffer.len)

@@ -17,6 +17,7 @@ from fastimg.crops import Boxes, parse_interval
 from fastimg.epoch_views import HasEpochs
 from fastimg.errors import ImageError
 from fastimg.indexing import Indices, resolve_many
+from fastimg.on_error import Streak, fault_error
 from fastimg.options import OWN_SIZE, Size, parse_integer
 from fastimg.random_views import RandomViews
 from fastimg.workers import SharedEpoch
@@ -103,11 +104,15 @@ class ImageFileAccessor(ArrayLike):
     def _first_size(self) -> tuple[int, int]:
         # With errors tolerated, the first image that has a header decides.
         count = 1 if self._on_error == "raise" else len(self)
+        streak = Streak()
         for i in range(count):
             batch = self._batch(np.array([i], np.int64))
             height, width = batch.read_sizes()[0].tolist()
             if height >= 0:
                 return height, width
+            unreadable = [failure for failure in batch.batch.failures() if failure.is_unreadable]
+            if streak.add([0] * len(unreadable), 1) is not None:
+                raise fault_error(unreadable[0], batch.originals[i], i)
         raise ValueError(f"none of {len(self)} images has a readable header")
 
     def _size_if_known(self) -> tuple[int, int] | None:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 import fastimg._decode as _decode
 from fastimg.crops import Boxes
-from fastimg.errors import make_error
 from fastimg.fallback import Fallback
 from fastimg.indexing import Indices
+from fastimg.on_error import fault_error, find_fault
 from fastimg.options import Options
 from fastimg.other_headers import read_others
 from fastimg.readers import Reading
@@ -71,7 +71,7 @@ class KnownSizes:
         Raises
         ------
         MemoryError, OSError
-            If there is no memory, or no file can be opened, whatever the images are.
+            If there is no memory, no file can be opened, or 32 in a row cannot be read, whatever the images are.
         """
         sizes = self.table[indices].astype(np.int64)
         # Look at both: another thread may have written only one yet.
@@ -81,10 +81,10 @@ class KnownSizes:
             batch = _decode.Batch(sources, wanted, options, None, False, False, fallback=fallback)
             run_batch(batch, num_threads, reading.start(batch.by_caller))
             read_others(batch, sources, wanted, fallback, options.values["max_pixels"])
-            for failure in batch.failures():
-                if failure.is_machine_fault:  # the image may have a header
-                    index = int(wanted[failure.position])
-                    raise make_error(failure, sources[index], index)
+            fault = find_fault(batch.failures())
+            if fault:  # the image may have a header
+                index = int(wanted[fault.position])
+                raise fault_error(fault, sources[index], index)
             found = batch.sizes()
             self.learn(wanted, found.astype(np.int32))
             sizes[missing] = found[places]

@@ -13,7 +13,7 @@ import fastimg._decode as _decode
 from fastimg.crops import Boxes, Crop
 from fastimg.errors import Failure, make_error, picklable_source, source_name
 from fastimg.fallback import Fallback
-from fastimg.on_error import warn_caller
+from fastimg.on_error import ErrorLog, fault_error, find_fault, warn_caller
 from fastimg.options import Options
 from fastimg.other_headers import read_others
 from fastimg.readers import DEFAULT, Reading
@@ -163,7 +163,7 @@ class BatchDecode:
                 self.batch, self._sources, self.indices, self._fallback, self.options.values["max_pixels"]
             )
             failures = self.batch.failures()
-            self._raise_machine_fault(failures)
+            self._raise_fault(failures)
             if failures and self.on_error == "raise":
                 self._raise_lowest(failures[0])
         return self.batch.sizes()
@@ -259,9 +259,11 @@ class BatchDecode:
         if failures:
             raise self._error(failures[0])
 
-    def _raise_machine_fault(self, failures: list[Failure]) -> None:
+    def _raise_fault(self, failures: list[Failure]) -> None:
         """`on_error` is for bad images: the next ones would only fail like this one."""
-        self._raise_first([failure for failure in failures if failure.is_machine_fault])
+        fault = find_fault(failures)
+        if fault and (fault.is_machine_fault or self.on_error != "raise"):
+            raise fault_error(fault, self._source(fault.position), self._index(fault.position))
 
     def good(self) -> npt.NDArray[np.bool_]:
         """Which images were decoded, (n,)."""
@@ -279,8 +281,11 @@ class BatchDecode:
             return
         if on_error == "raise":
             self._raise_first(failures)
-        self._raise_machine_fault(failures)
-        if callable(on_error):
+        self._raise_fault(failures)
+        if isinstance(on_error, ErrorLog):
+            for failure in failures:
+                on_error.add(self._error(failure), self._index(failure.position), failure.is_unreadable)
+        elif callable(on_error):
             for failure in failures:
                 on_error(self._error(failure))
         else:

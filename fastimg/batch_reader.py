@@ -129,9 +129,12 @@ class BatchReader:
                 log.begin()
             parts[i] = self._one(self.arrays[i], wanted, begun[i], _part(outs[i], len(wanted)))
             if isinstance(log, ErrorLog):
-                errors: list[Any] = log.take()
-                found.errors += [(log.policy, error) for error in errors]
-                good[np.isin(wanted, [error.index for error in errors])] = False
+                errors = log.take()
+                found.errors += [(log.policy, each.error) for each in errors]
+                good[np.isin(wanted, [each.index for each in errors])] = False
+                unreadable = {each.index: each.error for each in errors if each.is_unreadable}
+                positions = np.flatnonzero(np.isin(wanted, list(unreadable))).tolist()
+                found.unreadable[i] = {position: unreadable[wanted[position]] for position in positions}
 
         # What nothing can be left out of is read for the samples that are kept.
         late = [i for i, log in enumerate(self._logs) if self._drop and log is None]

@@ -168,7 +168,7 @@ class BatchIterator(Iterator[Any]):
         ImageError, OSError, ValueError
             If an image cannot be loaded, none can, or whatever an array or a function of the caller's raises.
         MemoryError, OSError
-            If there is no memory, or no file can be opened, whatever `on_error` is.
+            If there is no memory, no file can be opened, or 32 images in a row cannot be read, whatever `on_error` is.
         RuntimeError
             In a forked process, if `on_error` is a callable of another process, if what makes the batch raises
             StopIteration, or if it asks for a batch itself.

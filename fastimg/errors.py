@@ -91,6 +91,7 @@ class JpegTooLargeError(ImageTooLargeError, JpegError):
 
 
 _MACHINE_ERRNOS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+_STORAGE_ERRNOS = (errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT)
 
 
 class Failure(NamedTuple):
@@ -105,10 +106,17 @@ class Failure(NamedTuple):
 
     @property
     def is_machine_fault(self) -> bool:
-        """Whether the machine, not the image, is at fault, as ``is_machine_fault`` in ``_core/readers.c`` decides."""
+        """Whether the machine, not the image, is at fault, as ``is_machine_fault`` in ``_core/faults.c`` decides."""
         if self.error is not None:
             return is_machine_fault(self.error)
         return self.status == "NOMEM" or (self.status == "OS" and self.os_errno in _MACHINE_ERRNOS)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it is about the storage or the reader if many in a row are, as ``_core/faults.c`` decides."""
+        if self.status == "READER":
+            return bool(self.detail[1])
+        return self.status == "OS" and self.os_errno in _STORAGE_ERRNOS
 
 
 def is_machine_fault(error: BaseException) -> bool:
@@ -116,6 +124,11 @@ def is_machine_fault(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _MACHINE_ERRNOS
     return isinstance(error, MemoryError) or not isinstance(error, Exception)
+
+
+def is_unreadable(error: OSError) -> bool:
+    """Whether it is about the storage if many files in a row give it."""
+    return error.errno in _STORAGE_ERRNOS
 
 
 _FILE_KINDS = (

@@ -76,7 +76,8 @@ class FileIndex:
     Raises
     ------
     ImageError, OSError
-        With "raise", a file cannot be read. In any case, the machine is short of memory or file descriptors.
+        With "raise", a file cannot be read. In any case, the machine is short of memory or file descriptors,
+        or 32 files in a row cannot be read because of an input or output error.
     ImportError
         Pillow is asked for and not installed.
     ValueError

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 import fastimg._decode as _decode
-from fastimg.errors import make_error
+from fastimg.errors import is_unreadable, make_error
 from fastimg.fallback import Fallback, parse_fallback
-from fastimg.on_error import parse_on_error, warn_caller
+from fastimg.on_error import Streak, fault_error, find_fault, parse_on_error, warn_caller, with_streak_note
 from fastimg.options import ANY_HEADER
 from fastimg.other_headers import read_others
 from fastimg.progress import progress_bar
@@ -157,12 +157,16 @@ def scan(
     nbytes, mtimes = np.empty(count, np.int64), np.empty(count, np.int64)
     sizes = np.zeros((count, 2), np.int32) if options.sizes else None
     gone: list[int] = []
+    streak = Streak()
     with _reporting(options.progress, count) as report:
         for first in range(0, count, _CHUNK):
             rows = slice(first, first + _CHUNK)
             chunk = paths[rows]
             # Before the header: a file that is replaced in between must look changed later.
             nbytes[rows], mtimes[rows], found = stat_files(chunk, options.num_threads)
+            unreadable = streak.add((i for i in sorted(found) if is_unreadable(found[i])), len(chunk))
+            if unreadable is not None:
+                raise with_streak_note(_described(found[unreadable], chunk[unreadable], first + unreadable))
             gone += [first + i for i in sorted(found) if isinstance(found[i], _GONE)]
             errors = {
                 first + i: _described(error, chunk[i], first + i)
@@ -266,11 +270,14 @@ def _read_sizes(
     run_batch(batch, num_threads, readers, progress=lambda done, _: report(first + done))
     read_others(batch, sources, positions, options.fallback, 0, num_threads)
     errors: dict[int, Any] = {}
-    for failure in batch.failures():
+    failures = batch.failures()
+    fault = find_fault(failures)
+    if fault:  # the others would only fail like this one
+        position = int(positions[fault.position])
+        raise fault_error(fault, paths[position], first + position)
+    for failure in failures:
         position = int(positions[failure.position])
         errors[first + position] = make_error(failure, paths[position], first + position)
-        if failure.is_machine_fault:  # the others would only fail like this one
-            raise errors[first + position]
     return np.maximum(batch.sizes(), 0), errors
 
 

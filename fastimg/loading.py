@@ -293,7 +293,8 @@ def load(
         gets every error, in order of index, and the images are zeroed (``on_error=failures.append``); in a worker of a
         DataLoader, where what it collects would be lost, it is refused at the first error. There are always N images:
         a bad file never shifts the others. Whatever this is, a machine that runs out of memory or of file descriptors
-        stops the batch.
+        stops the batch, and so do 32 images in a row that cannot be read: an input or output error, or whatever but an
+        ImageError a reader of the caller's raises.
     return_mask : bool
         Whether to say also which images are good.
     return_geometry : bool
@@ -330,7 +331,7 @@ def load(
     ImageError, OSError
         With ``on_error="raise"``: the error of the first image, by index, that cannot be loaded.
     MemoryError, OSError
-        If there is no memory, or no file can be opened, whatever `on_error` is.
+        If there is no memory, no file can be opened, or 32 images in a row cannot be read, whatever `on_error` is.
     RuntimeError
         If `on_error` is a callable, and an image fails in a worker of a DataLoader.
     ValueError, TypeError

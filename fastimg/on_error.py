@@ -7,14 +7,19 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
 
+from fastimg._decode import MAX_UNREADABLE
+from fastimg.errors import Failure, make_error
 from fastimg.torch_errors import locate, worker_info
 from fastimg.wording import counted, verb
 
 OnError: TypeAlias = "Literal['raise', 'fill'] | Callable[[Exception], object]"
 BatchOnError: TypeAlias = "Literal['drop'] | OnError"
+
+_Error = TypeVar("_Error", bound=BaseException)
 
 #: Differs in every process: that of a forked one by its pid, that of others by the number.
 _NONCE = os.urandom(8)
@@ -73,6 +78,64 @@ def parse_on_error(on_error: Any, *, drop: bool = False) -> Any:
     return on_error
 
 
+class Streak:
+    """Counts the images in a row that could not be read, through any number of batches."""
+
+    def __init__(self) -> None:
+        self._length = 0
+
+    def add(self, positions: Iterable[int], count: int) -> int | None:
+        """Adds a batch of `count` images, of which those at `positions`, in order, could not be read.
+
+        Returns
+        -------
+        int or None
+            The position at which there are too many for bad images.
+        """
+        last = -1
+        for position in positions:
+            self._length = self._length + 1 if position == last + 1 else 1
+            if self._length >= MAX_UNREADABLE:
+                return position
+            last = position
+        if last != count - 1:
+            self._length = 0
+        return None
+
+
+def find_fault(failures: Sequence[Failure]) -> Failure | None:
+    """The failure that ends a batch whatever `on_error` is, as that is for bad images."""
+    for failure in failures:
+        if failure.is_machine_fault:
+            return failure
+    unreadable = {failure.position: failure for failure in failures if failure.is_unreadable}
+    position = Streak().add(unreadable, 0)
+    return None if position is None else unreadable[position]
+
+
+def fault_error(fault: Failure, source: object, index: int | None) -> BaseException:
+    """The exception for what `find_fault` has found."""
+    error = make_error(fault, source, index)
+    return error if fault.is_machine_fault else with_streak_note(error)
+
+
+def with_streak_note(error: _Error) -> _Error:
+    """The same error, which says why that of one image ends a batch."""
+    note = f"{MAX_UNREADABLE} images in a row could not be read, so this is raised whatever on_error is"
+    if note not in getattr(error, "__notes__", ()):  # a reader may raise one object again and again
+        error.add_note(note)
+    return error
+
+
+@dataclass(frozen=True)
+class LoggedError:
+    """The error of one image, and its index: a reader may raise one object for several images."""
+
+    error: Any
+    index: int
+    is_unreadable: bool
+
+
 class ErrorLog:
     """Keeps the errors of a batch until whoever reads it asks for them, in each thread its own.
 
@@ -87,15 +150,16 @@ class ErrorLog:
         """Call it before a batch is read."""
         self._local.errors = []
 
-    def __call__(self, error: Exception) -> None:
+    def add(self, error: Any, index: int, unreadable: bool) -> None:
+        """Keeps the error of an image; `unreadable`: it says that the image could not be read."""
         errors = getattr(self._local, "errors", None)
         if errors is None:
             raise error  # from a thread that reads no batch: nobody would ask for it
-        errors.append(error)
+        errors.append(LoggedError(error, index, unreadable))
 
-    def take(self) -> list[Exception]:
-        """The errors since `begin`."""
-        errors: list[Exception] = self._local.errors
+    def take(self) -> list[LoggedError]:
+        """What was added since `begin`."""
+        errors: list[LoggedError] = self._local.errors
         self._local.errors = None
         return errors
 
@@ -109,6 +173,8 @@ class BatchErrors:
         How many samples were read, and how many of them failed in one array or more.
     errors : list of (policy, Exception)
         By array, then by position.
+    unreadable : dict of int to dict of int to Exception
+        The errors of images that could not be read, by array and position.
     empty : bool
         Whether all samples were left out, so that there is no batch.
     """
@@ -117,6 +183,7 @@ class BatchErrors:
         self.samples = samples
         self.bad = 0
         self.errors: list[tuple[Any, Exception]] = []
+        self.unreadable: dict[int, dict[int, Exception]] = {}
         self.empty = False
 
 
@@ -133,6 +200,7 @@ class EpochErrors:
         self._limit = samples
         self._seen = 0
         self._left_out = 0  # in a row, up to the last batch
+        self._streaks: dict[int, Streak] = {}  # by array
         self._warned = False
         self._lock = threading.Lock()  # threads may share an iterator
 
@@ -142,13 +210,15 @@ class EpochErrors:
         Raises
         ------
         Exception
-            The batch's first error, if all samples have been left out.
+            The batch's first error, if all samples have been left out; or that of an image that could not be read,
+            if there are too many of these in a row.
         RuntimeError
             If a function raises StopIteration, which would end the caller's loop.
         """
         with self._lock:
             self._seen += found.samples
             self._left_out = self._left_out + found.samples if found.empty else 0
+            self._reject_streaks(found)
             text = "" if self._warned else self._text(found)
             self._warned |= bool(text)
         for policy, error in found.errors:
@@ -165,6 +235,13 @@ class EpochErrors:
                 f"none of {counted(self._left_out, 'sample')} in a row is good, so none is left of the batches"
             )
             raise error
+
+    def _reject_streaks(self, found: BatchErrors) -> None:
+        for array in self._streaks.keys() | found.unreadable.keys():
+            errors = found.unreadable.get(array, {})
+            position = self._streaks.setdefault(array, Streak()).add(errors, found.samples)
+            if position is not None:
+                raise with_streak_note(errors[position])
 
     def _text(self, found: BatchErrors) -> str:
         for policy, error in found.errors:

@@ -182,6 +182,7 @@ void fi_batch_begin(fi_batch *batch) {
         fi_failure_free(batch->jobs[i].failure);
         batch->jobs[i].failure = NULL;
         batch->jobs[i].is_listed = false;
+        atomic_store(&batch->jobs[i].is_unreadable, false);
     }
     atomic_store(&batch->next, 0);
     atomic_store(&batch->end, SIZE_MAX);

@@ -60,7 +60,7 @@ typedef enum fi_status {
     FI_E_SHAPE,      /* height, width of the array; of the image     */
     FI_E_SIZE,       /* height, width expected; of the upright image */
     FI_E_CANCELLED,  /* -                                            */
-    FI_E_READER,     /* 1: no other image could be read, either      */
+    FI_E_READER,     /* 1: no other image could be read, either; 1: this one could not be read */
     FI_E_INTERNAL,   /* -                                            */
 } fi_status;
 

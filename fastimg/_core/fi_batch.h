@@ -42,6 +42,9 @@ void fi_box_draw(const fi_random_boxes *boxes, uint64_t index, int64_t height, i
 
 #define FI_NO_JOB SIZE_MAX
 
+/* So many sources in a row that cannot be read are no bad images: the storage or the caller's reader is at fault. */
+#define FI_MAX_UNREADABLE 32
+
 typedef struct fi_readers fi_readers;
 
 typedef struct fi_job {
@@ -51,6 +54,7 @@ typedef struct fi_job {
     bool flip;
     bool is_read;    /* `bytes` hold what the source does */
     bool is_listed;  /* ready from the beginning, and not to be claimed */
+    atomic_bool is_unreadable; /* it failed because the source could not be read */
     uint64_t index;  /* of the sample, for random boxes */
     uint32_t height; /* of the image before cropping, upright if the options say so; 0: not known */
     uint32_t width;
@@ -99,9 +103,9 @@ void fi_batch_begin(fi_batch *batch);
  * fi_batch_run() claims and runs jobs until none is left, or until budget_ns nanoseconds have passed, but at least one
  * (a budget of 0 has no limit); with a budget it also returns when more reader threads are wanted. May be called from
  * any number of threads at once, each with a decoder of its own. A job's failure is stored in it, and either stops the
- * batch or clears the job's output; lack of memory or of file descriptors always stops the batch. Jobs are claimed in
- * order, and when one has failed those before it are still run: the lowest failed index does not depend on the number
- * of threads.
+ * batch or clears the job's output; lack of memory or of file descriptors always stops the batch, and so do
+ * FI_MAX_UNREADABLE sources in a row that cannot be read. Jobs are claimed in order, and when one has failed those
+ * before it are still run: the lowest failed index does not depend on the number of threads.
  *
  * It returns FI_NO_JOB, but with has_fallback perhaps a job that the caller must decode: call fi_batch_supply() or
  * fi_batch_refuse(), in this thread, and then this function again.
@@ -211,8 +215,11 @@ bool fi_readers_run(fi_readers *readers, fi_read *read);
 /* fi_read_supply() makes a copy of what the caller has read, which may be freed then. */
 void fi_read_supply(fi_read *read, const uint8_t *data, size_t nbytes);
 
-/* fi_read_refuse() makes the job fail with FI_E_READER; `stop`: it stops the batch in any case. */
-void fi_read_refuse(fi_read *read, bool stop);
+/*
+ * fi_read_refuse() makes the job fail with FI_E_READER; `stop`: it stops the batch in any case; `unreadable`: it does if
+ * it is one of FI_MAX_UNREADABLE in a row.
+ */
+void fi_read_refuse(fi_read *read, bool stop, bool unreadable);
 
 /* fi_readers_finish() lets the job be decoded. */
 void fi_readers_finish(fi_readers *readers, fi_read *read);

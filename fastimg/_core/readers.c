@@ -5,7 +5,8 @@
 
 #include "readers.h"
 
-#include <errno.h>
+#include "faults.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -311,13 +312,6 @@ void fi_readers_left(fi_batch *batch) {
     pthread_mutex_unlock(&readers->lock);
 }
 
-/* Errors of the machine, which the next images would meet as well. */
-static bool is_machine_fault(const fi_failure *failure) {
-    const int code = failure->os_errno;
-    return failure->status == FI_E_NOMEM || (failure->status == FI_E_READER && failure->detail[0]) ||
-           (failure->status == FI_E_OS && (code == ENOMEM || code == EMFILE || code == ENFILE));
-}
-
 void fi_batch_drop(fi_batch *batch, size_t end, fi_readers *readers) {
     size_t old = atomic_load(&batch->end);
 
@@ -337,14 +331,10 @@ void fi_readers_drop(fi_batch *batch, size_t end) {
     if (readers) pthread_mutex_unlock(&readers->lock);
 }
 
-bool fi_batch_stops_for(const fi_batch *batch, const fi_failure *failure) {
-    if (batch->has_fallback && fi_is_other(failure->status)) return false;
-    return batch->stop_on_failure || is_machine_fault(failure);
-}
-
 void fi_readers_fail(fi_batch *batch, size_t position, fi_failure *failure) {
     batch->jobs[position].failure = failure;
-    if (fi_batch_stops_for(batch, failure)) fi_readers_drop(batch, position);
+    const size_t end = fi_batch_end_after(batch, position);
+    if (end != SIZE_MAX) fi_readers_drop(batch, end);
 }
 
 /* ---- decoders' side -------------------------------------------------------------------------------------------- */

@@ -95,7 +95,4 @@ void fi_batch_make_ready(fi_batch *batch, size_t position);
 /* Drops the jobs from `end` on. Without readers, no lock is needed. */
 void fi_batch_drop(fi_batch *batch, size_t end, fi_readers *readers);
 
-/* Whether a failure stops its batch. */
-bool fi_batch_stops_for(const fi_batch *batch, const fi_failure *failure);
-
 #endif

@@ -4,6 +4,7 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include "faults.h"
 #include "readers.h"
 #include "reading.h"
 
@@ -113,7 +114,8 @@ static void finish(fi_readers *readers, fi_read *read, result *result) {
         } else {
             fi_batch_make_ready(batch, read->position);
         }
-        if (job->failure && fi_batch_stops_for(batch, job->failure)) fi_batch_drop(batch, read->position, readers);
+        const size_t end = job->failure ? fi_batch_end_after(batch, read->position) : SIZE_MAX;
+        if (end != SIZE_MAX) fi_batch_drop(batch, end, readers);
     }
     fi_failure_free(result->failure);
     fi_mapped_free(&result->bytes);
@@ -277,11 +279,12 @@ void fi_read_supply(fi_read *read, const uint8_t *data, size_t nbytes) {
     result->nbytes = nbytes;
 }
 
-void fi_read_refuse(fi_read *read, bool stop) {
+void fi_read_refuse(fi_read *read, bool stop, bool unreadable) {
     read->result = new_result();
     if (!read->result.failure) return;
     read->result.failure->status = FI_E_READER;
     read->result.failure->detail[0] = stop;
+    read->result.failure->detail[1] = unreadable;
 }
 
 void fi_readers_finish(fi_readers *readers, fi_read *read) {

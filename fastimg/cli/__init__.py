@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         silence_stdout()
         return 0 if args is None else 1  # nobody reads the help: nothing failed
     except (fastimg.ImageError, OSError, MemoryError) as error:
-        complain(f"error: {error}")
+        complain("; ".join([f"error: {error}", *getattr(error, "__notes__", ())]))
         silence_stdout()
         return 1
     except (ValueError, OverflowError) as error:

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO, Self
 
 import fastimg
 from fastimg.cli.inputs import Image
+from fastimg.errors import is_machine_fault, is_unreadable
+from fastimg.on_error import Streak, with_streak_note
 from fastimg.wording import counted
 from fastimg.working_files import open_working, working_name
 
@@ -159,18 +161,23 @@ def row_shape(
     Raises
     ------
     ImageError, OSError
-        With "raise", a header cannot be used, or the image is too large.
+        With "raise", a header cannot be used, or the image is too large. With either, no file can be opened, or too
+        many in a row cannot be read.
     ValueError
         With "fill", that is true of all images.
     """
     first: Exception | None = None
+    streak = Streak()
     for source in sources:
         try:
             shape = fastimg.ImageFileAccessor([source], fallback=fallback, **options).shape
             return shape[1:]
         except (fastimg.ImageError, OSError) as error:
-            if on_error == "raise":
+            if on_error == "raise" or is_machine_fault(error):
                 raise
+            unreadable = isinstance(error, OSError) and is_unreadable(error)
+            if streak.add([0] if unreadable else [], 1) is not None:
+                raise with_streak_note(error) from None
             first = first or error
     raise ValueError(f"none of {counted(len(sources), 'image')} can be loaded; the first: {first}")
 

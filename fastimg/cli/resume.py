@@ -22,6 +22,7 @@ from fastimg.cli.journal import Journal, Plan, Record, identity_of
 from fastimg.cli.words import complain
 from fastimg.crops import parse_crop
 from fastimg.fallback import parse_fallback
+from fastimg.on_error import ErrorLog, Streak, with_streak_note
 from fastimg.options import make_options, parse_options
 from fastimg.progress import progress_bar
 from fastimg.readers import READ_AHEAD, parse_reading
@@ -193,16 +194,23 @@ class Run(output.FileSet):
                 finished = int(self._finished.sum())
                 bar = progress_bar(total=len(sources), initial=finished, unit="img", smoothing=0.1)
                 stack.enter_context(bar)
+            streak = Streak()
             for start, stop in self._pieces(threads["num_threads"]):
-                failures: list[Any] = []
-                batch = self._batch(sources, start, stop, threads, failures if callable(on_error) else None)
+                log = ErrorLog(on_error)
+                log.begin()
+                batch = self._batch(sources, start, stop, threads, log if callable(on_error) else "raise")
                 if bar is not None:
                     base = bar.n
                     batch.progress = lambda done, _, base=base: bar.update(base + done - bar.n)
                 batch.load(self.array[start:stop], (height, width))
+                failures = log.take()
                 self._mark(start, stop, failures)
-                for error in failures:
-                    on_error(error)
+                unreadable = {each.index - start: each.error for each in failures if each.is_unreadable}
+                at = streak.add(unreadable, stop - start)
+                if at is not None:
+                    raise with_streak_note(unreadable[at])
+                for each in failures:
+                    on_error(each.error)
                 if time.monotonic() - checkpoint >= CHECKPOINT_SECONDS:
                     self._checkpoint()
                     checkpoint = time.monotonic()
@@ -214,7 +222,7 @@ class Run(output.FileSet):
         start: int,
         stop: int,
         threads: dict[str, Any],
-        failures: list[Any] | None,
+        on_error: Any,
     ) -> BatchDecode:
         values = self.plan.options
         options = parse_options(values)
@@ -226,7 +234,7 @@ class Run(output.FileSet):
             flip=values["flip"],
             num_threads=threads["num_threads"],
             reading=parse_reading(threads["read_threads"], threads["read_ahead"]),
-            on_error="raise" if failures is None else failures.append,
+            on_error=on_error,
             originals=self.plan.sources,
             fallback=parse_fallback(self.plan.fallback),
         )
@@ -252,7 +260,7 @@ class Run(output.FileSet):
         if options["size"] is None and options["crop"] is None:
             sources = SourceList(self.plan.sources)
             defaults = {"num_threads": None, "read_threads": None, "read_ahead": READ_AHEAD}
-            batch = self._batch(sources, 0, len(sources), defaults, [])
+            batch = self._batch(sources, 0, len(sources), defaults, [].append)
             batch.common_size(None)
 
     def _mark(self, start: int, stop: int, failures: Sequence[Any]) -> None:
