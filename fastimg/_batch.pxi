@@ -248,20 +248,22 @@ cdef class Batch:
         cdef fi_pixels pixels
         cdef View view = None
         cdef bint stop = True
-        cdef int64_t ns = monotonic_ns()
-        ident = get_ident()
-        self.callers.append(ident)
+        cdef int64_t ns = fi_now_ns()
         try:
-            data = job.bytes.buffer.data[:job.nbytes] if job.is_read else None
-            view = other_pixels(self.fallback, self.sources[job.index], data, self.options, &pixels)
-        except BaseException as error:
-            self.errors[position] = error
+            ident = get_ident()
+            self.callers.append(ident)
             try:
+                data = job.bytes.buffer.data[:job.nbytes] if job.is_read else None
+                view = other_pixels(self.fallback, self.sources[job.index], data, self.options, &pixels)
+            finally:
+                self.callers.remove(ident)
+        except BaseException as error:
+            try:
+                self.errors[position] = error
                 stop = is_machine_fault(error)
             except BaseException:
-                pass  # an errno of the caller's making
-        self.callers.remove(ident)
-        ns = monotonic_ns() - ns
+                pass  # an errno of the caller's making, or no memory
+        ns = fi_now_ns() - ns
         if view is None:
             fi_batch_refuse(&self.core, position, stop)
         else:

@@ -6,13 +6,13 @@ cdef class ThreadGroup:
 
     They are started, and waited for, without a single bytecode in between: wherever Ctrl-C strikes, every thread that
     runs is known, and `stop` waits for it. What goes wrong in a thread is kept for the caller; nothing is printed.
+    All this holds without memory, too.
     """
     cdef list locks
-    cdef list errors
+    cdef object error  # the first
 
     def __cinit__(self):
         self.locks = []
-        self.errors = []
 
     def start(self, work, int count, spawn=start_new_thread):
         """Starts up to `count` threads that call `work`, as many as the system gives, and returns their number.
@@ -28,43 +28,64 @@ cdef class ThreadGroup:
         """Starts one thread; returns False if the system gives none."""
         lock = allocate_lock()
         lock.acquire()
+        release = lock.release
+        self.locks.append(lock)  # first, as there might be no memory for it later
         try:
-            spawn(self.run, (work, lock))
-        except RuntimeError:
-            return False
-        self.locks.append(lock)
+            spawn(self.run, (work, release))
+        except BaseException as error:
+            release()
+            del self.locks[len(self.locks) - 1]  # pop() would take memory
+            if isinstance(error, RuntimeError):
+                return False
+            raise
         return True
 
-    def run(self, work, lock):
+    def run(self, work, release):
         """One thread's life."""
         try:
             work()
         except BaseException as error:
-            self.errors.append(error)
+            if self.error is None:
+                self.error = error
         finally:
-            lock.release()
+            release()
 
     def wait(self, double seconds):
         """Whether all threads have ended, waiting for each for at most `seconds`; their first error is raised then."""
         for lock in list(self.locks):
+            release = lock.release  # takes memory, so not while the lock is held
             if not lock.acquire(True, seconds):
                 return False
-            lock.release()
-        if self.errors:
-            raise self.errors[0]
+            release()
+        if self.error is not None:
+            raise self.error
         return True
 
     def stop(self, cancel):
         """Calls `cancel`, and waits for all threads, whatever signals arrive meanwhile."""
-        cancel()
-        for lock in list(self.locks):
-            while True:
-                try:
-                    if lock.acquire(True, 1.0):
-                        lock.release()
-                        break
-                except KeyboardInterrupt:
-                    pass  # one is on its way already
+        try:
+            cancel()
+        finally:
+            self.join()
+
+    cdef int join(self) except -1:
+        """Waits for all threads."""
+        cdef Py_ssize_t i = 0
+        cdef object raised = None  # by a signal's handler, meanwhile
+        while i < len(self.locks):
+            try:
+                lock = self.locks[i]
+                release = lock.release
+                if lock.acquire(True, 1.0):
+                    release()
+                    i += 1
+            except MemoryError:
+                pass  # the threads that end free some
+            except BaseException as error:
+                raised = error
+        if raised is not None:
+            raise raised
+        return 0
 
 
 cdef class Readers:
@@ -135,14 +156,20 @@ cdef class Readers:
     def grow(self):
         """Starts the threads that are wanted, as many as the system gives."""
         cdef unsigned wanted
+        cdef bint started
         if not self.growing.acquire(False):
             return  # another thread is at it
         try:
             wanted = fi_readers_wanted(self.core)
             while len(self.group.locks) < wanted:
+                started = False
                 fi_readers_enter(self.core)
-                if not self.group.try_start(self.read):
-                    fi_readers_leave(self.core)
+                try:
+                    started = self.group.try_start(self.read)
+                finally:
+                    if not started:
+                        fi_readers_leave(self.core)
+                if not started:
                     fi_readers_limit(self.core)
                     self.refused = not self.group.locks
                     break
@@ -172,18 +199,20 @@ cdef class Readers:
         cdef Batch batch = <Batch>read.batch.owner
         cdef View view = None
         cdef bint stop = True, unreadable = True
-        ident = get_ident()
-        batch.callers.append(ident)
         try:
-            view = view_of(batch.sources.read(batch.core.jobs[read.position].index), PyBUF_SIMPLE)
-        except BaseException as error:
-            batch.errors[read.position] = error
-            unreadable = not isinstance(error, ImageError)
+            ident = get_ident()
+            batch.callers.append(ident)
             try:
+                view = view_of(batch.sources.read(batch.core.jobs[read.position].index), PyBUF_SIMPLE)
+            finally:
+                batch.callers.remove(ident)
+        except BaseException as error:
+            try:
+                batch.errors[read.position] = error
+                unreadable = not isinstance(error, ImageError)
                 stop = is_machine_fault(error)
             except BaseException:
-                pass  # an errno of the caller's making
-        batch.callers.remove(ident)
+                pass  # an errno of the caller's making, or no memory
         if view is None:
             fi_read_refuse(read, stop, unreadable)
         else:
@@ -196,18 +225,29 @@ cdef class Readers:
 
     def finish(self, Batch batch not None, ThreadGroup decoders not None, bint last):
         """Cancels what is left of a batch, waits for its threads, and removes it; `last`: ends the readers, too."""
-        decoders.stop(batch.cancel)
-        self.remove(batch)
-        if last:
-            self.stop()
+        with nogil:
+            fi_batch_cancel(&batch.core)
+        try:
+            decoders.join()
+            self.remove(batch)
+        finally:
+            if last:
+                self.stop()
 
     def stop(self):
         """Ends the threads, and removes all batches."""
-        for batch in self.added():
-            batch.cancel()
-        self.group.stop(self.end)
-        for batch in self.added():
-            self.remove(batch)
+        cdef Py_ssize_t i
+        cdef list batches
+        with nogil:
+            fi_readers_stop(self.core)
+        try:
+            batches = self.added()
+            for i in range(len(batches)):
+                (<Batch>batches[i]).cancel()
+        finally:
+            self.group.join()
+        for i in range(len(batches)):
+            self.remove(batches[i])
 
     def end(self):
         """Ends the threads after what they are reading, without waiting for them."""

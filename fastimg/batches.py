@@ -25,6 +25,9 @@ SAMPLES_AHEAD = 128
 #: How long the interpreter waits at exit for a function of the caller's to return.
 EXIT_SECONDS = 1.0
 
+#: How often a waiting thread looks by itself: without memory, the one that is to wake it up may not be able to.
+LOOK_SECONDS = 1.0
+
 
 class PrefetchThreads:
     """Threads that make batches in the order in which they were submitted.
@@ -43,8 +46,12 @@ class PrefetchThreads:
         self.threads: list[threading.Thread] = []
         self.group = _decode.ThreadGroup()
         _groups.add(weakref.ref(self, _groups.discard))
-        if not self.group.start(self._work, count, self._spawn):
-            raise RuntimeError("can't start new thread")
+        try:
+            if not self.group.start(self._work, count, self._spawn):
+                raise RuntimeError("can't start new thread")
+        except BaseException:
+            self.stop()  # those that have started
+            raise
 
     def _spawn(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         # A thread that the threading module knows, as it runs the caller's functions.
@@ -67,9 +74,9 @@ class PrefetchThreads:
 
     def cancel(self) -> None:
         """Lets the threads end, without waiting for them."""
+        self.stopped = True
         self.builder.cancellation.cancel()
         with self.changed:
-            self.stopped = True
             self.waiting.clear()
             self.changed.notify_all()
 
@@ -94,7 +101,7 @@ class PrefetchThreads:
     def _next(self) -> PendingBatch | None:
         with self.changed:
             while not self.waiting and not self.stopped:
-                self.changed.wait()
+                self.changed.wait(LOOK_SECONDS)
             return None if self.stopped else self.waiting.popleft()
 
     def _work(self) -> None:

@@ -69,13 +69,22 @@ def test_core(folder, tmp_path):
 
 
 @pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer has the place of malloc")
-def test_python(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("whose", "stride", "least"), [("thread", 7, 0), ("core", 1, 300), ("objects", 31, 80)], ids=str
+)
+def test_python(folder, tmp_path, whose, stride, least):
+    pytest.importorskip("_testcapi")
     library = tmp_path / "failing_malloc.so"
     compiled = compile_c([FAILING_MALLOC, "-ldl"], library, "-shared", "-fPIC")
     assert compiled.returncode == 0, compiled.stderr
     # CPython's own small objects do not come from malloc, unless PYTHONMALLOC says so: 3.11 loops for ever if it has no
     # memory for an int while it handles an exception.
     env = child_env(LD_PRELOAD=str(library), PYTHONMALLOC="pymalloc")
-    failures = json.loads(run_probe("out_of_memory_probe", folder, env=env))
-    assert min(failures.values()) >= 1
-    assert failures["decode"] >= 6  # libjpeg-turbo allocates several times
+    counts = json.loads(run_probe("out_of_memory_probe", folder, whose, 1 if EXTENDED else stride, env=env))
+    cases, failures, _ = map(sum, zip(*counts.values(), strict=True))
+    assert cases >= failures >= least
+    if whose == "core":
+        assert counts["decode"][1] >= 6  # libjpeg-turbo allocates several times
+        # A leak would leave a block or more per failure. The first call, in a new process, fills caches.
+        for name, (_, failed, blocks) in list(counts.items())[1:]:
+            assert blocks < max(16, failed), name

@@ -34,6 +34,8 @@ def list_zip(file: BinaryIO, path: str, wanted: Callable[[str], bool], listing: 
     except (OSError, MemoryError):
         raise
     except Exception as error:  # zipfile raises many kinds for damage
+        if str(error) == "can't allocate lock":  # a RuntimeError of the interpreter's
+            raise MemoryError(f"{path}: no memory left") from error
         raise ValueError(f"{path}: damaged zip archive: {error}") from error
     _check_directory(file, path, infos, end)
     places = []

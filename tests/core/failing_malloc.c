@@ -4,25 +4,64 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* This thread's. initial-exec: to reach it takes no memory. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) bool counting;
 
-static bool lasts;
-static long count, first_failure;
-static atomic_long live;
+/* Those of all threads, if they come from these addresses. */
+static atomic_bool watching;
+static struct {
+    uintptr_t start, end;
+} watched[16];
+static size_t watched_count;
 
-void failing_malloc_start(long n, bool lasting) {
+static bool lasts;
+static long first_failure;
+static atomic_long count, live;
+
+static void begin(long n, bool lasting) {
     count = 0;
     first_failure = n;
     lasts = lasting;
+}
+
+void failing_malloc_start(long n, bool lasting) {
+    begin(n, lasting);
     counting = true;
+}
+
+/* Remembers the code of a library. */
+static int watch(struct dl_phdr_info *library, size_t nbytes, void *words) {
+    const char **word = words;
+
+    (void)nbytes;
+    if (!strstr(library->dlpi_name, word[0]) && !strstr(library->dlpi_name, word[1])) return 0;
+    for (int i = 0; i < library->dlpi_phnum && watched_count < 16; i++) {
+        const uintptr_t start = library->dlpi_addr + library->dlpi_phdr[i].p_vaddr;
+        if (library->dlpi_phdr[i].p_type != PT_LOAD || !(library->dlpi_phdr[i].p_flags & PF_X)) continue;
+        watched[watched_count].start = start;
+        watched[watched_count++].end = start + library->dlpi_phdr[i].p_memsz;
+    }
+    return 0;
+}
+
+void failing_malloc_start_in(const char *word, const char *other, long n, bool lasting) {
+    const char *words[2] = {word, other};
+
+    watched_count = 0;
+    dl_iterate_phdr(watch, words);
+    begin(n, lasting);
+    watching = true;
 }
 
 long failing_malloc_stop(void) {
     counting = false;
+    watching = false;
     return count;
 }
 
@@ -30,11 +69,20 @@ long failing_malloc_live(void) {
     return live;
 }
 
-static bool fails(void) {
-    if (!counting) return false;
+static bool is_watched(uintptr_t caller) {
+    for (size_t i = 0; i < watched_count; i++) {
+        if (caller >= watched[i].start && caller < watched[i].end) return true;
+    }
+    return false;
+}
+
+static bool fails(const void *caller) {
+    if (!counting && !(watching && is_watched((uintptr_t)caller))) return false;
     const long n = ++count;
     return n == first_failure || (lasts && n > first_failure);
 }
+
+#define FAILS fails(__builtin_return_address(0))
 
 /* The next definition of a function: the C library's, or that of a checker such as AddressSanitizer. */
 #define NEXT(name)                                                                                                     \
@@ -53,29 +101,29 @@ static void *out_of_memory(void) {
 
 void *malloc(size_t nbytes) {
     NEXT(malloc);
-    return fails() ? out_of_memory() : counted(next(nbytes));
+    return FAILS ? out_of_memory() : counted(next(nbytes));
 }
 
 void *calloc(size_t n, size_t nbytes) {
     NEXT(calloc);
-    return fails() ? out_of_memory() : counted(next(n, nbytes));
+    return FAILS ? out_of_memory() : counted(next(n, nbytes));
 }
 
 void *realloc(void *block, size_t nbytes) {
     NEXT(realloc);
-    if (fails()) return out_of_memory();
+    if (FAILS) return out_of_memory();
     void *moved = next(block, nbytes);
     return block ? moved : counted(moved);
 }
 
 void *aligned_alloc(size_t alignment, size_t nbytes) {
     NEXT(aligned_alloc);
-    return fails() ? out_of_memory() : counted(next(alignment, nbytes));
+    return FAILS ? out_of_memory() : counted(next(alignment, nbytes));
 }
 
 int posix_memalign(void **block, size_t alignment, size_t nbytes) {
     NEXT(posix_memalign);
-    if (fails()) return ENOMEM;
+    if (FAILS) return ENOMEM;
     const int status = next(block, alignment, nbytes);
     if (status == 0) live++;
     return status;

@@ -14,6 +14,12 @@
  */
 void failing_malloc_start(long n, bool lasting);
 
+/*
+ * The same for all threads, but only for what the shared libraries whose paths contain one of two words allocate by
+ * themselves.
+ */
+void failing_malloc_start_in(const char *word, const char *other, long n, bool lasting);
+
 /* No allocation fails any more. Returns how many were asked for since the start. */
 long failing_malloc_stop(void);
 
