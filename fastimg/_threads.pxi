@@ -48,7 +48,10 @@ cdef class ThreadGroup:
             if self.error is None:
                 self.error = error
         finally:
-            release()
+            try:
+                release()
+            except RuntimeError:
+                pass  # spawn failed although it had started this thread
 
     def wait(self, double seconds):
         """Whether all threads have ended, waiting for each for at most `seconds`; their first error is raised then."""

@@ -148,5 +148,6 @@ class ArchiveMembers(Sequence[FileRange | ReaderItem]):
             packed.starts[compressed] = BY_READER
             packed.ranges = self.ranges.copy()
             packed.ranges[compressed, 0] = 0
-            packed.ranges[compressed, 1] = self.items[compressed]
+            # NumPy converts while it assigns only with a buffer, and crashes if there is no memory for that.
+            packed.ranges[compressed, 1] = self.items[compressed].astype(np.uint64)
         return packed
