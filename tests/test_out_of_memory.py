@@ -80,7 +80,9 @@ def test_python(folder, tmp_path, whose, stride, least):
     # CPython's own small objects do not come from malloc, unless PYTHONMALLOC says so: 3.11 loops for ever if it has no
     # memory for an int while it handles an exception.
     env = child_env(LD_PRELOAD=str(library), PYTHONMALLOC="pymalloc")
-    counts = json.loads(run_probe("out_of_memory_probe", folder, whose, 1 if EXTENDED else stride, env=env))
+    if EXTENDED and whose != "objects":  # NumPy 2.4 crashes if some of its objects cannot be made
+        stride = 1
+    counts = json.loads(run_probe("out_of_memory_probe", folder, whose, stride, env=env))
     cases, failures, _ = map(sum, zip(*counts.values(), strict=True))
     assert cases >= failures >= least
     if whose == "core":
