@@ -22,7 +22,6 @@ import sys
 import threading
 from importlib import import_module
 from _thread import allocate_lock, get_ident, start_new_thread
-from time import monotonic_ns
 
 import numpy
 from numpy import empty
