@@ -168,7 +168,7 @@ cdef class Readers:
                 started = False
                 fi_readers_enter(self.core)
                 try:
-                    started = self.group.try_start(self.read)
+                    started = self.group.try_start(ReaderThread(self).run)
                 finally:
                     if not started:
                         fi_readers_leave(self.core)
@@ -178,24 +178,6 @@ cdef class Readers:
                     break
         finally:
             self.growing.release()
-
-    def read(self):
-        """One thread's life."""
-        cdef bint found
-        # Not on the stack: when the interpreter ends, the thread may end in `read_for`, and others still go by it.
-        cdef fi_read *read = <fi_read *>calloc(1, sizeof(fi_read))
-        try:
-            if read == NULL:
-                raise MemoryError("no memory for a reader thread")
-            while True:
-                with nogil:
-                    found = fi_readers_run(self.core, read)
-                if not found:
-                    return
-                self.read_for(read)
-        finally:
-            free(read)
-            fi_readers_leave(self.core)
 
     cdef int read_for(self, fi_read *read) except -1:
         """Reads a source by the caller's own means."""
@@ -256,3 +238,28 @@ cdef class Readers:
         """Ends the threads after what they are reading, without waiting for them."""
         with nogil:
             fi_readers_stop(self.core)
+
+
+cdef class ReaderThread:
+    """One of the threads of `Readers`.
+
+    Its read is not on the stack: when the interpreter ends, the thread may end in `read_for`, and others still go by it.
+    """
+    cdef fi_read core
+    cdef Readers readers
+
+    def __cinit__(self, Readers readers not None):
+        self.readers = readers
+
+    def run(self):
+        """The thread's life."""
+        cdef bint found
+        try:
+            while True:
+                with nogil:
+                    found = fi_readers_run(self.readers.core, &self.core)
+                if not found:
+                    return
+                self.readers.read_for(&self.core)
+        finally:
+            fi_readers_leave(self.readers.core)

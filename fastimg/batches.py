@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import weakref
@@ -365,4 +366,5 @@ class BatchIterator(Iterator[Any]):
 
     def __del__(self) -> None:
         if hasattr(self, "_pid"):
-            self._close()
+            with contextlib.suppress(MemoryError):  # nobody can be told; the threads end with the process
+                self._close()

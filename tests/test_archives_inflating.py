@@ -23,6 +23,23 @@ from fastimg.archives.streams import CompressedFile, read_exactly
 GARBAGE = random.Random(0).randbytes(70_000)  # which no codec makes smaller
 
 
+@pytest.mark.parametrize("name", ["deflated.zip", "a.tar.gz"])
+def test_no_memory_is_not_damage(tmp_path, monkeypatch, name):
+    """zlib says both by one exception."""
+
+    class Inflater:
+        eof = False
+        unconsumed_tail = unused_data = b""
+
+        def decompress(self, *_):
+            raise zlib.error("Error -4 while decompressing data")
+
+    members = archive_members(make_archive(tmp_path / name, {"a.jpg": bytes(5000)}))
+    monkeypatch.setattr(zlib, "decompressobj", lambda *_: Inflater())
+    with pytest.raises(MemoryError, match="Error -4"):
+        fastimg.load(members, size=8, on_error="fill")
+
+
 # ---- zip archives that are damaged -------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fastimg.archives.files import open_regular
 from fastimg.archives.listing import unpack_names
-from fastimg.archives.streams import CompressedFile, StreamError, read_exactly
+from fastimg.archives.streams import CompressedFile, StreamError, raise_no_memory, read_exactly
 from fastimg.errors import CorruptJpegError, TruncatedJpegError
 
 _MOST_PASSED = (
@@ -119,6 +119,7 @@ class ZipReader(MemberReader):
         try:
             image = inflater.decompress(data, size + 1)  # more is not the member, however much there is
         except zlib.error as error:
+            raise_no_memory(error)
             raise self._damaged(index, str(error)) from None
         if len(image) != size or not inflater.eof or inflater.unused_data:
             at_least = "" if inflater.eof else "at least "

@@ -67,6 +67,7 @@ class CompressedFile:
             except MemoryError:
                 raise
             except Exception as error:  # zlib.error, lzma.LZMAError, OSError, EOFError
+                raise_no_memory(error)
                 raise StreamError(str(error)) from None
             self._input = b""
             if data:
@@ -91,6 +92,13 @@ class CompressedFile:
     def __del__(self) -> None:
         if getattr(self, "_fd", -1) >= 0:
             self.close()
+
+
+def raise_no_memory(error: Exception) -> None:
+    """Raise MemoryError if a decompressor's own error means that: zlib's has only the number, Z_MEM_ERROR."""
+    text = str(error)
+    if text.startswith("Error -4 ") or "not enough memory" in text:
+        raise MemoryError(text) from None
 
 
 class _Gzip:
