@@ -199,6 +199,7 @@ _JPEG_ERRORS: dict[str, tuple[type[JpegError], Callable[[Failure], str]]] = {
     "EMPTY": (TruncatedJpegError, lambda f: "empty: expected a JPEG file, found 0 bytes"),
     "NOT_JPEG": (UnsupportedJpegError, _not_jpeg),
     "CUT_HEADER": (TruncatedJpegError, lambda f: f"ends in its header, after {f.detail[0]} bytes"),
+    "LONG_HEADER": (CorruptJpegError, lambda f: f"no image in its first {f.detail[0]:,} bytes"),
     "NO_IMAGE": (
         CorruptJpegError,
         lambda f: (

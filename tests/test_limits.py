@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What an image may cost: pixels, scans, and memory for what its file does not contain."""
+"""What an image may cost: pixels, scans, bytes read, and memory for what its file does not contain."""
 
 import numpy as np
 import pytest
 from support import jpegs
 from support.jpegs import assert_same
+from support.segments import segment
 
 import fastimg
 from benchmarks import _hostile_files as hostile
@@ -84,7 +85,7 @@ def hollow(subsampling, *, nbytes=0):
     """A progressive file of SIDE x SIDE pixels that ends after its first scan's header, and `nbytes` of comments."""
     data = jpegs.reframed(jpegs.jpeg(subsampling=subsampling, progressive=True), height=SIDE, width=SIDE)
     data = data[: jpegs.scan_offset(data)]
-    return jpegs.insert(data, jpegs.segment(0xFE, bytes(nbytes))) if nbytes else data
+    return jpegs.insert(data, segment(0xFE, bytes(nbytes))) if nbytes else data
 
 
 def limit(monkeypatch):
@@ -131,3 +132,69 @@ def test_default_limit_of_memory():
     with pytest.raises(fastimg.JpegTooLargeError, match="more than 572,662,304"):
         fastimg.decode(data, strict=False, size=8)
     assert 128 * (2 * 836 * 2 * 836 + 2 * 836 * 836) < 572_662_304
+
+
+# ---- bytes ------------------------------------------------------------------------------------------
+
+
+def with_hole(path, data, at):
+    """A file with a hole of a terabyte in it, which takes no disk space."""
+    with open(path, "wb") as file:
+        file.write(data[:at])
+        try:
+            file.truncate(2**40)
+        except OSError as error:
+            pytest.skip(f"no such file can be made here: {error}")
+        file.seek(0, 2)
+        file.write(data[at:])
+    return path
+
+
+def calls(path):
+    accessor = fastimg.ImageFileAccessor([path, path], size=8)
+    return [
+        lambda: fastimg.decode(path, size=8),
+        lambda: fastimg.load([path], size=8)[0],
+        lambda: fastimg.load([path, path], size=8, read_threads=2)[1],
+        lambda: fastimg.load([fastimg.FileRange(path, 0, 2**40)], size=8)[0],
+        lambda: accessor[1],
+    ]
+
+
+def test_a_file_is_read_as_far_as_its_image_may_reach(tmp_path):
+    data = jpegs.jpeg(300, 200)
+    path = with_hole(tmp_path / "a.jpg", data, len(data))
+    expected = fastimg.decode(data, size=8)
+    for call in calls(path):
+        assert_same(call(), expected)
+
+
+def test_an_image_that_does_not_end_there(tmp_path):
+    data = jpegs.jpeg(300, 200)
+    path = with_hole(tmp_path / "a.jpg", data, len(data) // 2)
+    for call in calls(path):
+        with pytest.raises(fastimg.JpegError):
+            call()
+
+
+def test_a_header_that_does_not_end(tmp_path):
+    path = with_hole(tmp_path / "a.jpg", jpegs.jpeg(), 2)
+    for call in [*calls(path), lambda: fastimg.read_header(path)]:
+        with pytest.raises(fastimg.CorruptJpegError, match="no image in its first 67,108,864 bytes"):
+            call()
+
+
+@pytest.mark.parametrize("megabytes", [40, 100])
+def test_headers_of_many_megabytes(tmp_path, megabytes):
+    """In memory there is no limit: it has been paid for."""
+    data = jpegs.jpeg()
+    comment = segment(0xFE, bytes(0xFFF0))
+    long = jpegs.insert(data, comment * (megabytes * 2**20 // len(comment)))
+    path = tmp_path / "a.jpg"
+    path.write_bytes(long)
+    assert_same(fastimg.decode(long), jpegs.reference(data))
+    if megabytes < 64:
+        assert_same(fastimg.decode(path), jpegs.reference(data))
+    else:
+        with pytest.raises(fastimg.CorruptJpegError, match="no image in its first"):
+            fastimg.decode(path)

@@ -9,6 +9,15 @@
 /* Bytes that are read first if the rest is wanted, too: most photos for the web are read at once. */
 #define FIRST_NBYTES 262144
 
+/* Where a header must have ended: those with depth maps and long profiles take some megabytes. */
+#define MAX_HEAD_NBYTES ((uint64_t)64 << 20)
+
+/*
+ * How many bytes of a file are read, at most: twice that and 16 for each pixel. Noise takes 5. What lies behind, such as
+ * the video of a "motion photo", or a hole of a terabyte, is none of the image.
+ */
+#define MAX_PIXEL_NBYTES 16
+
 /* Reads at least twice as far each time, so that any head takes linear time. */
 static fi_status read_and_parse(fi_reader *reader, uint64_t first, fi_header *header, fi_failure *failure) {
     uint64_t need = first;
@@ -16,6 +25,11 @@ static fi_status read_and_parse(fi_reader *reader, uint64_t first, fi_header *he
 
     do {
         if (need < 2 * (uint64_t)reader->have) need = 2 * (uint64_t)reader->have;
+        if (reader->have >= MAX_HEAD_NBYTES && reader->total > reader->have) {
+            failure->detail[0] = (int64_t)reader->have;
+            return failure->status = FI_E_LONG_HEADER;
+        }
+        if (need > MAX_HEAD_NBYTES) need = MAX_HEAD_NBYTES;
         status = fi_reader_fill(reader, need, failure);
         if (status == FI_OK) {
             status = fi_header_parse(header, reader->data, reader->have, reader->total, &need, failure);
@@ -42,5 +56,7 @@ fi_status fi_read_head(fi_reader *reader, uint64_t max_pixels, fi_header *header
 fi_status fi_read_whole(fi_reader *reader, uint64_t max_pixels, fi_header *header, fi_failure *failure) {
     fi_status status = read_and_parse(reader, FIRST_NBYTES, header, failure);
     if (max_pixels) status = check(status, header, max_pixels, failure);
+    const uint64_t limit = 2 * MAX_HEAD_NBYTES + MAX_PIXEL_NBYTES * (uint64_t)header->width * header->height;
+    if (reader->total > limit) reader->total = limit;
     return status == FI_OK ? fi_reader_fill(reader, reader->total, failure) : status;
 }

@@ -13,6 +13,7 @@ const char *fi_status_name(fi_status status) {
         [FI_E_EMPTY] = "EMPTY",
         [FI_E_NOT_JPEG] = "NOT_JPEG",
         [FI_E_CUT_HEADER] = "CUT_HEADER",
+        [FI_E_LONG_HEADER] = "LONG_HEADER",
         [FI_E_NO_IMAGE] = "NO_IMAGE",
         [FI_E_NO_PIXELS] = "NO_PIXELS",
         [FI_E_NO_HEIGHT] = "NO_HEIGHT",
