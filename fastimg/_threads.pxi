@@ -243,7 +243,7 @@ cdef class Readers:
 cdef class ReaderThread:
     """One of the threads of `Readers`.
 
-    Its read is not on the stack: when the interpreter ends, the thread may end in `read_for`, and others still go by it.
+    Its read is not on the stack: when the interpreter ends, the thread may end in `read_for`, and others go on by it.
     """
     cdef fi_read core
     cdef Readers readers

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import threading
 import weakref
@@ -366,5 +365,7 @@ class BatchIterator(Iterator[Any]):
 
     def __del__(self) -> None:
         if hasattr(self, "_pid"):
-            with contextlib.suppress(MemoryError):  # nobody can be told; the threads end with the process
+            try:  # noqa: SIM105 - suppress() takes memory itself
                 self._close()
+            except MemoryError:
+                pass  # nobody can be told; the threads end with the process

@@ -24,17 +24,23 @@ static int mode_of(int flags, va_list arguments) {
     return flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, int) : 0;
 }
 
-#define DEFINE(name)                                                                                                   \
-    int name(const char *path, int flags, ...) {                                                                       \
-        va_list arguments;                                                                                             \
-        va_start(arguments, flags);                                                                                    \
-        const int mode = mode_of(flags, arguments);                                                                    \
-        va_end(arguments);                                                                                             \
-        return open_as(#name, path, flags, mode);                                                                      \
-    }
-
 int open(const char *path, int flags, ...);
 int open64(const char *path, int flags, ...);
 
-DEFINE(open)
-DEFINE(open64)
+int open(const char *path, int flags, ...) {
+    va_list arguments;
+
+    va_start(arguments, flags);
+    const int mode = mode_of(flags, arguments);
+    va_end(arguments);
+    return open_as("open", path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...) {
+    va_list arguments;
+
+    va_start(arguments, flags);
+    const int mode = mode_of(flags, arguments);
+    va_end(arguments);
+    return open_as("open64", path, flags, mode);
+}

@@ -105,7 +105,7 @@ static void *read_all(void *unused) {
     while (fi_readers_run(readers, &read)) {
         const fi_job *job = &read.batch->jobs[read.position];
         const file *f = &files[job->index % file_count];
-        if (job->index % 11 == 5) fi_read_refuse(&read, false);
+        if (job->index % 11 == 5) fi_read_refuse(&read, false, true);
         else fi_read_supply(&read, f->data, f->nbytes);
         fi_readers_finish(readers, &read);
     }
