@@ -48,7 +48,8 @@ def test_runs(tmp_path, capsys, monkeypatch):
     found = {name: row["found"] for name, row in tables["files"].items()}
     assert found["cut: fastimg"] == "TruncatedJpegError" and found["cut: fastimg, lenient"] == "image"
     assert {found["whole: fastimg"], found["whole: Pillow"], found["cut: Pillow, lenient"]} == {"image"}
-    assert "s for 100 Mpx" in capsys.readouterr().out
+    assert tables["worst"].keys() >= {"fastimg", "fastimg, lenient", "Pillow"}
+    assert "worst" in capsys.readouterr().out
 
 
 def test_a_process_that_dies_is_reported(monkeypatch):
