@@ -153,7 +153,7 @@ use_sanitizers() { # sets the compiler's flags, and $run_env, in which what they
     common="log_path=$work/reports/report:handle_sigbus=0"
     run_env+=(LD_PRELOAD="$preload" PYTHONMALLOC=malloc UBSAN_OPTIONS="$common:print_stacktrace=1"
         ASAN_OPTIONS="$common:detect_leaks=0:allocator_may_return_null=1"
-        TSAN_OPTIONS="$common:die_after_fork=0")
+        TSAN_OPTIONS="$common:die_after_fork=0:suppressions=$project/tests/support/races.supp")
 }
 
 reports() { # prints what the sanitizers found; succeeds if that is nothing
