@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What an image may cost: pixels, scans, bytes read, and memory for what its file does not contain."""
 
+import os
+
 import numpy as np
 import pytest
 from support import jpegs
@@ -198,3 +200,19 @@ def test_headers_of_many_megabytes(tmp_path, megabytes):
     else:
         with pytest.raises(fastimg.CorruptJpegError, match="no image in its first"):
             fastimg.decode(path)
+
+
+def test_what_is_no_jpeg_is_read_whole(tmp_path):
+    """A fallback knows how far its format reaches."""
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"no JPEG")
+    os.truncate(path, 2**27 + 10)
+    found = []
+
+    def fallback(source):
+        found.append(len(source))
+        return np.zeros((8, 8), np.uint8)
+
+    source = fastimg.FileRange(path, 0, 2**27 + 10)
+    fastimg.load([source, source], size=8, fallback=fallback, read_threads=1, read_ahead="1 GiB")
+    assert found == [2**27 + 10] * 2

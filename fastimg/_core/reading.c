@@ -13,8 +13,8 @@
 #define MAX_HEAD_NBYTES ((uint64_t)64 << 20)
 
 /*
- * How many bytes of a file are read, at most: twice that and 16 for each pixel. Noise takes 5. What lies behind, such as
- * the video of a "motion photo", or a hole of a terabyte, is none of the image.
+ * How many bytes of a JPEG file are read, at most: twice that and 16 for each pixel. Noise takes 5. What follows, such as
+ * the video of a "motion photo", or a hole of a terabyte, is not the image's.
  */
 #define MAX_PIXEL_NBYTES 16
 
@@ -56,7 +56,8 @@ fi_status fi_read_head(fi_reader *reader, uint64_t max_pixels, fi_header *header
 fi_status fi_read_whole(fi_reader *reader, uint64_t max_pixels, fi_header *header, fi_failure *failure) {
     fi_status status = read_and_parse(reader, FIRST_NBYTES, header, failure);
     if (max_pixels) status = check(status, header, max_pixels, failure);
+    if (status != FI_OK) return status;
     const uint64_t limit = 2 * MAX_HEAD_NBYTES + MAX_PIXEL_NBYTES * (uint64_t)header->width * header->height;
     if (reader->total > limit) reader->total = limit;
-    return status == FI_OK ? fi_reader_fill(reader, reader->total, failure) : status;
+    return fi_reader_fill(reader, reader->total, failure);
 }
