@@ -109,6 +109,8 @@ class Failure(NamedTuple):
         """Whether the machine, not the image, is at fault, as ``is_machine_fault`` in ``_core/faults.c`` decides."""
         if self.error is not None:
             return is_machine_fault(self.error)
+        if self.status == "READER":
+            return bool(self.detail[0])  # there was no memory to keep the error
         return self.status == "NOMEM" or (self.status == "OS" and self.os_errno in _MACHINE_ERRNOS)
 
     @property

@@ -13,6 +13,7 @@ from support.jpegs import assert_same
 import fastimg
 from fastimg.data_source import ArrayDataSource
 from fastimg.errors import Failure
+from fastimg.on_error import fault_error, find_fault
 
 resource = pytest.importorskip("resource")
 
@@ -95,6 +96,15 @@ def test_it_stops_at_once(batch):
 def test_which_errors_are_the_machines(code):
     assert Failure(0, "OS", code, (0, 0, 0, 0), "").is_machine_fault
     assert Failure(0, "NOMEM", 0, (0, 0, 0, 0), "").is_machine_fault
+
+
+def test_a_readers_error_that_there_was_no_memory_to_keep():
+    """The core has ended the batch there, so the images after it are not to be taken for good ones."""
+    failure = Failure(3, "READER", 0, (1, 1, 0, 0), "")
+    assert find_fault([failure]) is failure
+    error = fault_error(failure, "a", 3)
+    assert isinstance(error, MemoryError) and error.index == 3
+    assert find_fault([Failure(3, "READER", 0, (0, 1, 0, 0), "")]) is None
 
 
 @pytest.mark.parametrize("code", [errno.ENOENT, errno.EACCES, errno.EIO, errno.EISDIR, errno.ENAMETOOLONG])
