@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Part of _decode.pyx: threads that decode, and threads that read.
 
+cdef bint is_first(pop) noexcept:
+    """Whether nobody else has called this for the `pop` of a list of one object."""
+    try:
+        pop()  # atomic, with or without the GIL, and takes no memory
+    except BaseException:
+        return False
+    return True
+
+
 cdef class ThreadGroup:
     """Threads that run one function, each with a lock that it holds until it ends.
 
@@ -29,29 +38,31 @@ cdef class ThreadGroup:
         lock = allocate_lock()
         lock.acquire()
         release = lock.release
+        pop = [None].pop
         self.locks.append(lock)  # first, as there might be no memory for it later
         try:
-            spawn(self.run, (work, release))
+            spawn(self.run, (work, release, pop))
         except BaseException as error:
-            release()
-            del self.locks[len(self.locks) - 1]  # pop() would take memory
-            if isinstance(error, RuntimeError):
-                return False
+            # It may have started a thread all the same. One that works already stays in the list.
+            if is_first(pop):
+                release()
+                del self.locks[len(self.locks) - 1]  # pop() would take memory
+                if isinstance(error, RuntimeError):
+                    return False
             raise
         return True
 
-    def run(self, work, release):
-        """One thread's life."""
+    def run(self, work, release, pop):
+        """One thread's life, unless `try_start` has given it up."""
+        if not is_first(pop):
+            return
         try:
             work()
         except BaseException as error:
             if self.error is None:
                 self.error = error
         finally:
-            try:
-                release()
-            except RuntimeError:
-                pass  # spawn failed although it had started this thread
+            release()
 
     def wait(self, double seconds):
         """Whether all threads have ended, waiting for each for at most `seconds`; their first error is raised then."""
@@ -159,20 +170,20 @@ cdef class Readers:
     def grow(self):
         """Starts the threads that are wanted, as many as the system gives."""
         cdef unsigned wanted
-        cdef bint started
+        cdef Py_ssize_t count
         if not self.growing.acquire(False):
             return  # another thread is at it
         try:
             wanted = fi_readers_wanted(self.core)
             while len(self.group.locks) < wanted:
-                started = False
+                count = len(self.group.locks)
                 fi_readers_enter(self.core)
                 try:
-                    started = self.group.try_start(ReaderThread(self).run)
+                    self.group.try_start(ReaderThread(self).run)
                 finally:
-                    if not started:
+                    if len(self.group.locks) == count:
                         fi_readers_leave(self.core)
-                if not started:
+                if len(self.group.locks) == count:
                     fi_readers_limit(self.core)
                     self.refused = not self.group.locks
                     break

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A thread for which there is no memory, or no room in the system, is not waited for."""
 
+import _thread
 import threading
 import zipfile
 
@@ -20,6 +21,42 @@ def test_no_memory_to_start_a_thread():
         group.try_start(lambda: None, refuse)
     assert group.wait(0)
     group.stop(lambda: None)
+
+
+def test_a_thread_whose_start_failed_after_it_began_is_waited_for():
+    """CPython has started a thread when it makes its number."""
+
+    def spawn(function, arguments):
+        _thread.start_new_thread(function, arguments)
+        assert began.wait(30)
+        raise MemoryError
+
+    def work():
+        began.set()
+        go_on.wait(30)
+
+    began, go_on = threading.Event(), threading.Event()
+    group = _decode.ThreadGroup()
+    with pytest.raises(MemoryError):
+        group.try_start(work, spawn)
+    assert not group.wait(0)
+    go_on.set()
+    assert group.wait(30)
+
+
+def test_a_thread_whose_start_failed_before_it_began_does_nothing():
+    def spawn(function, arguments):
+        given.append((function, arguments))
+        raise MemoryError
+
+    given, worked = [], []
+    group = _decode.ThreadGroup()
+    with pytest.raises(MemoryError):
+        group.try_start(lambda: worked.append(True), spawn)
+    assert group.wait(0)
+    for function, arguments in given:
+        function(*arguments)
+    assert given and not worked
 
 
 def test_no_memory_for_the_second_thread_of_an_iterator(batch, monkeypatch, threads):
