@@ -227,7 +227,7 @@ cdef class Batch:
         cdef Decoder decoder = take_decoder()
         cdef SignalWatch watch
         cdef size_t other = 0
-        watch_signals(&watch, decoder, &self.core)
+        watch_signals(&watch, decoder)
         while other != FI_NO_JOB:
             with nogil:
                 other = fi_batch_run(&self.core, decoder.core, budget_ns)

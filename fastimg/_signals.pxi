@@ -21,7 +21,6 @@ if hasattr(os, "register_at_fork"):
 cdef struct SignalWatch:
     unsigned rows
     int64_t next
-    fi_batch *batch
     void *decoder
 
 
@@ -34,11 +33,7 @@ cdef c_bool is_interrupted(void *context) noexcept nogil:
     if now < watch.next:
         return False
     watch.next = now + LOOK_NS
-    if not run_handlers(watch.decoder):
-        return False
-    if watch.batch != NULL:
-        fi_batch_cancel(watch.batch)
-    return True
+    return run_handlers(watch.decoder)
 
 
 cdef bint run_handlers(void *decoder) noexcept with gil:
@@ -51,14 +46,13 @@ cdef bint run_handlers(void *decoder) noexcept with gil:
     return False
 
 
-cdef void watch_signals(SignalWatch *watch, Decoder decoder, fi_batch *batch=NULL) noexcept:
-    """Lets signals interrupt what the decoder decodes, and cancel the batch. Only the main thread runs handlers."""
+cdef void watch_signals(SignalWatch *watch, Decoder decoder) noexcept:
+    """Lets signals interrupt what the decoder decodes, and its batch. Only the main thread runs handlers."""
     cdef fi_watch asked
     if PyThread_get_thread_ident() != main_thread:
         return
     watch.rows = 0
     watch.next = fi_now_ns() + LOOK_NS
-    watch.batch = batch
     watch.decoder = <void *>decoder
     asked.stop = is_interrupted
     asked.context = watch

@@ -69,7 +69,7 @@ static fi_status decode_open(fi_batch *batch, fi_job *job, fi_decoder *decoder, 
 }
 
 typedef struct place {
-    const fi_batch *batch;
+    fi_batch *batch;
     size_t position;
     fi_watch caller;
 } place;
@@ -78,7 +78,9 @@ static bool is_dropped(void *context) {
     const place *place = context;
 
     if (atomic_load_explicit(&place->batch->end, memory_order_relaxed) <= place->position) return true;
-    return place->caller.stop && place->caller.stop(place->caller.context);
+    if (!place->caller.stop || !place->caller.stop(place->caller.context)) return false;
+    fi_batch_cancel(place->batch);
+    return true;
 }
 
 /* The same, until the job is dropped. */

@@ -341,7 +341,8 @@ typedef struct fi_watch {
 
 /*
  * fi_decoder_watch() makes the decodes from now on ask watch.stop(watch.context) at each row of MCUs of any scan, and fail
- * with FI_E_CANCELLED once it returns true. It returns what was asked before; batches go on asking that.
+ * with FI_E_CANCELLED once it returns true. It is asked in the thread that decodes, and must not use the decoder. The
+ * function returns what was asked before. Batches ask it for each of their images, and are cancelled once it returns true.
  */
 fi_watch fi_decoder_watch(fi_decoder *decoder, fi_watch watch);
 

@@ -174,6 +174,27 @@ static void check_work(work *w) {
     fi_batch_free(&w->core);
 }
 
+static bool stop(void *asked) {
+    ++*(int *)asked;
+    return true;
+}
+
+/* Where the watch of a thread's decoder ends an image, the batch is cancelled: the image is not taken for done. */
+static void try_watch(void) {
+    fi_batch *batch = &works[0].core;
+    fi_decoder *decoder = fi_decoder_new();
+    int asked = 0;
+
+    if (!decoder) fail("-", "no decoder");
+    set_work(&works[0], false, false);
+    batch->by_caller = batch->has_fallback = false;
+    fi_decoder_watch(decoder, (fi_watch){stop, &asked});
+    fi_batch_run(batch, decoder, 0);
+    if (asked != 1 || atomic_load(&batch->end) != 0) fail("a batch", "not cancelled");
+    fi_batch_free(batch);
+    fi_decoder_free(decoder);
+}
+
 static void start(pthread_t *thread, void *(*function)(void *), void *argument) {
     if (pthread_create(thread, NULL, function, argument) != 0) fail("a thread", "not started");
 }
@@ -228,6 +249,7 @@ int main(int argc, char **argv) {
         read_file(f);
         learn(f);
     }
+    try_watch();
     for (unsigned n = 0; n < rounds; n++) run_round(n);
     for (size_t i = 0; i < file_count; i++) free(files[i].data);
     puts("ok");
