@@ -270,8 +270,8 @@ void fi_decoder_trim(fi_decoder *decoder);
 /*
  * fi_open() reads a source and parses its header. A file is read as far as its image may reach, into a buffer of the
  * decoder, and so is memory that may change. Other memory is not copied: it must stay as it is until the last fi_decode()
- * of this source has returned. An image of more than max_pixels pixels, or one that the core does not decode, is refused as soon as its
- * header has been read. After a failure nothing is open.
+ * of this source has returned. An image of more than max_pixels pixels, or one that the core does not decode, is refused
+ * as soon as its header has been read. After a failure nothing is open.
  */
 fi_status fi_open(fi_decoder *decoder, const fi_source *source, uint64_t max_pixels, fi_failure *failure);
 

@@ -207,8 +207,8 @@ void fi_readers_leave(fi_readers *readers);
 
 /*
  * fi_readers_run() reads sources, and returns true when it has claimed one that the caller must read; call
- * fi_read_supply() or fi_read_refuse(), then fi_readers_finish(), and then this function again. It returns false when the thread
- * should end.
+ * fi_read_supply() or fi_read_refuse(), then fi_readers_finish(), and then this function again. Other threads use *read
+ * meanwhile. It returns false when the thread should end.
  */
 bool fi_readers_run(fi_readers *readers, fi_read *read);
 
