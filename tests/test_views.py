@@ -9,6 +9,8 @@ import warnings
 import numpy as np
 import pytest
 from support import jpegs
+from support.damage import GREY, Picture
+from support.damage_cases import FAR, LARGE, NEAR
 from support.files import half_in_files
 from support.jpegs import assert_same
 from support.reader_objects import Memory
@@ -193,6 +195,24 @@ def test_damage_in_rows_that_no_result_needs():
     for views in ([bottom], [top, bottom], [bottom, top]):
         with pytest.raises(fastimg.TruncatedJpegError):
             fastimg.load([damaged], views=views)
+
+
+def test_blocks_are_judged_together_as_for_the_lowest_view():
+    """One block that is far off fails the image, unless as many are nearly so down to the last row that is needed."""
+    top, whole = {"size": 8, "crop": (0, 0, 72, 160)}, {"size": 8}
+    for blocks, fails in (
+        ({5: FAR, 300: NEAR}, [True, False]),
+        ({5: FAR, 6: NEAR, 300: FAR}, [False, True]),
+    ):
+        picture = Picture(*LARGE, GREY, 3)
+        for at, fields in blocks.items():
+            picture = picture.changed(at, **fields)
+        for views, failing in (([top], fails[0]), ([whole], fails[1]), ([top, whole], fails[1])):
+            if failing:
+                with pytest.raises(fastimg.CorruptJpegError, match="coefficients that no 8-bit image has"):
+                    fastimg.load([picture.data()], views=views)
+            else:
+                fastimg.load([picture.data()], views=views)
 
 
 def test_damage_below_all_views_is_not_looked_for():

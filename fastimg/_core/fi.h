@@ -320,13 +320,13 @@ typedef struct fi_view {
 
 /*
  * fi_decode_views() decodes the open source into several outputs, of which there is at least one. The options of all
- * views must have the same mode, orient, strict, any_coefficients, use_libjpeg_entropy, and the same
- * limits. Fails as fi_decode() does, and nothing has been written if it fails with FI_E_CROP or FI_E_SHAPE.
+ * views must have the same mode, orient, strict, any_coefficients, use_libjpeg_entropy and limits. Fails as fi_decode()
+ * does, and nothing has been written if it fails with FI_E_CROP or FI_E_SHAPE.
  *
  * All views that are resampled come of one pass over the image, in which the inverse DCT reduces only as far as each of
  * them allows. So one that would be reduced further by fi_decode() is nearer to the exact image here, and with
- * reducing_gap 0 pixels are the same. In strict mode lost data that any of the views needs fails all of them. A view that
- * is only cut out takes a pass of its own.
+ * reducing_gap 0 pixels are the same. In strict mode they fail as the one of them that reaches furthest down does by
+ * itself. A view that is only cut out takes a pass of its own, and fails the others, too.
  */
 fi_status fi_decode_views(fi_decoder *decoder, const fi_view *views, size_t count, fi_failure *failure);
 
