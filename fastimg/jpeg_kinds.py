@@ -59,19 +59,33 @@ def describe_jpeg(content: bytes) -> JpegKind | None:
     return None
 
 
-def decode_precise(content: bytes, jpeg: JpegKind) -> npt.NDArray[np.uint8]:
-    """Decodes a file of other than 8 bits and rounds its levels to 8: 255 v / (2^bits - 1).
+def check_precise(jpeg: JpegKind) -> None:
+    """Refuses a file of other than 8 bits that `decode_precise` does not decode, by its header.
 
     Raises
     ------
     FallbackError
-        imagecodecs is not installed, or cannot decode it.
+        imagecodecs is not installed, or does not know the kind.
     """
     what = f"{jpeg.precision} bits a sample"
     if find_spec("imagecodecs") is None:
         raise FallbackError(f"{what}; Pillow decodes 8, and imagecodecs (pip install imagecodecs) others")
     if jpeg.components not in (1, 3):
         raise FallbackError(f"{what} and {jpeg.components} components; 1 and 3 are supported")
+    if not jpeg.height:
+        raise FallbackError(f"{what} and height 0, which leaves it to a DNL marker; that is not supported")
+
+
+def decode_precise(content: bytes, jpeg: JpegKind) -> npt.NDArray[np.uint8]:
+    """Decodes a file of other than 8 bits and rounds its levels to 8: 255 v / (2^bits - 1).
+
+    Raises
+    ------
+    FallbackError
+        `check_precise` refuses it, or imagecodecs cannot decode it.
+    """
+    check_precise(jpeg)
+    what = f"{jpeg.precision} bits a sample"
     # libjpeg fills in what is missing, and imagecodecs does not tell.
     if content.rfind(b"\xff\xd9", jpeg.end) < 0:
         raise FallbackError(f"{what}, and no end marker: the file is truncated")

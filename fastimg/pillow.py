@@ -24,7 +24,7 @@ from fastimg.errors import FallbackError, ImageTooLargeError
 from fastimg.fallback_pixels import Pixels, blend, check_pixels
 from fastimg.image_header import Header, make_header
 from fastimg.image_sizes import embedded_sizes, jxl_header
-from fastimg.jpeg_kinds import JpegKind, decode_precise, describe_jpeg
+from fastimg.jpeg_kinds import JpegKind, check_precise, decode_precise, describe_jpeg
 from fastimg.signatures import advice_for, kind_of
 
 # Formats that start programs, that Pillow can only name, or whose images hold others of any size.
@@ -287,8 +287,12 @@ def measure(file: BinaryIO, max_pixels: int) -> Header:
     nbytes = file.seek(0, io.SEEK_END)
     file.seek(0)
     with _silence(), _limit_as_error():
-        if kind_of(file.read(128)) == "JPEG XL" and any(name == "JXL" for name, *_ in _all_formats()):
+        head = file.read(128)
+        if kind_of(head) == "JPEG XL" and any(name == "JXL" for name, *_ in _all_formats()):
             return _jxl_header(file, max_pixels, nbytes)
+        jpeg = describe_jpeg(head + file.read()) if head.startswith(b"\xff\xd8") else None
+        if jpeg is not None and jpeg.precision != 8:
+            return _precise_header(jpeg, max_pixels, nbytes)
         file.seek(0)
         with _open(file, max_pixels) as image:
             return _header(image, max_pixels, nbytes)
@@ -339,6 +343,24 @@ def _has_late_metadata(file: Any) -> bool:
         file.seek(int.from_bytes(head[:4], "big") + 4, io.SEEK_CUR)
     file.seek(place)
     return len(head) == 8
+
+
+def _precise_header(jpeg: JpegKind, max_pixels: int, nbytes: int) -> Header:
+    """The header of a JPEG file of other than 8 bits, which Pillow does not open."""
+    width, height, orientation = jpeg.width, jpeg.height, _orientation_of_jpeg(jpeg)
+    check_pixels(width, height, max_pixels)
+    check_precise(jpeg)
+    if orientation >= 5:
+        width, height = height, width
+    return make_header(
+        width,
+        height,
+        jpeg.components,
+        nbytes=nbytes,
+        orientation=orientation,
+        format="JPEG",
+        precision=jpeg.precision,
+    )
 
 
 def _jxl_header(file: BinaryIO, max_pixels: int, nbytes: int) -> Header:

@@ -5,7 +5,9 @@ import copy
 import errno
 import os
 import pickle
+import sys
 import threading
+import types
 import warnings
 
 import numpy as np
@@ -298,10 +300,48 @@ def test_twelve_bits(monkeypatch):
     refused(data, kind=fastimg.ImageTooLargeError, max_pixels=99)
 
 
-def test_twelve_bits_without_imagecodecs(monkeypatch):
-    data = jpegs.reframed(jpegs.jpeg(24, 31), precision=12, marker=0xC1)
+#: Every way in, with a size that is given, or that the header says.
+WAYS_IN = {
+    "decode": fastimg.decode,
+    "load": lambda data, **how: fastimg.load([data] * 2, **how)[1],
+    "load, size": lambda data, **how: fastimg.load([data] * 2, size=9, **how)[1],
+    "accessor": lambda data, **how: fastimg.ImageFileAccessor([data], **how)[:][0],
+    "non-uniform": lambda data, **how: fastimg.NonUniformImageFileAccessor([data], **how)[0],
+}
+
+
+@pytest.mark.parametrize("way", WAYS_IN.values(), ids=WAYS_IN)
+@pytest.mark.parametrize(("bits", "marker"), [(12, 0xC1), (16, 0xC3)])
+def test_more_bits_without_imagecodecs(monkeypatch, way, bits, marker):
+    data = jpegs.reframed(jpegs.jpeg(24, 31), precision=bits, marker=marker)
     monkeypatch.setattr("fastimg.jpeg_kinds.find_spec", lambda name: None)
-    assert "12 bits a sample" in str(refused(data)) and "imagecodecs" in str(refused(data))
+    words = rf"Pillow: {bits} bits a sample; Pillow decodes 8, and imagecodecs \(pip install imagecodecs\) others$"
+    with pytest.raises(fastimg.FallbackError, match=words):
+        way(data, fallback="pillow")
+
+
+@pytest.mark.parametrize("way", WAYS_IN.values(), ids=WAYS_IN)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_more_bits(monkeypatch, way, orientation):
+    """By what stands in for imagecodecs."""
+    levels = np.arange(24 * 31 * 3, dtype=np.uint16).reshape(24, 31, 3)
+    codecs = types.SimpleNamespace(jpeg_decode=lambda content: levels)
+    monkeypatch.setitem(sys.modules, "imagecodecs", codecs)
+    monkeypatch.setattr("fastimg.jpeg_kinds.find_spec", lambda name: codecs)
+    data = jpegs.reframed(jpegs.jpeg(24, 31), precision=12, marker=0xC1)
+    data = jpegs.oriented(data, orientation)
+    pixels = jpegs.upright(np.round(levels * (255 / 4095)).astype(np.uint8), orientation)
+    image = way(data, fallback="pillow", layout="HWC")
+    if image.shape[:2] != (9, 9):
+        assert_same(image, pixels)
+
+
+@pytest.mark.parametrize("way", WAYS_IN.values(), ids=WAYS_IN)
+def test_more_bits_of_an_unknown_height(monkeypatch, way):
+    monkeypatch.setattr("fastimg.jpeg_kinds.find_spec", lambda name: True)
+    data = jpegs.reframed(jpegs.jpeg(24, 31), precision=12, marker=0xC1, height=0)
+    with pytest.raises(fastimg.FallbackError, match="12 bits a sample and height 0"):
+        way(data, fallback="pillow")
 
 
 def test_lossless(shared):
