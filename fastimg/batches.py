@@ -338,8 +338,11 @@ class BatchIterator(Iterator[Any]):
             if builder:
                 builder.stop(False)
             return
+        self._closed = True
         if threads:
             threads.stop()  # first, as `next` may be waiting in another thread
+        elif builder:
+            builder.cancellation.cancel()  # or decoding there
         with self._lock:
             self._close()
 

@@ -105,6 +105,22 @@ def test_the_source_may_go_first(batch):
 
 
 @pytest.mark.timeout(40)
+def test_closing_cancels_what_another_thread_decodes_by_itself(slow_path):
+    # Minutes of decoding: the test ends because the batch is left.
+    count = 60_000
+    accessor = fastimg.ImageFileAccessor([slow_path] * count, crop=(472, 0, 8, 8))
+    batches = ArrayDataSource([accessor]).batch_iterator(count, prefetch=0)
+    thread = threading.Thread(target=lambda: taken.extend(batches), daemon=True)
+    taken = []
+    thread.start()
+    start = time.process_time()
+    wait_until(lambda: time.process_time() > start + 0.1)
+    batches.close()
+    thread.join(1)
+    assert not thread.is_alive() and taken == []
+
+
+@pytest.mark.timeout(40)
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("num_threads", [1, 2])
 @pytest.mark.parametrize("reuse_buffers", [False, True])
