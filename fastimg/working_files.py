@@ -7,6 +7,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -48,14 +49,18 @@ def working_name(path: str, suffix: str) -> str:
 
 
 def open_working(path: str, flags: int) -> int:
-    """Return a descriptor of a file, for reading and writing, that is no symbolic link.
+    """Return a descriptor of a regular file, for reading and writing; a symbolic link is none.
 
     Raises
     ------
     OSError
-        The file cannot be opened.
+        The file cannot be opened, or is of another kind.
     """
-    return os.open(path, os.O_RDWR | _NOFOLLOW | _BINARY | flags, 0o666)
+    descriptor = os.open(path, os.O_RDWR | _NOFOLLOW | _BINARY | flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
 
 
 def open_locked(path: str, name: str) -> tuple[int, bool]:

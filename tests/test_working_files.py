@@ -218,18 +218,20 @@ def test_without_locks_each_has_a_file_of_its_own(
     assert Path("x.fastimg.partial").read_bytes() == b"maybe another's"
 
 
-@pytest.mark.parametrize("kind", ["folder", "link", "dangling link"])
+@pytest.mark.parametrize("kind", ["folder", "FIFO", "link", "dangling link"])
 def test_an_unfinished_file_that_cannot_be_opened(here: Path, kind: str) -> None:
     name = "x.fastimg.partial"
     if kind == "folder":
         Path(name).mkdir()
+    elif kind == "FIFO":
+        os.mkfifo(name)
     else:
         Path("z").write_bytes(b"theirs") if kind == "link" else None
         Path(name).symlink_to("z")
     before = left(here)
     for make in MAKERS:
         make()
-    assert left(here) == sorted([*before, "x"])
+    assert left(here) == sorted([*before, "x"]) and Path("x").is_file()
     assert kind != "link" or Path("z").read_bytes() == b"theirs"
 
 
