@@ -130,6 +130,36 @@ def test_load_fills_with_zeros():
     assert [error.index for error in found] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (LookupError("lost"), fastimg.FallbackError),
+        (OSError(5, "lost"), fastimg.FallbackError),
+        (fastimg.ImageError("lost"), fastimg.ImageError),
+        (fastimg.CorruptJpegError("lost"), fastimg.CorruptJpegError),
+        (fastimg.ImageTooLargeError("lost"), fastimg.ImageTooLargeError),
+    ],
+    ids=["other", "OSError", "ImageError", "damaged", "too large"],
+)
+def test_what_a_function_for_other_formats_raises(raised, kind):
+    def fail(content):
+        raise raised
+
+    out = marked()
+    with pytest.raises(kind, match="lost") as caught:
+        fastimg.decode(b"no JPEG", out=out, fallback=fail)
+    assert type(caught.value) is kind
+    assert (out == 77).all()
+    out = marked((3, 3, 8, 8))
+    with pytest.raises(kind, match="lost") as caught:
+        fastimg.load([GOOD, b"no JPEG", GOOD], out=out, size=8, fallback=fail)
+    assert type(caught.value) is kind and caught.value.index == 1
+    assert_same(out[0], fastimg.decode(GOOD, size=8))
+    with pytest.warns(UserWarning, match="1 of 3"):
+        fastimg.load([GOOD, b"no JPEG", GOOD], out=out, size=8, fallback=fail, on_error="fill")
+    assert not out[1].any()
+
+
 def test_what_a_reader_raises_is_about_its_image():
     class Reader:
         def __len__(self):
