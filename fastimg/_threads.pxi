@@ -205,7 +205,7 @@ cdef class Readers:
         except BaseException as error:
             try:
                 batch.errors[read.position] = error
-                unreadable = not isinstance(error, ImageError)
+                unreadable = not isinstance(error, (ImageError, FileNotFoundError))  # these are about one image
                 stop = is_machine_fault(error)
             except BaseException:
                 pass  # an errno of the caller's making, or no memory

@@ -293,8 +293,8 @@ def load(
         gets every error, in order of index, and the images are zeroed (``on_error=failures.append``); in a worker of a
         DataLoader, where what it collects would be lost, it is refused at the first error. There are always N images:
         a bad file never shifts the others. Whatever this is, a machine that runs out of memory or of file descriptors
-        stops the batch, and so do 32 images in a row that cannot be read: an input or output error, or whatever but an
-        ImageError a reader of the caller's raises.
+        stops the batch, and so do 32 images in a row that cannot be read: an input or output error, or whatever a
+        reader of the caller's raises but an ImageError or a FileNotFoundError.
     return_mask : bool
         Whether to say also which images are good.
     return_geometry : bool

@@ -91,9 +91,17 @@ def test_not_enough_in_a_row(way, batch):
     assert [i for i, image in enumerate(images) if image.any()] == [0, 32, 64, 96]
 
 
-def test_bad_images_in_a_row(way, batch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        fastimg.CorruptJpegError("of the reader's own"),
+        FileNotFoundError(errno.ENOENT, "gone", "s3://x/y.jpg"),
+    ],
+    ids=["bad", "missing"],
+)
+def test_bad_images_in_a_row(way, batch, error):
     # The reader has read them, or says by itself that the image is at fault.
-    reader = broken(batch, range(5, 60), error=fastimg.CorruptJpegError("of the reader's own"))
+    reader = broken(batch, range(5, 60), error=error)
     reader.items[60:110] = [b"no picture"] * 50
     with pytest.warns(UserWarning):
         images = way(reader, size=9, on_error="fill")
