@@ -340,7 +340,8 @@ def load(
     ImportError
         As for `decode`.
     KeyboardInterrupt
-        On Ctrl-C, within 0.1 s and the time of one image; no thread is left running.
+        On Ctrl-C, within 0.1 s, or when the reads and the caller's functions that are under way have ended; no thread
+        is left running.
 
     Notes
     -----

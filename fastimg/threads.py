@@ -188,7 +188,8 @@ def run_batch(
     Raises
     ------
     KeyboardInterrupt
-        Within 50 ms, the time of one image and that of the reads under way after Ctrl-C; the threads have ended.
+        Within 50 ms after Ctrl-C, or when the reads and the caller's functions that are under way have ended; the
+        threads have ended.
     """
     total = len(batch)
     if progress is False:
