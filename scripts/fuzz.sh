@@ -5,7 +5,7 @@
 #
 # Runs one fuzz target, or each in turn, for 60 seconds unless told otherwise. Those in C are built with clang and its
 # sanitizers by tests/fuzz/oss-fuzz/build.sh, and take the arguments of libFuzzer; "python" runs the targets of
-# tests/fuzz/python_targets.py, which share the time, and takes the arguments of tests/fuzz/fuzz_python.py. The exit status
+# tests/fuzz/python_targets.py, each for that time, and takes the arguments of tests/fuzz/fuzz_python.py. The exit status
 # is that of the first failure; its input and the target, which replays it, stay in a folder that is named then. Settings,
 # besides those of setup-env.sh:
 #
