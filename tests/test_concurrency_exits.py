@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from support.data_sources import PATIENCE
 from support.jpegs import assert_same, jpeg
+from support.processes import status_in_child
 from support.reader_objects import Memory
 
 import fastimg
@@ -153,25 +154,6 @@ def test_exits(slow_path, child_env, work, how, daemon):
 
 
 # ---- forks and pools ---------------------------------------------------------------------------
-
-
-def status_in_child(function):
-    """The exit code of a forked process: 0 if the function returned, 1 if it raised; it is killed if it hangs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of fork in a process with threads
-        pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            function()
-            status = 0
-        finally:
-            os._exit(status)
-    killer = threading.Timer(PATIENCE, os.kill, (pid, signal.SIGKILL))
-    killer.start()
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    killer.cancel()
-    return status
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support.data_sources import PATIENCE, tasks, wait_until
 from support.jpegs import assert_same
-from support.processes import assert_died_of_interrupt, interrupt_child
+from support.processes import assert_died_of_interrupt, interrupt_child, status_in_child
 from support.reader_objects import Alone, Broken, Memory, Watched, no_thread_left
 
 import fastimg
@@ -222,26 +222,6 @@ def test_eight_threads_share_an_accessor(batch, mixed):
             future.result(timeout=PATIENCE)
 
 
-def run_forked(function):
-    """Calls a function in a forked child, which must end well and in time."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of fork in a process with threads
-        pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            function()
-            status = 0
-        finally:
-            os._exit(status)
-    end = time.monotonic() + PATIENCE
-    while not (done := os.waitpid(pid, os.WNOHANG))[0]:
-        if time.monotonic() > end:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.001)
-    assert os.waitstatus_to_exitcode(done[1]) == 0
-
-
 def test_forks_while_others_read(batch):
     # The child has none of the parent's threads, and no lock that one of them held.
     expected = fastimg.load(batch.data, size=9)
@@ -266,7 +246,7 @@ def test_forks_while_others_read(batch):
         futures = [pool.submit(work, accessor) for accessor in accessors]
         try:
             for _ in range(25):
-                run_forked(in_child)
+                assert status_in_child(in_child) == 0
         finally:
             stop.set()
         for future in futures:
@@ -286,6 +266,6 @@ def test_a_fork_between_two_batches(batch):
                 batches.close()
                 assert_same(next(source.batch_iterator(37))[0], expected)
 
-            run_forked(in_child)
+            assert status_in_child(in_child) == 0
             found += [x for (x,) in batches]
             assert_same(np.concatenate(found), expected)

@@ -7,8 +7,11 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
+import warnings
 
 import fastimg
+from support.data_sources import PATIENCE
 
 ROOTS = [pathlib.Path(fastimg.__file__).parent.parent, pathlib.Path(__file__).parent.parent]
 
@@ -45,6 +48,25 @@ def best_kernels():
     code = "import fastimg; print(fastimg.build_info()['kernels'])"
     env = child_env(FASTIMG_CPU="")
     return subprocess.check_output([sys.executable, "-P", "-c", code], text=True, env=env).strip()
+
+
+def status_in_child(function):
+    """The exit code of a forked process: 0 if the function returned, 1 if it raised; it is killed if it hangs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of fork in a process with threads
+        pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            function()
+            status = 0
+        finally:
+            os._exit(status)
+    killer = threading.Timer(PATIENCE, os.kill, (pid, signal.SIGKILL))
+    killer.start()
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    killer.cancel()
+    return status
 
 
 def interrupt_child(code, *args, env, ready, timeout):
