@@ -23,6 +23,9 @@ from support.processes import child_env as make_child_env
 import fastimg
 from fastimg.data_source import ArrayDataSource
 
+# A shell's background job ignores SIGINT, and so would the programs that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # The same examples in every run: a failure seen once can be seen again, and a run's time is known.
 hypothesis.settings.register_profile("fastimg", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("fastimg")
@@ -65,14 +68,6 @@ def slow_path(tmp_path_factory):
 def child_env():
     """The environment in which a child process imports the same fastimg as this process."""
     return make_child_env()
-
-
-@pytest.fixture
-def sigint():
-    """Python's own SIGINT handler, which a shell's background job does not have."""
-    old = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, old)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from fastimg.options import DEFAULTS
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_leaves_what_is_finished(many: dict[str, bytes], sigint: None, number: int) -> None:
+def test_a_signal_leaves_what_is_finished(many: dict[str, bytes], number: int) -> None:
     assert kills.run_until(LOAD, 4, number) == 128 + number
     assert others() == STATE
     first, *said = Path("said").read_text().splitlines(keepends=True)
@@ -65,7 +65,7 @@ def test_rows_since_the_last_checkpoint_are_kept_too(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_leaves_nothing_without_resume(many: dict[str, bytes], sigint: None, number: int) -> None:
+def test_a_signal_leaves_nothing_without_resume(many: dict[str, bytes], number: int) -> None:
     def prepare() -> None:
         def send(*args: Any) -> None:
             assert set(STATE) <= set(os.listdir())

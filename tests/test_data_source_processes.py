@@ -123,7 +123,6 @@ def functions_of(ident):
     return names
 
 
-@pytest.mark.usefixtures("sigint")
 def test_interrupted_while_a_function_works():
     before = set(threading.enumerate())
     main, reached, go_on = threading.get_ident(), threading.Event(), threading.Event()

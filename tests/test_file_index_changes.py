@@ -171,7 +171,7 @@ def test_progress(mixed, capfd):
     assert "19/19" in capfd.readouterr().err
 
 
-def test_ctrl_c_while_storage_is_asked(mixed, monkeypatch, sigint, threads):
+def test_ctrl_c_while_storage_is_asked(mixed, monkeypatch, threads):
     stat = os.stat
 
     def slow(path, **options):

@@ -276,9 +276,8 @@ def test_a_limit_on_the_size_of_files(path: Path, old: bytes) -> None:
 
 
 INTERRUPTED = """
-import os, signal, sys
+import os, sys
 import fastimg, fastimg.npy_files as npy_files
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
 vars(os).pop("posix_fallocate", None)  # zeros are written, which takes long
 npy_files.free_space = lambda path: None
 try:

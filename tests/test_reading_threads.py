@@ -121,7 +121,6 @@ def interrupt_when(true):
 
 @pytest.mark.parametrize("read_threads", [None, 1, 16])
 @pytest.mark.parametrize("cls", [Watched, Alone])
-@pytest.mark.usefixtures("sigint")
 def test_ctrl_c_in_a_call(many, cls, read_threads):
     reader = cls(many, READ_SECONDS)
     with no_thread_left():
@@ -139,7 +138,6 @@ def test_ctrl_c_in_a_call(many, cls, read_threads):
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])
-@pytest.mark.usefixtures("sigint")
 def test_ctrl_c_in_an_iterator(many, prefetch):
     reader = Watched(many, READ_SECONDS)
     source = ArrayDataSource([fastimg.ImageFileAccessor(reader, size=9)])
@@ -154,7 +152,6 @@ def test_ctrl_c_in_an_iterator(many, prefetch):
     assert len(reader.asked) < 200
 
 
-@pytest.mark.usefixtures("sigint")
 def test_ctrl_c_again_and_again(many):
     # While the call waits for its threads, too.
     reader = Watched(many, READ_SECONDS)

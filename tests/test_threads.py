@@ -52,7 +52,6 @@ def long_load(slow_path):
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 8])
-@pytest.mark.usefixtures("sigint")
 def test_keyboard_interrupt(long_load, batch, num_threads):
     load, out, wait, stop = long_load
     before = set(threading.enumerate())
@@ -110,12 +109,10 @@ def test_a_signal_without_an_exception_changes_nothing(batch):
 
 
 CHILD = """
-import json, signal, sys, threading
+import json, sys, threading
 import numpy as np
 import fastimg
 
-# A background job of a shell ignores SIGINT, and so do its children.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 path, threads = sys.argv[1], int(sys.argv[2])
 out = np.full((4000, 3, 8, 8), 0x5A, np.uint8)
 

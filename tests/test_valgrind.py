@@ -28,7 +28,7 @@ PROGRAMS = {
     "test_sinks": ([], [], 0),
     "test_views": ([], [], 5),
     "test_threads": ([], ["2"], 7),
-    "test_out_of_memory": (["failing_malloc"], [], 2),
+    "test_out_of_memory": (["failing_malloc", "memory_batches", "memory_cases"], [], 2),
 }
 # failing_malloc.c remains the one that allocates.
 OPTIONS = {"test_out_of_memory": ["--soname-synonyms=somalloc=nouserintercepts"]}

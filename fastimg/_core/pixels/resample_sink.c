@@ -4,6 +4,8 @@
 #include "pixels/axes.h"
 #include "pixels/color.h"
 
+#include <string.h>
+
 #define SPLIT_ROWS 8 /* rows of interleaved pixels that are split at a time */
 
 /* `base` is the first member of every sink. */
@@ -100,6 +102,15 @@ static size_t lay_out(fi_resample_sink *sink, uint8_t *base) {
     return used;
 }
 
+/* Kernels read a little behind a row. What they find has no weight, and is the same each time. */
+static void clear_slack(const fi_resample_sink *sink) {
+    for (unsigned p = 0; p < sink->count && fi_rows_are_pixels(sink->format.kind); p++) {
+        for (uint32_t i = 0; i < SPLIT_ROWS; i++) {
+            memset(sink->split[p] + i * split_stride(sink) + sink->format.width, 0, FI_ROW_SLACK);
+        }
+    }
+}
+
 static bool begin(fi_sink *base, const fi_format *format) {
     fi_resample_sink *sink = (fi_resample_sink *)base;
 
@@ -111,6 +122,7 @@ static bool begin(fi_sink *base, const fi_format *format) {
     size_rings(sink);
     if (!fi_buffer_reserve(sink->memory, lay_out(sink, NULL), 0)) return false;
     lay_out(sink, sink->memory->data);
+    clear_slack(sink);
     return true;
 }
 
