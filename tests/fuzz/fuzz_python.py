@@ -194,7 +194,8 @@ def main():
         return 0 if replay(args.target, args.files) else FOUND
     if not args.under_way:
         return in_child(args)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))
+    if "san.so" not in os.environ.get("LD_PRELOAD", ""):  # a sanitizer reserves terabytes
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))
     faulthandler.enable()
     warnings.simplefilter("error")
     warnings.simplefilter("ignore", UserWarning)  # documented ones
