@@ -102,7 +102,7 @@ static size_t lay_out(fi_resample_sink *sink, uint8_t *base) {
     return used;
 }
 
-/* Kernels read a little behind a row. What they find has no weight, and is the same each time. */
+/* Kernels read a little past the end of a row. What they find has no weight, and is the same each time. */
 static void clear_slack(const fi_resample_sink *sink) {
     for (unsigned p = 0; p < sink->count && fi_rows_are_pixels(sink->format.kind); p++) {
         for (uint32_t i = 0; i < SPLIT_ROWS; i++) {
