@@ -6,6 +6,7 @@ import json
 import pytest
 from support import jpegs
 from support.jpegs import assert_same
+from support.sanitizers import skip_measuring
 
 import fastimg
 from benchmarks import _hostile_files as files
@@ -34,6 +35,7 @@ def test_cut_files(kind, progressive):
 
 
 def test_runs(tmp_path, capsys, monkeypatch):
+    skip_measuring("memory")
     monkeypatch.setattr(
         hostile,
         "FILES",
