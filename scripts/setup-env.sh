@@ -159,7 +159,8 @@ use_sanitizers() { # sets the compiler's flags, and $run_env, in which what they
 reports() { # prints what the sanitizers found; succeeds if that is nothing
     local count=0 file
     for file in "$work"/reports/*; do
-        [ -s "$file" ] || continue
+        # Tests ask for sizes that nobody has, and get MemoryError; that is no report.
+        grep -qv 'WARNING: AddressSanitizer failed to allocate' "$file" || continue
         cat "$file" >&2
         count=$((count + 1))
     done
