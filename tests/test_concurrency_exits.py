@@ -20,6 +20,7 @@ from support.data_sources import PATIENCE
 from support.jpegs import assert_same, jpeg
 from support.processes import status_in_child
 from support.reader_objects import Memory
+from support.sanitizers import skip_forking
 
 import fastimg
 import fastimg.pillow as pillow
@@ -159,6 +160,7 @@ def test_exits(slow_path, child_env, work, how, daemon):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_forks_in_the_midst_of_a_batch(batch, threads):
     # By what a batch calls, in whatever thread: the child has none of the others.
+    skip_forking()
     small = fastimg.load(batch.data, size=9)
     statuses = []
 

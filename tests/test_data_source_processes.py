@@ -18,7 +18,7 @@ from support import jpegs
 from support.data_sources import PATIENCE, Numbers, in_batches, orders, wait_until
 from support.jpegs import assert_same
 from support.processes import assert_died_of_interrupt, interrupt_child, run_probe
-from support.sanitizers import skip_measuring
+from support.sanitizers import skip_forking, skip_measuring
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
@@ -254,6 +254,7 @@ def refuses(batches):
 
 @pytest.mark.parametrize("started", [False, True])
 def test_fork_in_the_middle(batch, prefetch, started):
+    skip_forking()
     images = np.stack(batch.images)
     source = ArrayDataSource([fastimg.ImageFileAccessor(batch.paths)])
     batches = source.batch_iterator(4, prefetch=prefetch)

@@ -15,6 +15,7 @@ from support.data_sources import PATIENCE, tasks, wait_until
 from support.jpegs import assert_same
 from support.processes import assert_died_of_interrupt, interrupt_child, status_in_child
 from support.reader_objects import Alone, Broken, Memory, Watched, no_thread_left
+from support.sanitizers import skip_forking
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
@@ -221,6 +222,7 @@ def test_eight_threads_share_an_accessor(batch, mixed):
 
 def test_forks_while_others_read(batch):
     # The child has none of the parent's threads, and no lock that one of them held.
+    skip_forking()
     expected = fastimg.load(batch.data, size=9)
     readers = [Watched(batch.data, 0.001), Alone(batch.data, 0.0002)]
     accessors = [fastimg.ImageFileAccessor(reader, size=9) for reader in readers]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from support.jpegs import assert_same
 from support.processes import assert_died_of_interrupt, interrupt_child
+from support.sanitizers import skip_forking
 
 import fastimg
 
@@ -193,6 +194,7 @@ def test_load_in_pool_workers(batch, method):
 
 def test_fork_in_the_middle_of_a_load(batch):
     # The child has none of the parent's threads, and no lock that one of them held.
+    skip_forking()
     expected = np.stack(batch.images).tobytes()
     started, stop = threading.Event(), threading.Event()
 
