@@ -117,7 +117,7 @@ prepare() {
         look "$@"
     fi
     [ -z "$missing" ] ||
-        die "missing: $missing. See 'Install' in README.md${packages:+, or run: $manager install$packages}"
+        die "missing: $missing. See 'Install' in docs/start.md${packages:+, or run: $manager install$packages}"
     [[ $* != *venv* ]] || prepare_venv
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What an array holds after an error: the second table of the README's chapter on errors, line by line."""
+"""What an array holds after an error: the second table of docs/errors.md, line by line."""
 
 import os
 
