@@ -3,10 +3,12 @@
 
 import glob
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tempfile
+import tomllib
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -51,6 +53,14 @@ def jpeg_flags() -> tuple[list[str], list[str]]:
         return [], ["-ljpeg"]  # where the compiler looks by itself; checked before anything is built
 
 
+def readme() -> str:
+    """README.md for a package index, where links into the repository must say where that is."""
+    repository = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
+    text = Path("README.md").read_text("utf-8")
+    text = re.sub(r"(!\[[^]]*\]\()(?![a-z]+:)", rf"\1{repository}/raw/main/", text)
+    return re.sub(r"(\]\()(?![a-z]+:)", rf"\1{repository}/blob/main/", text)
+
+
 class BuildExt(build_ext):
     def build_extensions(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -78,6 +88,8 @@ extension = Extension(
     py_limited_api=LIMITED,
 )
 setup(
+    long_description=readme(),
+    long_description_content_type="text/markdown",
     ext_modules=cythonize([extension]),
     cmdclass={"build_ext": BuildExt},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
