@@ -54,6 +54,7 @@ if [ -z "${FASTIMG_SANITIZE:-}" ]; then
     # shellcheck disable=SC2046 # a list
     check "clang-format" clang-format --dry-run -Werror $(find fastimg/_core tests -name '*.[ch]')
     check "mypy" mypy --no-error-summary
+    check "workflows" check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
     cd "$work" # the stub must agree with the installed module
     check "stubtest" stubtest --concise fastimg._decode
     case $wheel in *-abi3-*) check "abi3audit" abi3audit --strict "$wheel" ;; esac
