@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`fastimg bench`: a short run with small files."""
 
+import itertools
 import json
 import os
 import shutil
@@ -15,8 +16,10 @@ from PIL import Image
 from support.archive_files import make_archive
 from support.cli_common import PATHS, encoded, left, run
 
+import fastimg
 import fastimg.benchmarking.own_files as own_files
-from fastimg.benchmarking.own_files import Bench, Plan, advise, look_at
+from fastimg.benchmarking.advice import advise
+from fastimg.benchmarking.own_files import Bench, Plan, look_at
 from fastimg.benchmarking.peers import contestant, find
 from fastimg.cli import main
 
@@ -148,6 +151,7 @@ def test_without_matplotlib(
 def test_ctrl_c(here: Path) -> None:
     program = """
 import os, signal, sys
+import fastimg
 import fastimg.benchmarking.own_files as own_files, fastimg.cli
 own_files.Bench.sizes = lambda bench: os.kill(os.getpid(), signal.SIGINT)
 sys.exit(fastimg.cli.main(["bench", "photos", "--size", "16", "--seconds", "0.1"]))
@@ -204,6 +208,32 @@ def test_a_peer_with_other_pixels_or_errors_is_left_out(here: Path, monkeypatch:
     assert rows["Pillow, to 16 x 16"]["rate"] > 0 and rows["Pillow, to 16 x 16"]["times"] > 0
 
 
+def test_a_peer_that_fails_late_is_left_out(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What fastimg loads may still be too odd for another library, and in a file that was not tried first.
+    calls = itertools.count()
+
+    def make(peer: Any, library: Any) -> None:
+        """nothing"""
+
+        def read_into(path: Any, out: Any) -> None:
+            if next(calls) >= 9:
+                raise OSError("broken data stream")
+            fastimg.decode(path, out, size=16)
+
+        peer.read_into = read_into
+
+    kinds: list[Any] = [*own_files.MAIN]
+    contestant(kinds, "late", "PIL.Image")(make)
+    monkeypatch.setattr(own_files, "MAIN", kinds)
+    rows = Bench(look_at(PATHS, 3, 16), plan()).decoders()
+    assert rows["late, to 16 x 16"] == {
+        "group": "to 16 x 16",
+        "name": "late",
+        "reason": "OSError: broken data stream",
+    }
+    assert rows["Pillow, to 16 x 16"]["rate"] > 0
+
+
 def test_files_that_are_turned_are_not_compared(here: Path) -> None:
     for path in PATHS[:2]:
         Path(path).write_bytes(encoded(1, orientation=6))
@@ -244,14 +274,14 @@ def rows_of(rates: dict[Any, float], default: Any, low: float = 2.0) -> dict[Any
 def test_advice(
     monkeypatch: pytest.MonkeyPatch, threads: Any, readers: Any, low: float, settings: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(own_files, "default_num_threads", lambda: 2)
+    monkeypatch.setattr("fastimg.benchmarking.advice.default_num_threads", lambda: 2)
     found = {
         "threads": rows_of(threads, 1),
         "readers": rows_of(readers, None, low),
         "gaps": rows_of({1.0: 130, 2.0: 100, None: 90}, 2.0),
         "sizes": rows_of({16: 100, 0: 20}, 16),
     }
-    advice = advise(found, plan(), 100_000)
+    advice = advise(found, 16, 100_000)
     assert advice["settings"] == {"size": 16, **settings}
     call = ", ".join(f"{name}={value}" for name, value in advice["settings"].items())
     rate = readers[settings.get("read_threads")]
@@ -273,14 +303,14 @@ def test_advice(
 def test_advice_is_about_what_was_tried(
     monkeypatch: pytest.MonkeyPatch, threads: dict[int, float], words: str
 ) -> None:
-    monkeypatch.setattr(own_files, "default_num_threads", lambda: 4)
+    monkeypatch.setattr("fastimg.benchmarking.advice.default_num_threads", lambda: 4)
     found = {
         "threads": rows_of(threads, min(threads)),
         "readers": rows_of({None: 100}, None),
         "gaps": rows_of({2.0: 100}, 2.0),
         "sizes": rows_of({16: 100, 0: 20}, 16),
     }
-    assert advise(found, plan(), 100)["text"][1].startswith(words)
+    assert advise(found, 16, 100)["text"][1].startswith(words)
 
 
 def test_thread_counts(monkeypatch: pytest.MonkeyPatch) -> None:

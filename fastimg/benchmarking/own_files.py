@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How fast a user's own files can be loaded on this machine, and what to set."""
+"""How fast a user's own files can be loaded on this machine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastimg.archives.readers import MemberReader
+from fastimg.benchmarking.advice import fewest_threads
 from fastimg.benchmarking.peers import DECODERS, available, first_line
 from fastimg.benchmarking.resizers import MAIN
 from fastimg.benchmarking.timing import Seconds, compare, interleave, ratio, slices
@@ -31,8 +32,6 @@ _LEAST_ROUNDS, _MOST_ROUNDS = 3, 25
 _BLOCKS = 4  # parts of the files, with which the contestants take turns
 _FEWEST = 32  # images in a round; a few files are taken again and again
 _FLOOR = 20.0  # dB on average, below which a peer's image is not the same picture
-_SAME = 0.97  # of the best rate is as good as the best
-_GAIN = 1.1  # times the default's speed is worth a setting
 
 Source = str | FileRange | ReaderItem
 Job = Callable[[Sequence[Source], npt.NDArray[np.uint8]], object]
@@ -163,9 +162,7 @@ class Bench:
     def measure(self) -> dict[str, dict[Any, dict[str, Any]]]:
         """Return {table: {row: figures}}: threads, readers, decoders, sizes and gaps."""
         found = {"threads": self.threads()}
-        self.best_threads = min(
-            n for n, row in found["threads"].items() if row["rate"] >= _SAME * _best(found["threads"])
-        )
+        self.best_threads = fewest_threads(found["threads"])
         found["readers"] = self.readers()
         found["decoders"] = self.decoders()
         found["sizes"] = self.sizes()
@@ -232,10 +229,15 @@ class Bench:
                     jobs.pop(key, None)
                     rows[key]["reason"] = first_line(error)
         for group in dict.fromkeys(row["group"] for row in rows.values()):
-            some = {key: job for key, job in jobs.items() if rows[key]["group"] == group}
+            some = {
+                key: _until_it_fails(job, rows[key])
+                for key, job in jobs.items()
+                if rows[key]["group"] == group
+            }
             timed = self._rates("decoders", some, f"fastimg, {group}", plain, share=0.5)
             for key, row in timed.items():
-                rows[key] |= row
+                if "reason" not in rows[key]:
+                    rows[key] |= row
         return dict(
             sorted(rows.items(), key=lambda item: (item[1]["group"][0] != "t", -item[1].get("rate", 0)))
         )
@@ -339,60 +341,18 @@ class Bench:
         return time.perf_counter() - start
 
 
+def _until_it_fails(job: Job, row: dict[str, Any]) -> Job:
+    """Do the job until a file makes it raise: from then on the row has a reason, and nothing is done."""
+
+    def guarded(sources: Sequence[Source], out: npt.NDArray[np.uint8]) -> None:
+        try:
+            if "reason" not in row:
+                job(sources, out)
+        except Exception as error:  # as above
+            row["reason"] = first_line(error)
+
+    return guarded
+
+
 def _load_with(peer: Any, sources: Sequence[Source], out: npt.NDArray[np.uint8]) -> None:
     peer.load(sources, out, 1)
-
-
-def _best(rows: dict[Any, dict[str, Any]]) -> float:
-    return max(float(row["rate"]) for row in rows.values() if "rate" in row)
-
-
-def _clearly_best(rows: dict[Any, dict[str, Any]], default: Any) -> Any:
-    """Return the fastest row if it is faster than the default in nearly all turns, else the default."""
-    top = max(rows, key=lambda key: rows[key]["ratio"])
-    return top if rows[top]["ratio"] >= _GAIN and rows[top]["ratio low"] > 1 else default
-
-
-def advise(found: dict[str, dict[Any, dict[str, Any]]], plan: Plan, listed: int) -> dict[str, Any]:
-    """Say what to set.
-
-    Returns
-    -------
-    dict
-        "settings": arguments of `fastimg.load`; "rate": images/s with them; "text": sentences.
-    """
-    settings: dict[str, Any] = {"size": plan.size}
-    threads, readers, gaps = found["threads"], found["readers"], found["gaps"]
-    best = min(n for n, row in threads.items() if row["rate"] >= _SAME * _best(threads))
-    words = []
-    if best == default_num_threads():
-        words.append(f"num_threads may stay at its default, {best}")
-    else:
-        settings["num_threads"] = best
-        more = "as fast as more" if best < max(threads) else "the best of those that were tried"
-        free = ", and leaves other CPUs free" if best < min(max(threads), default_num_threads()) else ""
-        words.append(f"num_threads={best} is {more}{free}")
-    top = _clearly_best(readers, None)
-    if top is None:
-        words.append("read_threads may stay at its default")
-    else:
-        settings["read_threads"] = top
-        words.append(f"read_threads={top} is {readers[top]['ratio']:.2f} x as fast as the default")
-    top = _clearly_best(gaps, 2.0)
-    if top == 2.0:
-        words.append("reducing_gap may stay at its default")
-    else:
-        quality = "less" if top == 1.0 else "more"
-        words.append(f"reducing_gap={top} would be {gaps[top]['ratio']:.2f} x as fast and {quality} exact")
-    whole = found["sizes"][0]["ratio"]
-    words.append(f"size={plan.size} is {1 / whole:.1f} x as fast as decoding at full size")
-    rate = readers[settings.get("read_threads")]["rate"]
-    call = ", ".join(f"{name}={value}" for name, value in settings.items())
-    text = f"Set: fastimg.load(paths, {call}): {rate:,.0f} images/s, {_duration(listed / rate)} for all {listed:,}"
-    return {"settings": settings, "rate": rate, "text": [text, "; ".join(words)]}
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

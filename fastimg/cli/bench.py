@@ -11,6 +11,7 @@ from typing import Any
 
 import fastimg
 import fastimg.benchmarking.own_files as own_files
+from fastimg.benchmarking.advice import advise
 from fastimg.benchmarking.machine import cpu_model, usable_cpus
 from fastimg.benchmarking.tables import draw, report
 from fastimg.cli.inputs import list_images
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             say(line)
     complain_of([str(error) for error in corpus.broken])
     found = own_files.Bench(corpus, plan).measure()
-    advice = own_files.advise(found, plan, corpus.listed)
+    advice = advise(found, plan.size, corpus.listed)
     if args.json:
         rows = {
             name: [{"setting": key, **row} for key, row in table.items()] for name, table in found.items()
@@ -176,28 +177,7 @@ def _print_tables(found: dict[str, dict[Any, dict[str, Any]]], plan: own_files.P
     report(f"Threads: to {size}", f"{_RATES} | scaling: {{ratio:.2f}} x", found["threads"], "num_threads")
     rows = {key: {"label": names.get(key, str(key)), **row} for key, row in found["readers"].items()}
     report(f"Reading ahead: to {size}", f"{_RATES} | of the default: {{ratio:.2f}} x", rows, "read_threads")
-    missing: Counter[str] = Counter()
-    for group in dict.fromkeys(row.get("group", "") for row in found["decoders"].values()):
-        rows = {
-            key: {"label": row.get("name", key), **row}
-            for key, row in found["decoders"].items()
-            if row.get("group", "") == group and not row.get("reason")
-        }
-        if rows:
-            report(
-                f"Decoders: {group}, one thread", f"{_RATES} | fastimg is: {{times:.2f}} x", rows, "library"
-            )
-    absent: set[str] = set()
-    for key, row in found["decoders"].items():
-        reason = row.get("reason")
-        if reason and (module := re.search(r"No module named '(\w+)", reason)):
-            absent.add(module[1])
-        elif reason:
-            missing[f"{row.get('name', key)} ({reason})"] += 1
-    if absent:
-        say("Not installed: " + ", ".join(sorted(absent)))
-    if missing:
-        say("Not compared: " + ", ".join(missing))
+    print_decoders(found["decoders"])
     rows = {key: {"label": f"{key} x {key}" if key else "full", **row} for key, row in found["sizes"].items()}
     report("Sizes", f"{_RATES} | of {size}: {{ratio:.2f}} x", rows, "size")
     rows = {key: {"label": str(key), **row} for key, row in found["gaps"].items()}
@@ -207,6 +187,32 @@ def _print_tables(found: dict[str, dict[Any, dict[str, Any]]], plan: own_files.P
         rows,
         "reducing_gap",
     )
+
+
+def print_decoders(decoders: dict[Any, dict[str, Any]]) -> None:
+    """Print the table of `Bench.decoders`, and what was not compared."""
+    missing: Counter[str] = Counter()
+    for group in dict.fromkeys(row.get("group", "") for row in decoders.values()):
+        rows = {
+            key: {"label": row.get("name", key), **row}
+            for key, row in decoders.items()
+            if row.get("group", "") == group and not row.get("reason")
+        }
+        if rows:
+            report(
+                f"Decoders: {group}, one thread", f"{_RATES} | fastimg is: {{times:.2f}} x", rows, "library"
+            )
+    absent: set[str] = set()
+    for key, row in decoders.items():
+        reason = row.get("reason")
+        if reason and (module := re.search(r"No module named '(\w+)", reason)):
+            absent.add(module[1])
+        elif reason:
+            missing[f"{row.get('name', key)} ({reason})"] += 1
+    if absent:
+        say("Not installed: " + ", ".join(sorted(absent)))
+    if missing:
+        say("Not compared: " + ", ".join(missing))
 
 
 def _draw(axes: Any, found: dict[str, dict[Any, dict[str, Any]]], plan: own_files.Plan) -> None:
