@@ -14,12 +14,21 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import fastimg
+from fastimg.benchmarking import own_files
+from fastimg.cli.bench import print_decoders
 
 ARRAY_NBYTES = 1 << 30  # a demo should fit: no more than this is loaded at once
-TIMED_IMAGES = 64  # a small group is loaded repeatedly, so that a clock can see it
+TIMED_IMAGES = 128  # a small group is loaded repeatedly, so that a clock can see it
+SIZE = 256
+COMPARE_SECONDS = 10
 ROUNDS = 3  # the best counts
 BATCH = 32
 TILES = 48
+NEXT = {
+    f"fastimg load {{folder}} -o train.npy --size {SIZE} --labels": "one array; classes by folder",
+    "fastimg check {folder}": "which files are broken, and why",
+    "fastimg bench {folder}": "threads, sizes, storage: what to set",
+}
 TILE = 160  # pixels
 
 
@@ -56,29 +65,36 @@ def read_headers(paths):
     return groups, errors
 
 
-def load_group(shape, files, failures):
-    """The files of one size into one array. Returns (paths, array)."""
-    fitting = max(1, ARRAY_NBYTES // math.prod(shape))
-    files = files[:fitting]
+def load_into_one(files, shape, failures, call, **options):
+    """As many of the files as fit, into one array of images of `shape`. Returns (paths, array)."""
+    files = files[: max(1, ARRAY_NBYTES // math.prod(shape))]
     paths = [path for path, _ in files]
-    times = max(1, min(fitting, TIMED_IMAGES) // len(paths))
-
+    times = math.ceil(min(TIMED_IMAGES, ARRAY_NBYTES // math.prod(shape)) / len(paths)) or 1
     data = np.empty((times * len(paths), *shape), np.uint8)
     data.fill(0)  # now it is in memory, and what load adds shows
     before = peak_nbytes()
     seconds = math.inf
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        fastimg.load(paths * times, data, on_error=failures.append)
+        fastimg.load(paths * times, data, on_error=failures.append, **options)
         seconds = min(seconds, time.perf_counter() - start)
     added = peak_nbytes() - before
 
     again = f", {times} times" if times > 1 else ""
-    print(f"fastimg.load, {len(paths)} files of one size{again}, into one array")
+    print(f"{call}, {len(paths)} files{again}, into one array")
     print(f"    {data.shape} uint8, {mb(data.nbytes)}; {mb(added)} of memory more while it ran")
     print("   ", rates(len(data), seconds, times * sum(nbytes for _, nbytes in files), data.nbytes))
     print()
     return paths, data[: len(paths)]
+
+
+def compare(paths):
+    """The same files by other libraries that are installed, on one thread."""
+    print("The same photos by all libraries that are installed here:", flush=True)
+    corpus = own_files.look_at(paths, TIMED_IMAGES, SIZE)
+    plan = own_files.Plan(SIZE, [1], COMPARE_SECONDS, False, False)
+    print_decoders(own_files.Bench(corpus, plan).decoders())
+    print()
 
 
 def load_rest(files, failures, tiles):
@@ -145,20 +161,27 @@ def main():
     print()
 
     (shape, files), *others = by_count
-    names, data = load_group(shape, files, failures)
+    names, data = load_into_one(files, shape, failures, "fastimg.load(paths) of one size")
     rest = [file for _, group in others for file in group]
     share = TILES if not rest else max(TILES // 2, TILES - len(rest))
     tiles = [(path, thumbnail(image)) for path, image in zip(names[:share], data, strict=False)]
     del data
     if rest:
         load_rest(rest, failures, tiles)
+    everything = [file for _, group in by_count for file in group]
+    load_into_one(everything, (3, SIZE, SIZE), failures, f"fastimg.load(paths, size={SIZE})", size=SIZE)
+    compare([path for path, _ in everything])
 
     bad = list({str(error): error for error in failures}.values())
     if bad:
         print(f"{len(bad)} failures, the first: {bad[0]}\n")
     output = Path(arguments.output).resolve()
     contact_sheet(tiles).save(output)
-    print(f"contact sheet: {output}")
+    print(f"contact sheet: {output}\n")
+    print(f"What next, with {Path(sys.executable).parent}/ before the command:")
+    for command, what in NEXT.items():
+        print(f"    {command.format(folder=arguments.folder)}\n        {what}")
+    print("docs/start.md shows the same from Python, and training.")
 
 
 if __name__ == "__main__":
