@@ -38,7 +38,10 @@ if [ "${FASTIMG_SANITIZE:-}" = thread ] && [ $# -eq 0 ]; then
     for topic in $with_threads; do set -- "$@" "tests/test_$topic".py "tests/test_${topic}_"*.py; done
 fi
 
-install_fastimg test,dev
+extras=test,dev
+# Not all libraries that others need have packages for CPython without the GIL.
+! ask_python 'sys.exit(not sysconfig.get_config_var("Py_GIL_DISABLED"))' || extras=test-core,dev
+install_fastimg "$extras"
 
 # The tests must not find fastimg/ beside them. Its C and Cython sources, which some of them compile or read, hide
 # nothing without an __init__.py.
