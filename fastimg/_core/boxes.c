@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "glibc.h"
+
 /* A product and a sum are rounded one after the other, on every machine. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "glibc.h"
+
 /*
  * A source is slow if it takes longer than a file in the page cache can: this long and, per byte, as if it came with
  * 1 GB/s; and if decoding would wait for it more than a sixteenth of the time.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #define _FILE_OFFSET_BITS 64
-#if !defined(_POSIX_C_SOURCE) && !defined(__APPLE__)
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* statx() */
+#elif !defined(_POSIX_C_SOURCE) && !defined(__APPLE__)
 #define _POSIX_C_SOURCE 200809L
 #endif
 
@@ -20,16 +22,35 @@ static fi_status os_failure(fi_failure *failure, int os_errno) {
     return failure->status = FI_E_OS;
 }
 
-static fi_status check_file(fi_reader *reader, const fi_source *source, fi_failure *failure) {
+/* The kind and size of an open file, or of the one with this name. Returns 0, or the error's number. */
+static int examine(int fd, const char *path, mode_t *mode, uint64_t *nbytes) {
+#ifdef __GLIBC__
+    /* fstat() is a symbol of its own since glibc 2.33: a library that used it would not run with an older one. */
+    struct statx st;
+    const unsigned wanted = STATX_TYPE | STATX_MODE | STATX_SIZE;
+    if (statx(path ? AT_FDCWD : fd, path ? path : "", path ? 0 : AT_EMPTY_PATH, wanted, &st) != 0) return errno;
+    *mode = st.stx_mode;
+    *nbytes = st.stx_size;
+#else
     struct stat st;
+    if ((path ? stat(path, &st) : fstat(fd, &st)) != 0) return errno;
+    *mode = st.st_mode;
+    *nbytes = (uint64_t)st.st_size;
+#endif
+    return 0;
+}
 
-    if (fstat(reader->fd, &st) != 0) return os_failure(failure, errno);
-    if (S_ISDIR(st.st_mode)) return os_failure(failure, EISDIR);
-    if (!S_ISREG(st.st_mode)) {
-        failure->detail[0] = (int64_t)st.st_mode;
+static fi_status check_file(fi_reader *reader, const fi_source *source, fi_failure *failure) {
+    mode_t mode;
+    uint64_t file_nbytes;
+    const int os_errno = examine(reader->fd, NULL, &mode, &file_nbytes);
+
+    if (os_errno) return os_failure(failure, os_errno);
+    if (S_ISDIR(mode)) return os_failure(failure, EISDIR);
+    if (!S_ISREG(mode)) {
+        failure->detail[0] = (int64_t)mode;
         return failure->status = FI_E_NOT_FILE;
     }
-    const uint64_t file_nbytes = (uint64_t)st.st_size;
     if (source->size == FI_WHOLE_FILE) {
         reader->total = file_nbytes;
         return FI_OK;
@@ -64,9 +85,10 @@ fi_status fi_reader_open(fi_reader *reader, const fi_source *source, fi_buffer *
     /* ENXIO, for a socket or a device without a driver, would not tell the user what is wrong. */
     if (reader->fd < 0) {
         const int os_errno = errno;
-        struct stat st;
-        if (os_errno == ENXIO && stat(source->path, &st) == 0) {
-            failure->detail[0] = (int64_t)st.st_mode;
+        mode_t mode;
+        uint64_t nbytes;
+        if (os_errno == ENXIO && examine(-1, source->path, &mode, &nbytes) == 0) {
+            failure->detail[0] = (int64_t)mode;
             return failure->status = FI_E_NOT_FILE;
         }
         return os_failure(failure, os_errno);
@@ -93,7 +115,7 @@ fi_status fi_reader_fill(fi_reader *reader, uint64_t want, fi_failure *failure) 
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return os_failure(failure, errno);
         if (got == 0) {
-            reader->total = reader->have; /* shorter than fstat said */
+            reader->total = reader->have; /* shorter than it was when it was opened */
             break;
         }
         reader->have += (size_t)got;
