@@ -17,29 +17,30 @@ from support.c_programs import COMPILER, CORE, PLAIN_ENV, skip_without_compiler
 
 # What each room may use. A room is a folder, or at the top of the core a stem: header.c and header.h are one.
 BASE = {"fi", "fi_library", "buffer", "cpu", "status"}
-MANY = BASE | {"fi_batch", "mapped"}
+MANY = BASE | {"fi_batch", "mapped", "os"}
 STAGES = BASE | {"entropy", "pixels"}
 BELOW_DECODER = STAGES | {"jpeg", "plan", "header", "orientation", "source", "reading"}
 MAY_USE = {
     "fi": {"fi_library"},
     "fi_library": set(),
-    "fi_batch": {"fi", "mapped"},
-    "mapped": {"buffer"},
+    "fi_batch": {"fi", "mapped", "os"},
+    "mapped": {"buffer", "os"},
     "buffer": {"fi"},
     "cpu": {"fi"},
     "glibc": set(),
+    "os": {"fi_library", "glibc"},
     "status": {"fi"},
     "entropy": BASE,
     "pixels": BASE,
-    "jpeg": STAGES,
+    "jpeg": STAGES | {"os"},
     "plan": BASE,
     "header": BASE | {"orientation"},
     "orientation": BASE,
-    "source": BASE,
+    "source": BASE | {"os"},
     "reading": BASE | {"header", "source"},
     "boxes": MANY | {"glibc"},
     "faults": MANY,
-    "readers": MANY | {"faults", "glibc"},
+    "readers": MANY | {"faults"},
     "reads": MANY | {"faults", "reading", "source", "readers"},
     "views": BASE | {"pixels"},
     "decoder": BELOW_DECODER | {"views"},

@@ -12,9 +12,8 @@ static bool is_machine_fault(const fi_failure *failure) {
 
 /* Whether what holds the sources is at fault, if it is so for many in a row. */
 static bool is_unreadable(const fi_failure *failure) {
-    const int code = failure->os_errno;
     return (failure->status == FI_E_READER && failure->detail[1]) ||
-           (failure->status == FI_E_OS && (code == EIO || code == ENOTCONN || code == ESTALE || code == ETIMEDOUT));
+           (failure->status == FI_E_OS && fi_is_storage_failure(failure->os_errno));
 }
 
 /* The end of the first FI_MAX_UNREADABLE sources in a row that cannot be read, if a source is one of so many. */

@@ -7,8 +7,8 @@
 
 #include "fi.h"
 #include "mapped.h"
+#include "os/system.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* ---- random boxes ---------------------------------------------------------------------------------------------- */
@@ -194,7 +194,7 @@ typedef struct fi_read {
     int64_t since;
     int state;
     bool has_room;
-    pthread_cond_t wake;
+    fi_condition wake;
     fi_read_result result;
 } fi_read;
 

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#if !defined(_POSIX_C_SOURCE) && !defined(__APPLE__)
-#define _POSIX_C_SOURCE 200809L
-#endif
-
 #include "readers.h"
 
 #include "faults.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-#include "glibc.h"
 
 /*
  * A source is slow if it takes longer than a file in the page cache can: this long and, per byte, as if it came with
@@ -29,26 +22,7 @@
 /* Not measured yet: reads of the caller's begin with this many threads. */
 #define FIRST_THREADS 2
 
-int64_t fi_now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* ---- life ------------------------------------------------------------------------------------------------------ */
-
-static bool init_condition(pthread_cond_t *condition) {
-#ifdef __APPLE__
-    return pthread_cond_init(condition, NULL) == 0;
-#else
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0) return false;
-    bool done = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0;
-    done = done && pthread_cond_init(condition, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
-    return done;
-#endif
-}
 
 fi_readers *fi_readers_new(uint64_t max_nbytes, unsigned max_threads, bool adapts) {
     fi_readers *readers = calloc(1, sizeof *readers);
@@ -58,13 +32,13 @@ fi_readers *fi_readers_new(uint64_t max_nbytes, unsigned max_threads, bool adapt
     readers->max_threads = max_threads;
     readers->wanted = adapts ? 0 : max_threads;
     readers->adapts = adapts;
-    readers->pid = getpid();
-    if (pthread_mutex_init(&readers->lock, NULL) == 0) {
-        if (init_condition(&readers->for_readers) && init_condition(&readers->for_decoders) &&
-            init_condition(&readers->for_owners)) {
+    readers->process_id = fi_process_id();
+    if (fi_mutex_init(&readers->lock)) {
+        if (fi_condition_init(&readers->for_readers) && fi_condition_init(&readers->for_decoders) &&
+            fi_condition_init(&readers->for_owners)) {
             return readers;
         }
-        pthread_mutex_destroy(&readers->lock);
+        fi_mutex_destroy(&readers->lock);
     }
     free(readers);
     return NULL;
@@ -73,28 +47,13 @@ fi_readers *fi_readers_new(uint64_t max_nbytes, unsigned max_threads, bool adapt
 void fi_readers_free(fi_readers *readers) {
     if (!readers) return;
     /* In a forked process the threads are missing, and what they held at the fork is held for ever. */
-    if (readers->pid == getpid()) {
-        pthread_cond_destroy(&readers->for_owners);
-        pthread_cond_destroy(&readers->for_decoders);
-        pthread_cond_destroy(&readers->for_readers);
-        pthread_mutex_destroy(&readers->lock);
+    if (readers->process_id == fi_process_id()) {
+        fi_condition_destroy(&readers->for_owners);
+        fi_condition_destroy(&readers->for_decoders);
+        fi_condition_destroy(&readers->for_readers);
+        fi_mutex_destroy(&readers->lock);
     }
     free(readers);
-}
-
-void fi_readers_wait_for(fi_readers *readers, pthread_cond_t *condition, int64_t deadline) {
-    if (deadline == INT64_MAX) {
-        pthread_cond_wait(condition, &readers->lock);
-        return;
-    }
-#ifdef __APPLE__
-    const int64_t left = deadline - fi_now_ns();
-    const struct timespec time = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
-    if (left > 0) pthread_cond_timedwait_relative_np(condition, &readers->lock, &time);
-#else
-    const struct timespec time = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
-    pthread_cond_timedwait(condition, &readers->lock, &time);
-#endif
 }
 
 /* ---- how many threads ------------------------------------------------------------------------------------------ */
@@ -153,18 +112,18 @@ static void consider(fi_readers *readers, const fi_batch *batch) {
     if (wanted <= readers->wanted) return;
     readers->wanted = wanted;
     readers->grown = fi_now_ns();
-    pthread_cond_broadcast(&readers->for_owners);
+    fi_condition_broadcast(&readers->for_owners);
 }
 
 bool fi_readers_learn(fi_batch *batch, fi_timing *timing) {
     fi_readers *readers = batch->readers;
 
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     fi_timing_add(&readers->timing, timing);
     *timing = (fi_timing){0};
     if (atomic_load(&readers->threads) == 0) consider(readers, batch);
     const bool more = readers->wanted > atomic_load(&readers->threads);
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
     return more;
 }
 
@@ -179,20 +138,20 @@ static size_t count_unclaimed(const fi_readers *readers) {
 }
 
 unsigned fi_readers_wanted(fi_readers *readers) {
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     const unsigned threads = atomic_load(&readers->threads);
     const size_t most = threads + count_unclaimed(readers);
     if (readers->wanted > most) readers->wanted = (unsigned)most;
     const unsigned wanted = readers->wanted;
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
     return wanted;
 }
 
 void fi_readers_limit(fi_readers *readers) {
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     readers->max_threads = readers->wanted = atomic_load(&readers->threads);
-    pthread_cond_broadcast(&readers->for_decoders);
-    pthread_mutex_unlock(&readers->lock);
+    fi_condition_broadcast(&readers->for_decoders);
+    fi_mutex_unlock(&readers->lock);
 }
 
 /* ---- batches --------------------------------------------------------------------------------------------------- */
@@ -200,7 +159,7 @@ void fi_readers_limit(fi_readers *readers) {
 void fi_readers_wake_oldest(fi_readers *readers) {
     fi_read *read = readers->oldest;
     while (read && read->state != WAITING) read = read->newer;
-    if (read) pthread_cond_signal(&read->wake);
+    if (read) fi_condition_signal(&read->wake);
 }
 
 static void free_bytes(fi_readers *readers, fi_job *job) {
@@ -216,9 +175,9 @@ void fi_readers_release(fi_batch *batch, fi_job *job) {
     fi_readers *readers = batch->readers;
 
     fi_mapped_free(&job->bytes); /* without the lock: it goes back to the system */
-    if (readers) pthread_mutex_lock(&readers->lock);
+    if (readers) fi_mutex_lock(&readers->lock);
     if (readers) free_bytes(readers, job);
-    if (readers) pthread_mutex_unlock(&readers->lock);
+    if (readers) fi_mutex_unlock(&readers->lock);
     job->is_read = false;
 }
 
@@ -229,7 +188,7 @@ void fi_batch_make_ready(fi_batch *batch, size_t position) {
 }
 
 void fi_readers_add(fi_readers *readers, fi_batch *batch) {
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     fi_batch **last = &readers->first;
     while (*last) last = &(*last)->following;
     *last = batch;
@@ -247,18 +206,18 @@ void fi_readers_add(fi_readers *readers, fi_batch *batch) {
     const unsigned first = batch->by_caller ? FIRST_THREADS : 0;
     const unsigned least = readers->adapts ? first : readers->max_threads;
     if (readers->wanted < least) readers->wanted = least < readers->max_threads ? least : readers->max_threads;
-    pthread_cond_broadcast(&readers->for_readers);
-    pthread_mutex_unlock(&readers->lock);
+    fi_condition_broadcast(&readers->for_readers);
+    fi_mutex_unlock(&readers->lock);
 }
 
 void fi_readers_remove(fi_readers *readers, fi_batch *batch) {
     if (batch->readers != readers) return;
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     fi_batch **link = &readers->first;
     while (*link && *link != batch) link = &(*link)->following;
     if (*link) *link = batch->following;
     fi_batch_drop(batch, 0, readers);
-    while (batch->reading) fi_readers_wait_for(readers, &readers->for_owners, INT64_MAX);
+    while (batch->reading) fi_condition_wait(&readers->for_owners, &readers->lock, INT64_MAX);
     for (size_t i = 0; i < batch->count; i++) {
         if (batch->keeps_bytes && batch->headers) {
             readers->nbytes -= batch->jobs[i].nbytes;
@@ -269,7 +228,7 @@ void fi_readers_remove(fi_readers *readers, fi_batch *batch) {
     batch->first_ready = batch->last_ready = FI_NONE;
     batch->readers = NULL;
     fi_readers_wake_oldest(readers);
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
 }
 
 /* Whether the batch is finished, but for threads that have not left it yet. */
@@ -281,9 +240,9 @@ static bool is_used_up(const fi_batch *batch) {
 bool fi_batch_finished(fi_batch *batch) {
     fi_readers *readers = batch->readers;
     if (!readers) return atomic_load(&batch->next) >= fi_batch_limit(batch) && atomic_load(&batch->running) == 0;
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     const bool finished = is_used_up(batch) && atomic_load(&batch->running) == 0;
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
     return finished;
 }
 
@@ -291,12 +250,12 @@ void fi_batch_wait(fi_batch *batch, int64_t timeout_ns) {
     fi_readers *readers = batch->readers;
     const int64_t deadline = fi_now_ns() + timeout_ns;
 
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     while (!(is_used_up(batch) && atomic_load(&batch->running) == 0) &&
            readers->wanted <= atomic_load(&readers->threads) && fi_now_ns() < deadline) {
-        fi_readers_wait_for(readers, &readers->for_owners, deadline);
+        fi_condition_wait(&readers->for_owners, &readers->lock, deadline);
     }
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
 }
 
 void fi_readers_left(fi_batch *batch) {
@@ -307,11 +266,11 @@ void fi_readers_left(fi_batch *batch) {
         return;
     }
     /* Under the lock, as the owner may take the batch away as soon as the last thread has left. */
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     atomic_fetch_sub(&batch->running, 1);
-    pthread_cond_broadcast(&readers->for_decoders);
-    pthread_cond_broadcast(&readers->for_owners);
-    pthread_mutex_unlock(&readers->lock);
+    fi_condition_broadcast(&readers->for_decoders);
+    fi_condition_broadcast(&readers->for_owners);
+    fi_mutex_unlock(&readers->lock);
 }
 
 void fi_batch_drop(fi_batch *batch, size_t end, fi_readers *readers) {
@@ -320,17 +279,17 @@ void fi_batch_drop(fi_batch *batch, size_t end, fi_readers *readers) {
     while (end < old && !atomic_compare_exchange_weak(&batch->end, &old, end)) {}
     if (!readers) return;
     for (fi_read *read = readers->oldest; read; read = read->newer) {
-        if (read->state == WAITING) pthread_cond_signal(&read->wake);
+        if (read->state == WAITING) fi_condition_signal(&read->wake);
     }
-    pthread_cond_broadcast(&readers->for_decoders);
-    pthread_cond_broadcast(&readers->for_owners);
+    fi_condition_broadcast(&readers->for_decoders);
+    fi_condition_broadcast(&readers->for_owners);
 }
 
 void fi_readers_drop(fi_batch *batch, size_t end) {
     fi_readers *readers = atomic_load(&batch->readers); /* once, as another thread may add the batch meanwhile */
-    if (readers) pthread_mutex_lock(&readers->lock);
+    if (readers) fi_mutex_lock(&readers->lock);
     fi_batch_drop(batch, end, readers);
-    if (readers) pthread_mutex_unlock(&readers->lock);
+    if (readers) fi_mutex_unlock(&readers->lock);
 }
 
 void fi_readers_fail(fi_batch *batch, size_t position, fi_failure *failure) {
@@ -362,7 +321,7 @@ size_t fi_readers_take(fi_batch *batch, int64_t deadline, fi_timing *timing) {
     fi_readers *readers = batch->readers;
     size_t i;
 
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     fi_timing_add(&readers->timing, timing);
     *timing = (fi_timing){0};
     while ((i = pop_ready(batch)) == FI_NONE && !is_used_up(batch)) {
@@ -371,8 +330,8 @@ size_t fi_readers_take(fi_batch *batch, int64_t deadline, fi_timing *timing) {
         if (deadline != INT64_MAX) {
             if (readers->wanted > atomic_load(&readers->threads) || fi_now_ns() >= deadline) break;
         }
-        fi_readers_wait_for(readers, &readers->for_decoders, deadline);
+        fi_condition_wait(&readers->for_decoders, &readers->lock, deadline);
     }
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
     return i;
 }

@@ -5,8 +5,6 @@
 
 #include "fi_batch.h"
 
-#include <unistd.h>
-
 #define FI_NONE FI_NO_JOB
 
 /* How long one thread's sources took to read, and to decode. */
@@ -23,10 +21,10 @@ void fi_timing_add_read(fi_timing *timing, int64_t ns, uint64_t nbytes);
 enum { OPENING, WAITING, READING };
 
 struct fi_readers {
-    pthread_mutex_t lock;
-    pthread_cond_t for_readers;  /* a job can be claimed */
-    pthread_cond_t for_decoders; /* a job is ready */
-    pthread_cond_t for_owners;   /* more threads are wanted, or a read or a batch has ended */
+    fi_mutex lock;
+    fi_condition for_readers;  /* a job can be claimed */
+    fi_condition for_decoders; /* a job is ready */
+    fi_condition for_owners;   /* more threads are wanted, or a read or a batch has ended */
     fi_batch *first;             /* batches, oldest first */
     fi_read *oldest, *newest;    /* reads under way */
     uint64_t max_nbytes, nbytes; /* in flight */
@@ -36,7 +34,7 @@ struct fi_readers {
     bool adapts, stopped, alone;
     fi_timing timing;
     int64_t grown; /* when */
-    pid_t pid;
+    int64_t process_id;
 };
 
 /* ---- for batches ----------------------------------------------------------------------------------------------- */
@@ -80,9 +78,6 @@ void fi_readers_drop(fi_batch *batch, size_t end);
 void fi_readers_left(fi_batch *batch);
 
 /* ---- for one read. The caller holds the lock ------------------------------------------------------------------- */
-
-/* Waits for a change, but not beyond the deadline, INT64_MAX for none. */
-void fi_readers_wait_for(fi_readers *readers, pthread_cond_t *condition, int64_t deadline);
 
 /* There may be room for the oldest read that waits for it. */
 void fi_readers_wake_oldest(fi_readers *readers);

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One source after another: what a reader thread does. */
-#if !defined(_POSIX_C_SOURCE) && !defined(__APPLE__)
-#define _POSIX_C_SOURCE 200809L
-#endif
-
 #include "faults.h"
 #include "readers.h"
 #include "reading.h"
@@ -15,7 +11,7 @@
 
 static void link_read(fi_readers *readers, fi_read *read, fi_batch *batch, size_t position) {
     *read = (fi_read){.batch = batch, .position = position, .older = readers->newest, .state = OPENING};
-    read->wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    read->wake = (fi_condition)FI_CONDITION_INIT;
     if (readers->newest) readers->newest->newer = read;
     readers->newest = read;
     if (!readers->oldest) readers->oldest = read;
@@ -28,11 +24,11 @@ static void unlink_read(fi_readers *readers, fi_read *read) {
     *(read->newer ? &read->newer->older : &readers->newest) = read->older;
     if (read->batch->jobs[read->position].source.alone) {
         readers->alone = false;
-        pthread_cond_broadcast(&readers->for_readers);
+        fi_condition_broadcast(&readers->for_readers);
     }
     fi_readers_wake_oldest(readers);
-    pthread_cond_broadcast(&readers->for_decoders);
-    if (--read->batch->reading == 0) pthread_cond_broadcast(&readers->for_owners);
+    fi_condition_broadcast(&readers->for_decoders);
+    if (--read->batch->reading == 0) fi_condition_broadcast(&readers->for_owners);
 }
 
 static bool fits(const fi_readers *readers, uint64_t nbytes) {
@@ -68,7 +64,7 @@ static void reserve(fi_readers *readers, fi_read *read, uint64_t nbytes) {
 
     read->state = WAITING;
     while (!has_room(readers, read, nbytes) && !batch->headers && read->position < atomic_load(&batch->end)) {
-        fi_readers_wait_for(readers, &read->wake, INT64_MAX);
+        fi_condition_wait(&read->wake, &readers->lock, INT64_MAX);
     }
     read->has_room = read->position < atomic_load(&batch->end) && has_room(readers, read, nbytes);
     read->state = READING;
@@ -142,13 +138,13 @@ static void read_source(fi_readers *readers, fi_read *read) {
     const fi_source *source = &batch->jobs[read->position].source;
     result result = new_result();
     fi_timing timing = {0};
-    fi_reader reader = {.fd = -1};
+    fi_reader reader = {.file = FI_NO_FILE};
 
     if (!result.no_memory) {
         int64_t start = fi_now_ns();
         const bool is_open = fi_reader_open(&reader, source, &result.bytes.buffer, result.failure) == FI_OK;
         int64_t ns = fi_now_ns() - start;
-        pthread_mutex_lock(&readers->lock);
+        fi_mutex_lock(&readers->lock);
         if (is_open && source->path && (!batch->headers || batch->keeps_bytes)) {
             reserve(readers, read, reader.total);
         } else {
@@ -156,7 +152,7 @@ static void read_source(fi_readers *readers, fi_read *read) {
             fi_readers_wake_oldest(readers);
         }
         const bool dropped = read->position >= atomic_load(&batch->end);
-        pthread_mutex_unlock(&readers->lock);
+        fi_mutex_unlock(&readers->lock);
         start = fi_now_ns();
         /* Make room for all of it, unless its size is hard to believe. */
         if (read->has_room && reader.total <= readers->max_nbytes) {
@@ -168,19 +164,19 @@ static void read_source(fi_readers *readers, fi_read *read) {
         fi_timing_add_read(&timing, ns, reader.have);
         fi_reader_close(&reader);
     }
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     fi_timing_add(&readers->timing, &timing);
     finish(readers, read, &result);
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
 }
 
 void fi_readers_run_here(fi_batch *batch, size_t position) {
     fi_readers *readers = batch->readers;
     fi_read read;
 
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     link_read(readers, &read, batch, position);
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
     read_source(readers, &read);
 }
 
@@ -191,10 +187,10 @@ void fi_readers_enter(fi_readers *readers) {
 }
 
 void fi_readers_leave(fi_readers *readers) {
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     atomic_fetch_sub(&readers->threads, 1);
-    pthread_cond_broadcast(&readers->for_decoders);
-    pthread_mutex_unlock(&readers->lock);
+    fi_condition_broadcast(&readers->for_decoders);
+    fi_mutex_unlock(&readers->lock);
 }
 
 /* Claims the oldest source that nobody has claimed. Nothing need be read for some jobs: they are ready at once. */
@@ -208,13 +204,13 @@ static bool claim(fi_readers *readers, fi_read *read) {
             if (batch->jobs[i].is_listed) {
                 if (i + 1 < fi_batch_limit(batch)) continue;
                 /* It was the last, and the batch may be finished. */
-                pthread_cond_broadcast(&readers->for_decoders);
-                pthread_cond_broadcast(&readers->for_owners);
+                fi_condition_broadcast(&readers->for_decoders);
+                fi_condition_broadcast(&readers->for_owners);
                 continue;
             }
             if (!batch->headers && batch->jobs[i].source.data) {
                 fi_batch_make_ready(batch, i);
-                pthread_cond_broadcast(&readers->for_decoders);
+                fi_condition_broadcast(&readers->for_decoders);
                 continue;
             }
             link_read(readers, read, batch, i);
@@ -237,23 +233,23 @@ static bool prepare_for_caller(fi_readers *readers, fi_read *read, uint64_t nbyt
 }
 
 bool fi_readers_run(fi_readers *readers, fi_read *read) {
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     while (!readers->stopped) {
         if (!claim(readers, read)) {
-            fi_readers_wait_for(readers, &readers->for_readers, INT64_MAX);
+            fi_condition_wait(&readers->for_readers, &readers->lock, INT64_MAX);
             continue;
         }
         const fi_source *source = &read->batch->jobs[read->position].source;
         if (source->by_caller) {
             if (!prepare_for_caller(readers, read, source->size)) continue;
-            pthread_mutex_unlock(&readers->lock);
+            fi_mutex_unlock(&readers->lock);
             return true;
         }
-        pthread_mutex_unlock(&readers->lock);
+        fi_mutex_unlock(&readers->lock);
         read_source(readers, read);
-        pthread_mutex_lock(&readers->lock);
+        fi_mutex_lock(&readers->lock);
     }
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
     return false;
 }
 
@@ -292,18 +288,18 @@ void fi_readers_finish(fi_readers *readers, fi_read *read) {
     fi_timing timing = {0};
 
     fi_timing_add_read(&timing, fi_now_ns() - read->since, nbytes);
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     readers->largest -= readers->largest / 16; /* one that was large is forgotten at some time */
     if (nbytes > readers->largest) readers->largest = nbytes;
     fi_timing_add(&readers->timing, &timing);
     finish(readers, read, &read->result);
-    pthread_mutex_unlock(&readers->lock);
+    fi_mutex_unlock(&readers->lock);
 }
 
 void fi_readers_stop(fi_readers *readers) {
-    pthread_mutex_lock(&readers->lock);
+    fi_mutex_lock(&readers->lock);
     readers->stopped = true;
     for (fi_batch *batch = readers->first; batch; batch = batch->following) fi_batch_drop(batch, 0, readers);
-    pthread_cond_broadcast(&readers->for_readers);
-    pthread_mutex_unlock(&readers->lock);
+    fi_condition_broadcast(&readers->for_readers);
+    fi_mutex_unlock(&readers->lock);
 }

@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "fi.h"
+#include "os/system.h"
 
 /*
  * data[0 .. have) are the bytes read so far, of `total`. Files are read, never mapped: a file that another process
@@ -16,8 +17,8 @@ typedef struct fi_reader {
     size_t have;
     uint64_t total;
     uint64_t offset; /* of the source in the file */
-    int fd;          /* -1: memory, or closed */
-    const uint8_t *memory; /* what is copied in place of reading from fd, or NULL */
+    fi_file file;    /* FI_NO_FILE: memory, or closed */
+    const uint8_t *memory; /* what is copied in place of reading the file, or NULL */
     fi_buffer *buffer;
 } fi_reader;
 

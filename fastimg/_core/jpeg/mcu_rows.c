@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "jpeg/mcu_rows.h"
 
+#include "os/system.h"
 #include "pixels/fixed_point.h"
 #include "pixels/kernels.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -43,13 +43,13 @@ typedef struct {
 } mcu_row;
 
 fi_mcu_rows *fi_mcu_rows_new(void) {
-    fi_mcu_rows *work = aligned_alloc(_Alignof(fi_mcu_rows), sizeof *work);
+    fi_mcu_rows *work = fi_aligned_new(_Alignof(fi_mcu_rows), sizeof *work);
     if (work) memset(work, 0, sizeof *work);
     return work;
 }
 
 void fi_mcu_rows_free(fi_mcu_rows *work) {
-    free(work);
+    fi_aligned_free(work);
 }
 
 /* ---- inverse DCTs ---------------------------------------------------------------------------------------------- */

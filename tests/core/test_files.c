@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What reads sources, on every system alike: an open file may be renamed, removed and shortened, and what is no file says
+ * so. The argument is an empty folder.
+ */
+#include "source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NBYTES = 300000, HEAD = 1000, MAX_PATH_NBYTES = 1000, CHARACTER_DEVICE = 0x2000, KIND = 0xF000 };
+
+static const char *folder;
+static uint8_t expected[NBYTES];
+static fi_buffer buffer;
+static fi_failure failure;
+
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) fail(__LINE__, #condition);                                                                  \
+    } while (0)
+
+static void fail(int line, const char *condition) {
+    fprintf(stderr, "line %d: not %s (status %s, error %d)\n", line, condition, fi_status_name(failure.status),
+            failure.os_errno);
+    exit(1);
+}
+
+static const char *inside(const char *name) {
+    static char paths[2][MAX_PATH_NBYTES];
+    static int turn;
+    turn = !turn;
+    snprintf(paths[turn], MAX_PATH_NBYTES, "%s/%s", folder, name);
+    return paths[turn];
+}
+
+static void write_file(const char *name, size_t nbytes) {
+    FILE *file = fopen(inside(name), "wb");
+    CHECK(file && fwrite(expected, 1, nbytes, file) == nbytes);
+    CHECK(fclose(file) == 0);
+}
+
+static fi_status open_path(fi_reader *reader, const char *path, uint64_t offset, uint64_t size) {
+    const fi_source source = {.path = path, .offset = offset, .size = size};
+    failure = (fi_failure){0};
+    return fi_reader_open(reader, &source, &buffer, &failure);
+}
+
+static void try_moving(void) {
+    fi_reader reader;
+
+    write_file("old", NBYTES);
+    CHECK(open_path(&reader, inside("old"), 0, FI_WHOLE_FILE) == FI_OK);
+    CHECK(reader.total == NBYTES && reader.have == 0);
+    CHECK(fi_reader_fill(&reader, HEAD, &failure) == FI_OK);
+    CHECK(rename(inside("old"), inside("new")) == 0);
+    CHECK(fi_reader_fill(&reader, NBYTES / 2, &failure) == FI_OK);
+    CHECK(remove(inside("new")) == 0);
+    CHECK(fi_reader_fill(&reader, NBYTES, &failure) == FI_OK);
+    CHECK(reader.have == NBYTES && memcmp(reader.data, expected, NBYTES) == 0);
+    fi_reader_close(&reader);
+    CHECK(open_path(&reader, inside("new"), 0, FI_WHOLE_FILE) == FI_E_OS && failure.os_errno == ENOENT);
+    fi_reader_close(&reader);
+}
+
+/* Another program makes the file shorter while it is read, and longer. */
+static void try_shortening(void) {
+    fi_reader reader;
+
+    write_file("file", NBYTES);
+    CHECK(open_path(&reader, inside("file"), 0, FI_WHOLE_FILE) == FI_OK);
+    CHECK(fi_reader_fill(&reader, HEAD, &failure) == FI_OK);
+    write_file("file", 2 * HEAD);
+    CHECK(fi_reader_fill(&reader, NBYTES, &failure) == FI_OK);
+    CHECK(reader.have == 2 * HEAD && reader.total == 2 * HEAD);
+    write_file("file", NBYTES);
+    CHECK(fi_reader_fill(&reader, NBYTES, &failure) == FI_OK && reader.have == 2 * HEAD);
+    fi_reader_close(&reader);
+    CHECK(remove(inside("file")) == 0);
+}
+
+static void try_ranges(void) {
+    fi_reader reader;
+
+    write_file("file", NBYTES);
+    CHECK(open_path(&reader, inside("file"), NBYTES - HEAD, HEAD) == FI_OK);
+    CHECK(fi_reader_fill(&reader, NBYTES, &failure) == FI_OK && reader.have == HEAD);
+    CHECK(memcmp(reader.data, expected + NBYTES - HEAD, HEAD) == 0);
+    fi_reader_close(&reader);
+    CHECK(open_path(&reader, inside("file"), NBYTES - HEAD, HEAD + 1) == FI_E_RANGE && failure.detail[2] == NBYTES);
+    fi_reader_close(&reader);
+    CHECK(open_path(&reader, inside("file"), NBYTES, 0) == FI_OK && reader.total == 0);
+    fi_reader_close(&reader);
+    CHECK(remove(inside("file")) == 0);
+}
+
+static void try_others(void) {
+#ifdef _WIN32
+    static const char *const devices[] = {"NUL", "nul", "\\\\.\\NUL"};
+#else
+    static const char *const devices[] = {"/dev/null", "/dev/zero", "//dev/null"};
+#endif
+    fi_reader reader;
+
+    for (int i = 0; i < 3; i++) {
+        CHECK(open_path(&reader, devices[i], 0, FI_WHOLE_FILE) == FI_E_NOT_FILE);
+        CHECK((failure.detail[0] & KIND) == CHARACTER_DEVICE);
+        fi_reader_close(&reader);
+    }
+    CHECK(open_path(&reader, folder, 0, FI_WHOLE_FILE) == FI_E_OS && failure.os_errno == EISDIR);
+    fi_reader_close(&reader);
+    CHECK(open_path(&reader, inside(""), 0, FI_WHOLE_FILE) == FI_E_OS && failure.os_errno == EISDIR);
+    fi_reader_close(&reader);
+    CHECK(open_path(&reader, inside("no/file"), 0, FI_WHOLE_FILE) == FI_E_OS && failure.os_errno == ENOENT);
+    fi_reader_close(&reader);
+    CHECK(open_path(&reader, "", 0, FI_WHOLE_FILE) == FI_E_OS && failure.os_errno == ENOENT);
+    fi_reader_close(&reader);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) return 2;
+    folder = argv[1];
+    for (size_t i = 0; i < NBYTES; i++) expected[i] = (uint8_t)(i * i >> 3);
+    try_moving();
+    try_shortening();
+    try_ranges();
+    try_others();
+    fi_buffer_free(&buffer);
+    puts("ok");
+    return 0;
+}
