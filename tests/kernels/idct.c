@@ -47,14 +47,23 @@ static void idct_4_defined(const int16_t *x, const uint16_t *q, uint8_t *const *
     }
 }
 
+/* What libjpeg-turbo does to results that do not fit into 16 bits: on ARM they wrap around. */
+static int64_t fit16(int64_t v) {
+#if defined(__aarch64__)
+    return wrap16(v);
+#else
+    return limit(v, INT16_MIN, INT16_MAX);
+#endif
+}
+
 /*
  * One pass of Loeffler, Ligtenberg and Moschytz with Q13 factors. Four sums of two inputs wrap around at 16 bits. No
  * other sum exceeds 32 bits: inputs and those four sums are at most 2^15, and the factors of one result sum to at most
  * 64570.
  */
 static void idct_8_pass(const int64_t r[8], int64_t scale, int64_t out[8]) {
-    double c[8];
-    for (int k = 0; k < 8; k++) c[k] = 8192 * sqrt(2) * cos(k * PI / 16);
+    static double c[8]; /* computed once: an emulator takes long */
+    for (int k = 0; k < 8 && c[7] == 0; k++) c[k] = 8192 * sqrt(2) * cos(k * PI / 16);
 
     const int64_t sum = 8192 * wrap16(r[0] + r[4]), difference = 8192 * wrap16(r[0] - r[4]);
     const int64_t t26 = lround(c[6]) * (r[2] + r[6]);
@@ -72,8 +81,8 @@ static void idct_8_pass(const int64_t r[8], int64_t scale, int64_t out[8]) {
     };
 
     for (int i = 0; i < 4; i++) {
-        out[i] = limit(divide(even[i] + odd[i] + scale / 2, scale), INT16_MIN, INT16_MAX);
-        out[7 - i] = limit(divide(even[i] - odd[i] + scale / 2, scale), INT16_MIN, INT16_MAX);
+        out[i] = fit16(divide(even[i] + odd[i] + scale / 2, scale));
+        out[7 - i] = fit16(divide(even[i] - odd[i] + scale / 2, scale));
     }
 }
 

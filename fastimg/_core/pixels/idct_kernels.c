@@ -35,6 +35,28 @@ static void idct_4_c(const int16_t *x, const uint16_t *q, uint8_t *const *rows, 
     }
 }
 
+/* idct_8: the shift after the columns, which keeps two bits of fraction, and the one after the rows. */
+enum { COLUMN_SHIFT = 11, ROW_SHIFT = 18 };
+
+/*
+ * Loeffler, Ligtenberg and Moschytz, "Practical Fast 1-D DCT Algorithms with 11 Multiplications", 1989: their factors
+ * times 2^13.
+ */
+enum {
+    F_0_298 = 2446,
+    F_0_390 = 3196,
+    F_0_541 = 4433,
+    F_0_765 = 6270,
+    F_0_899 = 7373,
+    F_1_175 = 9633,
+    F_1_501 = 12299,
+    F_1_847 = 15137,
+    F_1_961 = 16069,
+    F_2_053 = 16819,
+    F_2_562 = 20995,
+    F_3_072 = 25172,
+};
+
 #if defined(__x86_64__)
 #include "pixels/x86/idct_impl.h"
 #elif defined(__aarch64__)
@@ -52,6 +74,7 @@ void fi_idct_kernels_choose(fi_idct_kernels *table, unsigned cpu_features) {
 #elif defined(__aarch64__)
     if (!(cpu_features & FI_CPU_NEON)) return;
     table->idct_4 = idct_4_neon;
+    table->idct_8 = idct_8_neon;
 #else
     (void)cpu_features;
 #endif

@@ -101,9 +101,10 @@ typedef struct fi_idct_kernels {
     void (*idct_4)(const int16_t *coefficients, const uint16_t *quantisation, uint8_t *const *rows, size_t column);
 
     /*
-     * Two blocks, which may be the same, to 8 x 8 samples each, like libjpeg-turbo's SIMD versions of JDCT_ISLOW.
-     * low: all but the 4 x 4 lowest frequencies are zero. NULL in the C table: libjpeg's own is used then, and the
-     * definition is in the kernel's test.
+     * Two blocks, which may be the same, to 8 x 8 samples each, like libjpeg-turbo's SIMD version of JDCT_ISLOW for the
+     * CPU. low: all but the 4 x 4 lowest frequencies are zero. NULL in the C table: libjpeg's own is used then, and the
+     * definition is in the kernel's test. CPUs differ where results of the columns do not fit into 16 bits: they are
+     * clamped on x86, and wrap around on ARM.
      */
     void (*idct_8)(const fi_block *first, const fi_block *second, bool low);
 } fi_idct_kernels;

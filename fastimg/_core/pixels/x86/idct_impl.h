@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * AVX2 version of the inverse DCT of 8 x 8 samples: Loeffler, Ligtenberg and Moschytz, "Practical Fast 1-D DCT
- * Algorithms with 11 Multiplications", 1989, columns first, in Q13, with libjpeg-turbo's rounding, and with what its
- * SIMD versions do to numbers that do not fit into 16 bits: dequantised ones and sums of two wrap around, results of
- * the columns are clamped. A register holds a row of 8 numbers of two blocks, one block per lane.
+ * AVX2 versions of the inverse DCTs. That to 8 x 8 samples does columns first, in Q13, with libjpeg-turbo's rounding,
+ * and with what its SIMD versions for x86 do to numbers that do not fit into 16 bits: dequantised ones and sums of two
+ * wrap around, results of the columns are clamped. A register holds a row of 8 numbers of two blocks, one block per
+ * lane.
  */
 #include "pixels/x86/avx2.h"
 
@@ -57,25 +57,6 @@ FI_AVX2 static void idct_4_avx2(const int16_t *x, const uint16_t *q, uint8_t *co
 /*
  * ---- 8 x 8 samples ------------------------------------------------------------------------------------------------
  */
-
-/* The shift after the columns, which keeps two bits of fraction, and the one after the rows. */
-enum { COLUMN_SHIFT = 11, ROW_SHIFT = 18 };
-
-/* The paper's factors times 2^13. */
-enum {
-    F_0_298 = 2446,
-    F_0_390 = 3196,
-    F_0_541 = 4433,
-    F_0_765 = 6270,
-    F_0_899 = 7373,
-    F_1_175 = 9633,
-    F_1_501 = 12299,
-    F_1_847 = 15137,
-    F_1_961 = 16069,
-    F_2_053 = 16819,
-    F_2_562 = 20995,
-    F_3_072 = 25172,
-};
 
 /* a x + b y for interleaved pairs (x, y). */
 FI_AVX2 static inline __m256i weigh(__m256i pairs, int a, int b) {
