@@ -92,6 +92,7 @@ void fi_pixel_kernels_choose(fi_pixel_kernels *table, unsigned cpu_features) {
     table->reverse = reverse_neon;
     table->transpose = transpose_neon;
     table->normalize32 = normalize32_neon;
+    table->lut16 = lut16_neon;
     table->ycc_u8_to_rgb = ycc_u8_to_rgb_neon;
 #else
     (void)cpu_features;
