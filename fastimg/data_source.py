@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,9 @@ import numpy.typing as npt
 from fastimg.batch_builder import BatchBuilder
 from fastimg.batch_options import parse_batch_options
 from fastimg.batches import BatchIterator
+from fastimg.derived_sources import Derivable
 from fastimg.epochs import Epoch, EpochCounter, check_state
-from fastimg.indexing import Index, resolve_many
+from fastimg.indexing import resolve_many
 from fastimg.on_error import BatchOnError, EpochErrors
 from fastimg.options import parse_integer
 from fastimg.readers import ReadAhead
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["ArrayDataSource", "BatchIterator", "ClassBalancedSampler"]  # TorchIterable would import PyTorch
 
 
-class ArrayDataSource:
+class ArrayDataSource(Derivable):
     """Draws batches of samples from array-likes of one length, in order or shuffled, ahead of the code that uses them.
 
     Parameters
@@ -102,9 +103,7 @@ class ArrayDataSource:
         self._functions: tuple[Callable[..., Any], ...] = ()
         self._epochs = EpochCounter(parse_seed(seed))
 
-    def _replace(
-        self, *, seed: int | None = None, keep_loaded: bool = False, **changes: Any
-    ) -> ArrayDataSource:
+    def _replace(self, *, seed: int | None = None, keep_loaded: bool = False, **changes: Any) -> Self:
         """A source with `changes` that begins this one's next epoch."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, _epochs=self._epochs.derive(seed, keep_loaded), **changes)
@@ -129,78 +128,6 @@ class ArrayDataSource:
         """
         count = self._samples.total()
         return math.inf if count is None else count
-
-    def map(self, fn: Callable[..., Any]) -> ArrayDataSource:
-        """A data source whose batches are ``fn(*batch)``.
-
-        Parameters
-        ----------
-        fn : callable
-            Gets a batch's arrays as arguments, or its tensors with ``to="torch"``; what it returns is the batch, or
-            goes to the next function. It is called in the threads that make batches ahead, possibly for several batches
-            at once.
-
-        Returns
-        -------
-        ArrayDataSource
-
-        Raises
-        ------
-        TypeError
-            If `fn` cannot be called.
-        """
-        if not callable(fn):
-            raise TypeError(f"fn must be callable, found {type(fn).__name__}")
-        return self._replace(keep_loaded=True, _functions=(*self._functions, fn))  # its samples are the same
-
-    def subset(self, indices: Index) -> ArrayDataSource:
-        """A data source of some of the samples.
-
-        Parameters
-        ----------
-        indices : slice, range, list of int, 1-D integer array or boolean mask
-            Positions among the samples of this source.
-
-        Returns
-        -------
-        ArrayDataSource
-
-        Raises
-        ------
-        IndexError, TypeError
-            If `indices` are out of range or of another kind.
-        ValueError
-            If they do not have one dimension, or the source has a sampler.
-        """
-        samples = self._samples
-        if samples.sampler is not None:
-            raise ValueError("a data source with a sampler has no subset: its sampler draws from all samples")
-        chosen = samples.indices[resolve_many(indices, len(samples.indices))]
-        return self._replace(_samples=samples._replace(indices=chosen))
-
-    def shard(self, rank: int, world: int) -> ArrayDataSource:
-        """The samples of one of `world` processes: `rank`, `rank` + `world`, and so on. Each belongs to one shard.
-
-        Parameters
-        ----------
-        rank : int
-            From 0 to `world` - 1.
-        world : int
-            The number of shards.
-
-        Returns
-        -------
-        ArrayDataSource
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `rank` or `world` is out of range or not an integer, or the source has a sampler.
-        """
-        rank, world = parse_integer("rank", rank, 0), parse_integer("world", world, 1)
-        if rank >= world:
-            raise ValueError(f"rank must be less than world, found {rank} and {world}")
-        return self.subset(slice(rank, None, world))
 
     def batch_iterator(
         self,
