@@ -28,9 +28,10 @@ class ImageFileAccessor(UniformArrayLike):
     ----------
     sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
         The images, as for `load`. They are kept packed; nothing is read yet.
-    mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop, flip,
-    orient, dtype, mean, std, strict, max_pixels, max_scans
+    mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop
         As for `decode`, the same for every image.
+    flip, orient, dtype, mean, std, strict, max_pixels, max_scans
+        As for `decode`, too.
     num_threads, on_error, read_threads, read_ahead, fallback
         As for `load`, for every access. A callable works in the process that makes the accessor; in another one, where
         what it collects would be lost, it is refused at the first error.
@@ -51,9 +52,11 @@ class ImageFileAccessor(UniformArrayLike):
 
     Examples
     --------
-    >>> train_X = fastimg.ImageFileAccessor(paths, size=256)
-    >>> train_X[np.array([5, 2, 9])].shape
-    (3, 3, 256, 256)
+    >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"), size=64)
+    >>> train_X.shape, train_X.dtype
+    ((72, 3, 64, 64), dtype('uint8'))
+    >>> train_X[7].shape, train_X[np.array([5, 2, 9])].shape, np.asarray(train_X).shape
+    ((3, 64, 64), (3, 3, 64, 64), (72, 3, 64, 64))
     """
 
     _known_sizes: KnownSizes | None = None  # for random_resized_crop
@@ -71,7 +74,7 @@ class ImageFileAccessor(UniformArrayLike):
         Parameters
         ----------
         indices : slice, range, list of int, 1-D integer array or boolean mask
-            n images.
+            The n images.
         out : array, (n, C, H, W) or (n, H, W, C)
             As for `load`.
 
@@ -84,6 +87,12 @@ class ImageFileAccessor(UniformArrayLike):
         ------
         IndexError, ValueError, TypeError, ImageError, OSError
             As for indexing and for `load`.
+
+        Examples
+        --------
+        >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"), size=64)
+        >>> batch = np.empty((3, 3, 64, 64), np.uint8)
+        >>> batch = train_X.read_into([5, 2, 9], batch)
         """
         return self._read(resolve_many(indices, len(self)), out)
 
@@ -123,9 +132,10 @@ class ImageFileAccessor(UniformArrayLike):
 
         Examples
         --------
-        >>> augmented = train_X.random_resized_crop(224)
-        >>> for epoch in range(90):
-        ...     images = augmented.with_epoch(epoch)[np.array([5, 2, 9])]
+        >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"))
+        >>> augmented = train_X.random_resized_crop(64)
+        >>> for epoch in range(3):
+        ...     images = augmented.with_epoch(epoch)[[5, 2, 9]]
         """
         return RandomResizedCrop(self, size, scale, ratio, flip, seed)
 
@@ -158,6 +168,7 @@ class ImageFileAccessor(UniformArrayLike):
 
         Examples
         --------
+        >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"))
         >>> large, small = {"size": 224, "scale": (0.4, 1.0)}, {"size": 96, "scale": (0.05, 0.4)}
         >>> crops = train_X.random_views([large] * 2 + [small] * 6)
         >>> [view.shape for view in crops.with_epoch(3)[[5, 2, 9]]][1:3]
@@ -215,9 +226,10 @@ class RandomResizedCrop(HasEpochs, ImageFileAccessor):
 
     Examples
     --------
-    >>> augmented = train_X.random_resized_crop(224, seed=1)
-    >>> augmented.with_epoch(3)[7].shape
-    (3, 224, 224)
+    >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"))
+    >>> augmented = train_X.random_resized_crop(64, seed=1).with_epoch(3)
+    >>> augmented.epoch, augmented.shape
+    (3, (72, 3, 64, 64))
     """
 
     _known_sizes: KnownSizes
@@ -258,7 +270,7 @@ class RandomResizedCrop(HasEpochs, ImageFileAccessor):
         Parameters
         ----------
         indices : slice, range, list of int, 1-D integer array or boolean mask
-            n images. Headers are read where the size is not known yet.
+            The n images. Headers are read where the size is not known yet.
 
         Returns
         -------
@@ -272,6 +284,13 @@ class RandomResizedCrop(HasEpochs, ImageFileAccessor):
         ------
         IndexError, ValueError, TypeError
             As for indexing.
+
+        Examples
+        --------
+        >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"))
+        >>> boxes, flips = train_X.random_resized_crop(64).boxes([5, 2, 9])
+        >>> boxes.shape, flips.shape
+        ((3, 4), (3,))
         """
         chosen = resolve_many(indices, len(self))
         options = self._options.replace(**OWN_SIZE)

@@ -230,7 +230,7 @@ class ObjectArrayLike(ArrayLike):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """dtype('O'): every entry is an array, or a tuple of arrays."""
+        """Always ``dtype('O')``: every entry is an array, or a tuple of arrays."""
         return np.dtype(object)
 
 

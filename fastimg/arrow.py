@@ -55,8 +55,11 @@ def arrow_sources(data: Any, column: str | None = None) -> ArrowSources:
 
     Examples
     --------
-    >>> images = fastimg.arrow_sources("train.parquet", "image")  # doctest: +SKIP
-    >>> data = fastimg.load(images, size=224)  # doctest: +SKIP
+    >>> import pyarrow
+    >>> table = pyarrow.table({"image": [open("cat.jpg", "rb").read()] * 3})
+    >>> images = fastimg.arrow_sources(table, "image")  # or "train.parquet", "image"
+    >>> fastimg.load(images, size=64).shape
+    (3, 3, 64, 64)
     """
     if isinstance(data, str | os.PathLike | list | tuple):
         return ArrowSources(_Files(_check_paths(data), _check_column(column)))

@@ -22,6 +22,14 @@ class BatchIterator(Iterator[Any]):
 
     Made by `ArrayDataSource.batch_iterator`. It is an iterator and a context manager; its threads end when it is
     exhausted, closed, or no longer referred to. Threads may share it: each batch goes to one of them.
+
+    Examples
+    --------
+    >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)])
+    >>> with source.batch_iterator(4) as batches:
+    ...     (first,) = next(batches)
+    >>> first.tolist()
+    [0, 1, 2, 3]
     """
 
     def __init__(
@@ -187,17 +195,46 @@ class BatchIterator(Iterator[Any]):
         return 0 if self._closed else left
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the caller stands, in plain types that JSON can hold; only batches that it has got count."""
+        """Where the caller stands, in plain types that JSON can hold; only batches that it has got count.
+
+        Returns
+        -------
+        dict
+            For `load_state_dict`, also that of an `ArrayDataSource`.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)])
+        >>> batches = source.batch_iterator(4)
+        >>> batch = next(batches)
+        >>> batches.state_dict()["batches"]
+        1
+        """
         state: dict[str, Any] = self._epoch.state()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues where another iterator's `state_dict` stood.
 
+        Parameters
+        ----------
+        state : dict
+            What `state_dict` returned, of an iterator of the same samples, batch size and shuffle.
+
         Raises
         ------
         ValueError, TypeError
             If this iterator has begun, or `state` is not of an epoch like this one.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)])
+        >>> batches = source.batch_iterator(4)
+        >>> batch = next(batches)
+        >>> rest = source.batch_iterator(4)
+        >>> rest.load_state_dict(batches.state_dict())
+        >>> len(rest)
+        2
         """
         if self._builder is not None or self._closed:
             raise ValueError("a state can be loaded before the first batch only")
@@ -207,6 +244,15 @@ class BatchIterator(Iterator[Any]):
         """Ends the threads: decoding is cancelled, functions of the caller's are waited for.
 
         These may call it, too, and so may handlers of signals, whatever they interrupt: nobody is waited for then.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)])
+        >>> batches = source.batch_iterator(4)
+        >>> batch = next(batches)
+        >>> batches.close()
+        >>> len(batches)
+        0
         """
         if self._pid != os.getpid():
             return  # the threads stayed behind, and with them, perhaps, the lock

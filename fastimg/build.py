@@ -33,6 +33,12 @@ def build_info() -> BuildInfo:
         conversion are libjpeg-turbo's), neither of which changes the pixels; `limited_api`, whether one binary serves
         every CPython from 3.11 on. ``FASTIMG_CPU=c`` and ``FASTIMG_ENTROPY=libjpeg`` in the environment, at import,
         choose the plain versions.
+
+    Examples
+    --------
+    >>> info = fastimg.build_info()
+    >>> info["version"] == fastimg.__version__, info["kernels"] in ("avx2", "neon", "c")
+    (True, True)
     """
     kernels, libjpeg_turbo_built, entropy = _decode.core_info
     return {

@@ -26,6 +26,12 @@ class ImageFolder(NamedTuple):
         The class of each path, an index into `classes`.
     classes : list of str
         The names of the class folders, sorted.
+
+    Examples
+    --------
+    >>> folder = fastimg.image_folder("photos")
+    >>> folder.paths[0], int(folder.labels[0]), folder.classes
+    ('photos/cat/000.jpg', 0, ['cat', 'dog'])
     """
 
     paths: list[str]
@@ -71,7 +77,7 @@ def image_folder(
     Returns
     -------
     ImageFolder
-        paths, which start with their root, labels and classes.
+        Paths, which start with their root, labels and classes.
 
     Raises
     ------
@@ -89,8 +95,9 @@ def image_folder(
 
     Examples
     --------
-    >>> paths, labels, classes = fastimg.image_folder("train")
-    >>> train_X = fastimg.ImageFileAccessor(paths, size=256)
+    >>> paths, labels, classes = fastimg.image_folder("photos")
+    >>> len(paths), labels.shape, classes
+    (72, (72,), ['cat', 'dog'])
     """
     report = folders.reporter(on_error)
     suffixes = folders.suffixes_of(formats)

@@ -173,9 +173,12 @@ def random_crops(
 
     Examples
     --------
+    >>> paths = fastimg.find_images("photos")
     >>> rng = np.random.default_rng(12345)
     >>> boxes = fastimg.random_crops(paths, rng)
-    >>> batch = fastimg.load(paths, crop=boxes, flip=rng.random(len(paths)) < 0.5, size=224)
+    >>> boxes.shape, boxes.dtype
+    ((72, 4), dtype('int64'))
+    >>> batch = fastimg.load(paths, crop=boxes, flip=rng.random(len(paths)) < 0.5, size=64)
     """
     scale, ratio = parse_interval("scale", scale), parse_interval("ratio", ratio)
     generator = _generator(rng)

@@ -72,9 +72,14 @@ class ArrayDataSource(Derivable):
 
     Examples
     --------
-    >>> source = fastimg.data_source.ArrayDataSource([train_X, train_y])
-    >>> for batch_X, batch_y in source.batch_iterator(64, shuffle=np.random.RandomState(12345)):
-    ...     train(batch_X, batch_y)
+    >>> paths, labels, classes = fastimg.image_folder("photos")
+    >>> train_X = fastimg.ImageFileAccessor(paths, size=64)
+    >>> source = fastimg.data_source.ArrayDataSource([train_X, labels])
+    >>> for images, targets in source.batch_iterator(32, shuffle=np.random.RandomState(12345)):
+    ...     print(images.shape, targets.shape)
+    (32, 3, 64, 64) (32,)
+    (32, 3, 64, 64) (32,)
+    (8, 3, 64, 64) (8,)
     """
 
     _part = (0, 1)  # which batches of an epoch: see `Epoch`
@@ -125,6 +130,17 @@ class ArrayDataSource(Derivable):
         """The number of samples in an epoch; infinity if it has no end, or a sampler does not say.
 
         Keywords are ignored: BatchUp passes some.
+
+        Returns
+        -------
+        int or float
+            An int with `repeats` counted, or ``math.inf``.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)], seed=1)
+        >>> source.num_samples(), fastimg.data_source.ArrayDataSource([np.arange(10)], repeats=-1).num_samples()
+        (10, inf)
         """
         count = self._samples.total()
         return math.inf if count is None else count
@@ -213,6 +229,14 @@ class ArrayDataSource(Derivable):
 
         With "drop", `drop_last`, ``len`` and `state_dict` count batches as they were drawn. If as many samples as the
         source has fail in a row, the last batch's first error is raised.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)])
+        >>> [batch.tolist() for (batch,) in source.batch_iterator(4)]
+        [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+        >>> len(source.batch_iterator(4, shuffle=True, drop_last=True))
+        2
         """
         options = parse_batch_options(
             batch_size,
@@ -284,6 +308,14 @@ class ArrayDataSource(Derivable):
         ------
         ValueError, TypeError
             If `epoch` is negative or not an integer.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)], seed=1)
+        >>> source.set_epoch(7)
+        >>> seventh = [batch.tolist() for (batch,) in source.batch_iterator(5, shuffle=True)]
+        >>> seventh == [batch.tolist() for (batch,) in source.batch_iterator(5, shuffle=True, epoch=7)]
+        True
         """
         self._epochs.set(parse_integer("epoch", epoch, 0))
 
@@ -294,6 +326,13 @@ class ArrayDataSource(Derivable):
         -------
         dict
             For `load_state_dict`. Batches count when the caller has got them, not when they are made.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)], seed=1)
+        >>> batch = next(source.batch_iterator(4))
+        >>> source.state_dict()["batches"]
+        1
         """
         return self._epochs.state(lambda seed, number: Epoch(self._samples, 1, None, False, seed, number))
 
@@ -312,6 +351,15 @@ class ArrayDataSource(Derivable):
         ------
         ValueError, TypeError
             If `state` is not one.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)], seed=1)
+        >>> batch = next(source.batch_iterator(4))
+        >>> resumed = fastimg.data_source.ArrayDataSource([np.arange(10)])
+        >>> resumed.load_state_dict(source.state_dict())
+        >>> [batch.tolist() for (batch,) in resumed.batch_iterator(4)]
+        [[4, 5, 6, 7], [8, 9]]
         """
         check_state(state, self._samples.total())
         self._epochs.load(state)

@@ -38,6 +38,13 @@ class Derivable:
         ------
         TypeError
             If `fn` cannot be called.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)])
+        >>> halves = source.map(lambda numbers: numbers / 2)
+        >>> next(halves.batch_iterator(4)).tolist()
+        [0.0, 0.5, 1.0, 1.5]
         """
         if not callable(fn):
             raise TypeError(f"fn must be callable, found {type(fn).__name__}")
@@ -61,6 +68,13 @@ class Derivable:
             If `indices` are out of range or of another kind.
         ValueError
             If they do not have one dimension, or the source has a sampler.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)])
+        >>> valid, train = source.subset(slice(0, 2)), source.subset(slice(2, None))
+        >>> len(valid), len(train)
+        (2, 8)
         """
         samples = self._samples
         if samples.sampler is not None:
@@ -86,6 +100,12 @@ class Derivable:
         ------
         ValueError, TypeError
             If `rank` or `world` is out of range or not an integer, or the source has a sampler.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)])
+        >>> [batch.tolist() for (batch,) in source.shard(rank=1, world=3).batch_iterator(2)]
+        [[1, 4], [7]]
         """
         rank, world = parse_integer("rank", rank, 0), parse_integer("world", world, 1)
         if rank >= world:

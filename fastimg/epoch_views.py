@@ -39,6 +39,14 @@ class HasEpochs:
         ------
         ValueError, TypeError
             If `epoch` is out of range or not an integer.
+
+        Examples
+        --------
+        >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"))
+        >>> augmented = train_X.random_resized_crop(64)
+        >>> for epoch in range(3):
+        ...     augmented.set_epoch(epoch)
+        ...     batch = augmented[:32]
         """
         self._shared_epoch.set(epoch)
 
@@ -59,6 +67,13 @@ class HasEpochs:
         ------
         ValueError, TypeError
             If `epoch` is negative or not an integer.
+
+        Examples
+        --------
+        >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"))
+        >>> augmented = train_X.random_resized_crop(64)
+        >>> augmented.with_epoch(3).epoch, augmented.epoch
+        (3, 0)
         """
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)

@@ -46,6 +46,14 @@ class ImageError(ValueError):
     -----
     Both survive pickling, and a torch DataLoader, although that makes the exception anew from the text of the worker's
     traceback; a source that is a path is a str then.
+
+    Examples
+    --------
+    >>> try:
+    ...     fastimg.load(["cat.jpg", "broken.jpg"], size=64)
+    ... except fastimg.ImageError as error:
+    ...     print(error.index, error.source)
+    1 broken.jpg
     """
 
     def __init__(self, message: str, source: object = None, index: int | None = None) -> None:
@@ -63,31 +71,89 @@ class ImageError(ValueError):
 
 
 class JpegError(ImageError):
-    """An image that cannot be decoded as a JPEG, or only with loss."""
+    """An image that cannot be decoded as a JPEG, or only with loss.
+
+    Examples
+    --------
+    >>> try:
+    ...     image = fastimg.decode("broken.jpg")
+    ... except fastimg.JpegError:
+    ...     image = fastimg.decode("broken.jpg", strict=False)
+    """
 
 
 class CorruptJpegError(JpegError):
-    """The data is damaged: bad codes, lost synchronisation, a broken header."""
+    """The data is damaged: bad codes, lost synchronisation, a broken header.
+
+    Examples
+    --------
+    >>> fastimg.decode(bytes.fromhex("ffd8ffd9"))
+    Traceback (most recent call last):
+        ...
+    fastimg.errors.CorruptJpegError: <bytes, 4 bytes>: no image: marker ff d9 at byte 2 comes before a frame and a scan
+    """
 
 
 class TruncatedJpegError(JpegError):
-    """The data ends before the image does."""
+    """The data ends before the image does.
+
+    Examples
+    --------
+    >>> fastimg.decode("broken.jpg")
+    Traceback (most recent call last):
+        ...
+    fastimg.errors.TruncatedJpegError: broken.jpg: the data ends at row ... of 256...
+    """
 
 
 class UnsupportedJpegError(JpegError):
-    """Not a JPEG file, or one of a kind that is not supported (12 bits, lossless, ...)."""
+    """Not a JPEG file, or one of a kind that is not supported (12 bits, lossless, ...).
+
+    Examples
+    --------
+    >>> fastimg.decode(b"GIF89a")
+    Traceback (most recent call last):
+        ...
+    fastimg.errors.UnsupportedJpegError: <bytes, 6 bytes>: not a JPEG file: expected it to begin with ff d8, found ...
+    """
 
 
 class FallbackError(ImageError):
-    """An image that is no JPEG, or of an unsupported kind, and that the fallback cannot decode either."""
+    """An image that is no JPEG, or of an unsupported kind, and that the fallback cannot decode either.
+
+    Examples
+    --------
+    >>> try:
+    ...     fastimg.decode(b"GIF89a", fallback="pillow")
+    ... except fastimg.FallbackError as error:
+    ...     print(error.source)
+    <bytes, 6 bytes>
+    """
 
 
 class ImageTooLargeError(ImageError):
-    """An image of more pixels than `max_pixels`, or that would cost too much otherwise."""
+    """An image of more pixels than `max_pixels`, or that would cost too much otherwise.
+
+    Examples
+    --------
+    >>> try:
+    ...     fastimg.decode("cat.jpg", max_pixels=100_000)
+    ... except fastimg.ImageTooLargeError as error:
+    ...     print(error)
+    cat.jpg: 500 x 375 pixels, more than max_pixels = 100000
+    """
 
 
 class JpegTooLargeError(ImageTooLargeError, JpegError):
-    """A JPEG of more pixels than `max_pixels` or more scans than `max_scans`, or too many of these for its pixels."""
+    """A JPEG of more pixels than `max_pixels` or more scans than `max_scans`, or too many of these for its pixels.
+
+    Examples
+    --------
+    >>> fastimg.decode("cat.jpg", max_pixels=100_000)
+    Traceback (most recent call last):
+        ...
+    fastimg.errors.JpegTooLargeError: cat.jpg: 500 x 375 pixels, more than max_pixels = 100000
+    """
 
 
 _MACHINE_ERRNOS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)

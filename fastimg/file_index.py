@@ -56,23 +56,6 @@ class FileIndex:
     progress : bool or callable
         As for `load`; it counts files.
 
-    Attributes
-    ----------
-    paths : sequence of str
-        All paths, packed in one object, which takes 9 bytes for each besides its own. Indexed like an array.
-    labels : int64 ndarray, (N,), or None
-        As given, or by the sub-folders.
-    classes : list of str
-        Empty if they are not known.
-    sizes : int32 ndarray, (N, 2), or None
-        Height and width of each upright image; 0 where they are not known.
-    nbytes : int64 ndarray, (N,)
-        Size of each file; -1 where it was not found. Every access makes a new array.
-    mtimes : int64 ndarray, (N,)
-        When each file was last changed, in nanoseconds since 1970.
-    root : str
-        The folder that `load` can replace.
-
     Raises
     ------
     ImageError, OSError
@@ -88,11 +71,15 @@ class FileIndex:
 
     Examples
     --------
-    >>> index = fastimg.FileIndex.from_folder("train")
-    >>> index.save("train.index.npz")
-    >>> index = fastimg.FileIndex.load("train.index.npz")
-    >>> train_X = fastimg.ImageFileAccessor(index, size=224)
-    >>> train_y = index.labels
+    >>> index = fastimg.FileIndex.from_folder("photos")
+    >>> index.paths[0] == index[0], index.root
+    (True, '...photos')
+    >>> index.classes, index.labels.dtype, index.sizes[0].tolist()
+    (['cat', 'dog'], dtype('int64'), [256, 256])
+    >>> index.nbytes.shape, index.mtimes.shape
+    ((72,), (72,))
+    >>> valid, train = index[:8], index[8:]
+    >>> train_X, train_y = fastimg.ImageFileAccessor(train, size=64), train.labels
     """
 
     def __init__(
@@ -140,12 +127,16 @@ class FileIndex:
         labels : bool, optional
             True: each folder in it is a class, as in `image_folder`, whose order and rules hold. False: there are no
             labels, and the order is that of `find_images`. None: True if it holds folders and no images beside them.
-        sizes, on_error, num_threads, progress
-            As for `FileIndex`. `on_error` holds for folders that cannot be listed, too.
+        sizes : bool
+            As for `FileIndex`.
         fallback : {"pillow"} or callable, optional
             As for `FileIndex`. With it, all files count that ``find_images(formats="all")`` lists.
+        on_error : {"raise", "fill"} or callable
+            As for `FileIndex`; it holds for folders that cannot be listed, too.
         left_out : collections.Counter, optional
             Gets the number of other files, as in `find_images`.
+        num_threads, progress
+            As for `FileIndex`.
 
         Returns
         -------
@@ -157,6 +148,12 @@ class FileIndex:
             `folder` does not exist, or is a file; with labels, there is no class, or one without an image.
         ImageError, OSError, ImportError, ValueError, TypeError
             As for `FileIndex`.
+
+        Examples
+        --------
+        >>> index = fastimg.FileIndex.from_folder("photos")
+        >>> len(index), index.classes
+        (72, ['cat', 'dog'])
         """
         failures = Failures(on_error)
         options = ScanOptions.parse(sizes, fallback, num_threads, progress)
@@ -195,6 +192,11 @@ class FileIndex:
             It is another kind of file, or damaged; the text names it.
         TypeError
             `root` is not a str or a path of str.
+
+        Examples
+        --------
+        >>> fastimg.FileIndex.from_folder("photos").save("train.index.npz")
+        >>> index = fastimg.FileIndex.load("train.index.npz")
         """
         top = None if root is None else os.path.abspath(folders.check_root(root))
         content = index_file.read(path)
@@ -214,6 +216,10 @@ class FileIndex:
         ------
         OSError
             The file cannot be written.
+
+        Examples
+        --------
+        >>> fastimg.FileIndex.from_folder("photos").save("train.index.npz")
         """
         index_file.write(path, self._content)
 
@@ -225,7 +231,7 @@ class FileIndex:
 
     @property
     def paths(self) -> PackedPaths:
-        """All paths, a sequence of str."""
+        """All paths, a sequence of str that is indexed like an array and takes 9 bytes for each besides its own."""
         return self._content.paths
 
     @property
@@ -240,12 +246,12 @@ class FileIndex:
 
     @property
     def labels(self) -> npt.NDArray[np.int64] | None:
-        """The class of each file, (N,), or None."""
+        """The class of each file, int64 (N,), as given or by the sub-folders; or None."""
         return self._content.labels
 
     @property
     def sizes(self) -> npt.NDArray[np.int32] | None:
-        """Height and width of each image, (N, 2), 0 where they are not known; or None."""
+        """Height and width of each upright image, int32 (N, 2), 0 where they are not known; or None."""
         return self._content.sizes
 
     @property
@@ -255,7 +261,7 @@ class FileIndex:
 
     @property
     def mtimes(self) -> npt.NDArray[np.int64]:
-        """When each file was last changed, (N,), in nanoseconds since 1970."""
+        """When each file was last changed, int64 (N,), in nanoseconds since 1970."""
         return self._content.mtimes
 
     # What `SourceList` is made of.
@@ -310,6 +316,14 @@ class FileIndex:
         ------
         ValueError, TypeError
             `num_threads` is wrong.
+
+        Examples
+        --------
+        >>> import os
+        >>> index = fastimg.FileIndex(["cat.jpg", "broken.jpg"])
+        >>> os.replace("photos/cat/000.jpg", "cat.jpg")
+        >>> index.changed().tolist()
+        [0]
         """
         check_num_threads(num_threads)
         found = [np.zeros(0, np.int64)]
@@ -350,6 +364,14 @@ class FileIndex:
         ------
         ImageError, OSError, ImportError, ValueError, TypeError
             As for `from_folder`.
+
+        Examples
+        --------
+        >>> import shutil
+        >>> index = fastimg.FileIndex.from_folder("photos")
+        >>> new = shutil.copy("cat.jpg", "photos/cat/new.jpg")
+        >>> len(index), len(index.refresh())
+        (72, 73)
         """
         failures = Failures(on_error)
         options = ScanOptions.parse(self.sizes is not None, fallback, num_threads, progress)

@@ -73,6 +73,12 @@ def find_images(
         `root` is not a str or a path of str, or `on_error` is not callable.
     ValueError
         `on_error` is another word than "raise", or `formats` than "jpeg" and "all".
+
+    Examples
+    --------
+    >>> paths = fastimg.find_images("photos")
+    >>> len(paths), paths[0]
+    (72, 'photos/cat/000.jpg')
     """
     return find_files(root, suffixes_of(formats), on_error=on_error, left_out=left_out)
 

@@ -71,6 +71,12 @@ def read_header(source: Source, fallback: FallbackOption | None = None) -> Heade
         If Pillow is asked for and not installed.
     ValueError, TypeError
         If `source` or `fallback` is something else.
+
+    Examples
+    --------
+    >>> header = fastimg.read_header("cat.jpg")
+    >>> header.height, header.width, header.orientation
+    (375, 500, 1)
     """
     decoder = parse_fallback(fallback)
     if decoder is None:
@@ -111,7 +117,7 @@ def read_headers(
     --------
     >>> headers = fastimg.read_headers(fastimg.find_images("photos"))
     >>> max(header.height * header.width for header in headers)
-    187500
+    65536
     """
     batch, measured = _read_all(sources, num_threads, parse_fallback(fallback))
     return [measured.get(i) or _header(*fields) for i, fields in enumerate(batch.headers())]

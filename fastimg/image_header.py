@@ -36,6 +36,14 @@ class Header:
         "JPEG", or what a fallback decodes: "PNG" and so on, as Pillow names it. Then `components` and `precision` are
         those that Pillow gives, `color_space` is "RGB" also for a palette, `subsampling` says nothing of the file,
         `progressive` means interlaced, and `orientation` is 1 if the decoder applies it by itself.
+
+    Examples
+    --------
+    >>> header = fastimg.read_header("cat.jpg")
+    >>> header.height, header.width, header.shape
+    (375, 500, (3, 375, 500))
+    >>> header.color_space, header.subsampling, header.progressive
+    ('YCbCr', '4:2:0', False)
     """
 
     width: int

@@ -276,13 +276,14 @@ def load(
         a method ``read(i)`` that returns the data of image i, a bytes-like object: see Notes.
     out : array, optional
         As for `decode`, with a first axis of N: an ndarray, a memmap, ``tensor.numpy()``.
+    mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value
+        As for `decode`, the same for every image.
     crop : (top, left, height, width) or (N, 4) integer array, optional
         One box for all, or one per image; without `size`, all of one height and width.
     flip : bool or (N,) bool array
         For all, or one per image.
-    mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, orient,
-    dtype, mean, std, strict, max_pixels, max_scans
-        As for `decode`, the same for every image.
+    orient, dtype, mean, std, strict, max_pixels, max_scans
+        As for `decode`, too.
     num_threads : int, optional
         None: the CPUs that this process may use, or FASTIMG_NUM_THREADS; 1 in a daemonic process. The result does not
         depend on it.
@@ -357,10 +358,9 @@ def load(
 
     Examples
     --------
-    >>> paths = fastimg.find_images("photos")
-    >>> data = fastimg.load(paths, size=256, num_threads=8)
-    >>> data.shape
-    (1000, 3, 256, 256)
+    >>> data = fastimg.load(fastimg.find_images("photos"), size=64)
+    >>> data.shape, data.dtype
+    ((72, 3, 64, 64), dtype('uint8'))
     """
     given = locals()
     reject_single_source(sources)

@@ -20,9 +20,10 @@ class NonUniformImageFileAccessor(ObjectArrayLike):
     ----------
     sources : iterable of str, os.PathLike, bytes-like or FileRange, or reader
         The images, as for `load`. They are kept packed; nothing is read yet.
-    mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop, flip,
-    orient, dtype, mean, std, strict, max_pixels, max_scans
-        As for `decode`, the same for every image. With `size` all images have that size.
+    mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value, crop
+        As for `decode`, the same for every image.
+    flip, orient, dtype, mean, std, strict, max_pixels, max_scans
+        As for `decode`, too. With `size` all images have that size.
     num_threads, on_error, read_threads, read_ahead, fallback
         As for `ImageFileAccessor`. With errors tolerated, an image whose header cannot be read has height and
         width 0 unless `size` is given.
@@ -36,9 +37,13 @@ class NonUniformImageFileAccessor(ObjectArrayLike):
 
     Examples
     --------
-    >>> mixed_X = fastimg.NonUniformImageFileAccessor(paths)
-    >>> [image.shape for image in mixed_X[10:12]]
-    [(3, 375, 500), (3, 500, 333)]
+    >>> mixed_X = fastimg.NonUniformImageFileAccessor(["cat.jpg", "photos/cat/000.jpg"])
+    >>> mixed_X.shape, mixed_X.dtype
+    ((2,), dtype('O'))
+    >>> [image.shape for image in mixed_X[:]]
+    [(3, 375, 500), (3, 256, 256)]
+    >>> np.asarray(mixed_X).shape
+    (2,)
     """
 
     def _fill(self, batch: BatchDecode, out: Any) -> Any:
@@ -53,7 +58,7 @@ class NonUniformImageFileAccessor(ObjectArrayLike):
         Parameters
         ----------
         indices : slice, range, list of int, 1-D integer array or boolean mask
-            n images.
+            The n images.
         out : list of array
             One per image, of exactly its shape.
 
@@ -66,6 +71,12 @@ class NonUniformImageFileAccessor(ObjectArrayLike):
         ------
         IndexError, ValueError, TypeError, ImageError, OSError
             As for indexing and for `load`.
+
+        Examples
+        --------
+        >>> mixed_X = fastimg.NonUniformImageFileAccessor(["cat.jpg", "photos/cat/000.jpg"])
+        >>> images = [np.empty((3, 375, 500), np.uint8), np.empty((3, 256, 256), np.uint8)]
+        >>> images = mixed_X.read_into([0, 1], images)
         """
         images: list[Any] = self._read(resolve_many(indices, len(self)), out)
         return images

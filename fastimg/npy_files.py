@@ -66,9 +66,12 @@ def create_array(
 
     Examples
     --------
-    >>> data = fastimg.create_array("train.npy", (len(paths), 3, 256, 256))
-    >>> fastimg.load(paths, data, size=256)
+    >>> paths = fastimg.find_images("photos")
+    >>> data = fastimg.create_array("train.npy", (len(paths), 3, 64, 64))
+    >>> data = fastimg.load(paths, data, size=64)
     >>> data.flush()
+    >>> np.load("train.npy", mmap_mode="r").shape
+    (72, 3, 64, 64)
     """
     name = os.fspath(path)
     if not isinstance(name, str):

@@ -61,10 +61,11 @@ class RandomViews(HasEpochs, ObjectArrayLike):
 
     Examples
     --------
-    >>> views = train_X.random_views([{"size": 224, "scale": (0.4, 1)}, {"size": 96, "scale": (0.05, 0.4)}])
+    >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"))
+    >>> views = train_X.random_views([{"size": 64, "scale": (0.4, 1)}, {"size": 32, "scale": (0.05, 0.4)}])
     >>> large, small = views.with_epoch(3)[[5, 2, 9]]
     >>> large.shape, small.shape
-    ((3, 3, 224, 224), (3, 3, 96, 96))
+    ((3, 3, 64, 64), (3, 3, 32, 32))
     """
 
     _known_sizes: KnownSizes
@@ -111,7 +112,7 @@ class RandomViews(HasEpochs, ObjectArrayLike):
         Parameters
         ----------
         indices : slice, range, list of int, 1-D integer array or boolean mask
-            n images.
+            The n images.
         out : list of array
             One a view, with a first axis of n.
 
@@ -124,6 +125,12 @@ class RandomViews(HasEpochs, ObjectArrayLike):
         ------
         IndexError, ValueError, TypeError, ImageError, OSError
             As for indexing and for `load`.
+
+        Examples
+        --------
+        >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"))
+        >>> views = train_X.random_views([{"size": 64, "scale": (0.4, 1)}])
+        >>> (large,) = views.read_into([5, 2, 9], [np.empty((3, 3, 64, 64), np.uint8)])
         """
         views: tuple[Any, ...] = self._read(resolve_many(indices, len(self)), out)
         return views
@@ -134,7 +141,7 @@ class RandomViews(HasEpochs, ObjectArrayLike):
         Parameters
         ----------
         indices : slice, range, list of int, 1-D integer array or boolean mask
-            n images. Headers are read where the size is not known yet.
+            The n images. Headers are read where the size is not known yet.
 
         Returns
         -------
@@ -145,6 +152,13 @@ class RandomViews(HasEpochs, ObjectArrayLike):
         ------
         IndexError, ValueError, TypeError
             As for indexing.
+
+        Examples
+        --------
+        >>> train_X = fastimg.ImageFileAccessor(fastimg.find_images("photos"))
+        >>> views = train_X.random_views([{"size": 64, "scale": (0.4, 1)}])
+        >>> [(boxes.shape, flips.shape) for boxes, flips in views.boxes([5, 2, 9])]
+        [((3, 4), (3,))]
         """
         chosen = resolve_many(indices, len(self))
         sizes = self._known_sizes.get(

@@ -71,8 +71,9 @@ def open_sources(
 
     Examples
     --------
-    >>> sources = fastimg.open_sources("s3://bucket/train/**/*.jpg")  # doctest: +SKIP
-    >>> data = fastimg.load(sources, size=224)  # doctest: +SKIP
+    >>> sources = fastimg.open_sources("zip://**/*.jpg::more.zip")  # or "s3://bucket/train/**/*.jpg"
+    >>> fastimg.load(sources, size=64).shape
+    (72, 3, 64, 64)
     """
     endings = _check_extensions(extensions)
     if isinstance(urlpath, str | os.PathLike):

@@ -62,9 +62,12 @@ class ClassBalancedSampler:
 
     Examples
     --------
-    >>> sampler = fastimg.data_source.ClassBalancedSampler(train_y, seed=1)
-    >>> for batch_X, batch_y in source.batch_iterator(64, sampler=sampler):
-    ...     train(batch_X, batch_y)
+    >>> labels = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+    >>> sampler = fastimg.data_source.ClassBalancedSampler(labels, seed=1)
+    >>> np.bincount(labels[list(sampler)]).tolist()
+    [4, 4]
+    >>> source = fastimg.data_source.ArrayDataSource([labels])
+    >>> batches = list(source.batch_iterator(4, sampler=sampler))
     """
 
     def __init__(self, labels: Any, num_samples: int | None = None, *, seed: int = 0) -> None:
@@ -86,10 +89,22 @@ class ClassBalancedSampler:
     def set_epoch(self, epoch: int) -> None:
         """Makes `epoch` the one whose order is drawn next, until it is set again; `batch_iterator` does so itself.
 
+        Parameters
+        ----------
+        epoch : int
+            At least 0, of any size.
+
         Raises
         ------
         ValueError, TypeError
             If `epoch` is negative or not an integer.
+
+        Examples
+        --------
+        >>> sampler = fastimg.data_source.ClassBalancedSampler([0, 0, 0, 1, 1, 1])
+        >>> for epoch in range(3):
+        ...     sampler.set_epoch(epoch)
+        ...     order = list(sampler)
         """
         self.epoch = parse_integer("epoch", epoch, 0)
 

@@ -54,6 +54,12 @@ class Shard(NamedTuple):
         What the ``.json`` files hold, None for a key without one; None if there are none.
     captions : list or None
         The captions (str), None for a key without one; None if there are none.
+
+    Examples
+    --------
+    >>> shard = fastimg.read_shard("train-0000.tar")
+    >>> shard.keys[0], int(shard.labels[0]), shard.metadata[0], shard.captions
+    ('000', 0, {'kind': 'cat'}, None)
     """
 
     keys: list[str]
@@ -105,7 +111,7 @@ def read_shard(
     Returns
     -------
     Shard
-        keys, images, labels, metadata, captions; keys in the order in which they first appear.
+        Keys in the order in which they first appear, and their images, labels, metadata and captions.
 
     Raises
     ------
@@ -128,8 +134,9 @@ def read_shard(
     Examples
     --------
     >>> shard = fastimg.read_shard("train-0000.tar")
-    >>> train_X, train_y = fastimg.ImageFileAccessor(shard.images, size=256), shard.labels
-    >>> left = fastimg.read_shard("stereo-0000.tar", image="left.jpg", label="depth.cls").images
+    >>> train_X = fastimg.ImageFileAccessor(shard.images, size=64)
+    >>> train_X.shape, shard.labels.shape
+    ((72, 3, 64, 64), (72,))
     """
     faults = _Faults(os.fspath(path), on_error)
     named = [parse_fields(*item) for item in (("image", image), ("label", label), ("caption", caption))]

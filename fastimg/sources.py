@@ -52,6 +52,13 @@ class FileRange:
         If `path` is not a path, `offset` or `size` is not an integer, or `name` is not a str.
     ValueError
         If `offset` or `size` is negative, or `name` contains a null character.
+
+    Examples
+    --------
+    >>> member = fastimg.archive_members("photos.tar")[0]
+    >>> source = fastimg.FileRange("photos.tar", member.offset, member.size)
+    >>> fastimg.decode(source).shape
+    (3, 256, 256)
     """
 
     path: str | os.PathLike[str]

@@ -74,12 +74,18 @@ class TorchIterable(IterableDataset):
 
     Examples
     --------
+    >>> import torch
+    >>> paths, labels, classes = fastimg.image_folder("photos")
+    >>> train_X = fastimg.ImageFileAccessor(paths, size=64)
+    >>> source = fastimg.data_source.ArrayDataSource([train_X, labels])
     >>> dataset = fastimg.data_source.TorchIterable(source, batch_size=64)
-    >>> loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=4)
-    >>> for epoch in range(90):
+    >>> len(dataset)
+    2
+    >>> loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=2)
+    >>> for epoch in range(3):
     ...     dataset.set_epoch(epoch)
-    ...     for images, labels in loader:
-    ...         train(images, labels)
+    ...     for images, targets in loader:
+    ...         mean = images.float().mean()
     """
 
     def __init__(
@@ -133,6 +139,12 @@ class TorchIterable(IterableDataset):
         ------
         ValueError, TypeError
             If `epoch` is out of range or not an integer.
+
+        Examples
+        --------
+        >>> source = fastimg.data_source.ArrayDataSource([np.arange(10)])
+        >>> dataset = fastimg.data_source.TorchIterable(source, batch_size=4)
+        >>> dataset.set_epoch(7)
         """
         self._epochs.set(epoch)
 

@@ -16,12 +16,10 @@ import shlex
 import subprocess
 import symtable
 import sys
-import tarfile
 import traceback
-import zipfile
 
 import pytest
-from support import jpegs
+from support.doc_files import furnish
 from support.pages import Block, blocks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -149,44 +147,6 @@ def main(page, report):
 
 
 # ---- in pytest's process -----------------------------------------------------------------------
-
-
-def photo_files():
-    """Names and bytes: 72 photos of 256 x 256 in two classes."""
-    different = [jpegs.jpeg(256, 256, seed=i) for i in range(6)]
-    return {f"{('cat', 'dog')[i % 2]}/{i:03d}.jpg": different[i % 6] for i in range(72)}
-
-
-def furnish(folder):
-    """Puts everything that the pages name into a folder."""
-    files = photo_files()
-    for name, data in files.items():
-        path = folder / "photos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    (folder / "cat.jpg").write_bytes(jpegs.jpeg(375, 500))
-    (folder / "broken.jpg").write_bytes(jpegs.truncated(jpegs.jpeg(256, 256)))
-    with tarfile.open(folder / "photos.tar", "w") as archive:
-        archive.add(folder / "photos", "photos")
-    (folder / "train").symlink_to("photos")
-    lines = [f"photos/{name},{name[:3]}\n" for name in files]
-    (folder / "train.csv").write_text("".join(["path,label\n", *lines]))
-    (folder / "cats-and-dogs").mkdir()
-    for i, (name, data) in enumerate(files.items()):
-        (folder / "cats-and-dogs" / f"{name[:3]}.{i}.jpg").write_bytes(data)
-    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
-        for name in files:
-            archive.write(folder / "photos" / name, name)
-    shard = folder / "shard"
-    shard.mkdir()
-    for name, data in files.items():
-        kind, stem = name.removesuffix(".jpg").split("/")
-        (shard / f"{stem}.jpg").write_bytes(data)
-        (shard / f"{stem}.cls").write_text(str(int(kind == "dog")))
-        (shard / f"{stem}.json").write_text(json.dumps({"kind": kind}))
-    with tarfile.open(folder / "train-0000.tar", "w") as archive:
-        for path in sorted(shard.iterdir()):
-            archive.add(path, path.name)
 
 
 def command(folder):

@@ -89,7 +89,9 @@ def archive_members(
     Examples
     --------
     >>> members = fastimg.archive_members("photos.tar")
-    >>> data = fastimg.load(members, size=256)
+    >>> len(members), members.names[0]
+    (72, 'photos/cat/000.jpg')
+    >>> data = fastimg.load(members, size=64)
     """
     ends = _parse_extensions(extensions)
 
