@@ -248,6 +248,13 @@ def test_what_is_wrong_is_seen(tmp_path, child_env):
     assert "no.jpg" in outcomes[12][1]
 
 
+def test_blocks_in_lists(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("- Item:\n\n  ```python\n  if a:\n      b = 1\n  ```\n\n```python\nb = 2\n```\n")
+    found = [(block.line, block.code) for block in blocks(page)]
+    assert found == [(4, "if a:\n    b = 1\n"), (9, "b = 2\n")]
+
+
 # ---- links -------------------------------------------------------------------------------------
 
 

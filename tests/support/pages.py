@@ -2,6 +2,7 @@
 """What is run of a page of the docs: code blocks, also by section, and tables of code."""
 
 import re
+import textwrap
 from typing import NamedTuple
 
 
@@ -20,18 +21,23 @@ class Section(NamedTuple):
     lines: list
 
 
+def is_fence(line):
+    """Whether a code block begins or ends here, perhaps in a list."""
+    return line.lstrip().startswith("```")
+
+
 def blocks(page):
     """The blocks of a page that are run."""
     found, fence = [], None
     lines = page.read_text("utf-8").splitlines(keepends=True)
     for number, line in enumerate(lines):
-        if not line.startswith("```"):
+        if not is_fence(line):
             continue
         if fence is None:
-            fence = number, line[3:].strip()
+            fence = number, line.strip()[3:].strip()
             continue
         start, language = fence
-        code = "".join(lines[start + 1 : number])
+        code = textwrap.dedent("".join(lines[start + 1 : number]))  # a list's item is indented
         if language == "python" or (language == "sh" and code.startswith("fastimg ")):
             found.append(Block(page, start + 2, language, code))
         fence = None
@@ -44,7 +50,7 @@ def sections(page):
     found = [Section("", 1, [])]
     fenced = False
     for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
-        fenced ^= line.startswith("```")
+        fenced ^= is_fence(line)
         if line.startswith("## ") and not fenced:
             found.append(Section(line[3:], number, []))
         else:
