@@ -90,8 +90,12 @@ def begin(args, kinds):
 
 
 def finish(args, payload, tables, *arguments):
-    """Make the tables that --tables names, each by its function, and write the payload where --json says."""
-    for table in getattr(args, "tables", tables):
+    """Make the tables that --tables names, each by its function, and write the payload where --json says.
+
+    Returns the payload, in which "tables" are those names.
+    """
+    payload["tables"] = list(getattr(args, "tables", tables))
+    for table in payload["tables"]:
         try:
             payload[table] = tables[table](*arguments, args)
         except ModuleNotFoundError as error:  # peers are compared without fastimg, too
@@ -99,3 +103,4 @@ def finish(args, payload, tables, *arguments):
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(payload, indent=1, default=float) + "\n")
         print(f"wrote {args.json}")
+    return payload

@@ -92,7 +92,7 @@ def serve():
             failure = answer = None
             try:
                 answer = getattr(made, method)(*arguments)
-            except Exception:
+            except (Exception, SystemExit):  # a benchmark ends with that, saying why
                 failure = traceback.format_exc().strip().splitlines()[-1]
             pickle.dump((failure, answer), answers)
             answers.flush()

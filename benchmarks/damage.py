@@ -211,7 +211,7 @@ def main(argv=None):
     with contextlib.ExitStack() as stack:
         children = (Child("benchmarks.damage:Judge", kinds, args) for _ in range(common.usable_cpus()))
         judges = [stack.enter_context(child) for child in children]
-        common.finish(args, payload, TABLES, judges, [peer.name for peer in peers], photos)
+        return common.finish(args, payload, TABLES, judges, [peer.name for peer in peers], photos)
 
 
 if __name__ == "__main__":

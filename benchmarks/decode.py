@@ -174,7 +174,7 @@ def main(argv=None):
     args = common.parse(argv, __doc__, "decode", *shared, tables=TABLES, layout=layout)
     peers, payload = common.begin(args, DECODERS)
     photos, payload["corpus"] = read_corpus(args.images, args.limit)
-    common.finish(args, payload, TABLES, peers, photos)
+    return common.finish(args, payload, TABLES, peers, photos)
 
 
 if __name__ == "__main__":

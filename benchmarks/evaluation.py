@@ -226,7 +226,7 @@ def main(argv=None):
     args = common.parse(argv, __doc__, "evaluation", "rounds", "limit", "clock", tables=TABLES)
     found, payload = common.begin(args, EVALUATION + LETTERBOX)
     photos, payload["corpus"] = pixels.read_corpus(args.images, args.limit)
-    common.finish(args, payload, TABLES, found, [photo.path for photo in photos])
+    return common.finish(args, payload, TABLES, found, [photo.path for photo in photos])
 
 
 if __name__ == "__main__":

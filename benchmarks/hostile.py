@@ -155,7 +155,7 @@ def main(argv=None):
     choice = {"nargs": "+", "choices": list(FILES), "default": list(FILES), "metavar": "FILE"}
     args = common.parse(argv, __doc__, "hostile", images={"required": False}, files=choice)
     peers, payload = common.begin(args, KINDS)
-    common.finish(args, payload, {"hostile": bench_files}, peers)
+    return common.finish(args, payload, {"hostile": bench_files}, peers)
 
 
 if __name__ == "__main__":

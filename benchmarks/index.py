@@ -187,7 +187,7 @@ def main(argv=None):
         indices = {f"{len(part):,} files": part for part in (whole[: 2 * 64], whole)}
         for name, index in indices.items():
             index.save(folder / f"{name}.npz")
-        common.finish(args, payload, TABLES, indices, folder)
+        return common.finish(args, payload, TABLES, indices, folder)
 
 
 if __name__ == "__main__":

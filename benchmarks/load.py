@@ -177,7 +177,7 @@ def main(argv=None):
         payload["corpus"] = {"images": len(paths), "bytes": nbytes}
         print(f"Corpus: {len(paths)} files of {SIDE} x {SIDE}, {nbytes / len(paths) / 1e3:.0f} kB each")
         parts = common.slices(len(paths), -(-len(paths) // BLOCKS))
-        common.finish(args, payload, TABLES, peers, paths, parts)
+        return common.finish(args, payload, TABLES, peers, paths, parts)
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ def main(argv=None):
         raise SystemExit(f"--only must name some of {', '.join(kind.name for kind in LOADERS)}")
     _, payload = common.begin(args, DECODERS[:1])
     photos, payload["corpus"] = pixels.read_corpus(args.images, None)
-    common.finish(args, payload, TABLES, kinds, photos)
+    return common.finish(args, payload, TABLES, kinds, photos)
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def main(argv=None):
     args = common.parse(argv, __doc__, "memory", "count", "work", "plot")
     peers, payload = common.begin(args, KINDS)
     with pixels.square_files(args.images, args.count, SIDE, args.work) as paths:
-        common.finish(args, payload, {"ways": bench_memory}, peers, paths)
+        return common.finish(args, payload, {"ways": bench_memory}, peers, paths)
 
 
 if __name__ == "__main__":

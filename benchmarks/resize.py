@@ -191,7 +191,7 @@ def main(argv=None):
     args = common.parse(argv, __doc__, "resize", *shared, tables=TABLES, **own)
     peers, payload = common.begin(args, RESIZERS)
     photos, payload["corpus"] = pixels.read_corpus(args.images, args.limit)
-    common.finish(args, payload, TABLES, peers, [photo.path for photo in photos])
+    return common.finish(args, payload, TABLES, peers, [photo.path for photo in photos])
 
 
 if __name__ == "__main__":

@@ -96,12 +96,12 @@ class Decoder:
 
 
 @contextlib.contextmanager
-def contestants(stages):
+def contestants(stages, decoder="benchmarks.stages:Decoder"):
     """Yield {name: a process with that stage}; SystemExit unless each uses the stage that it should."""
     with contextlib.ExitStack() as stack:
         pair = {}
         for name, stage in stages.items():
-            child = Child("benchmarks.stages:Decoder", FASTIMG_ENTROPY=SETTINGS[stage])
+            child = Child(decoder, FASTIMG_ENTROPY=SETTINGS[stage])
             pair[name] = stack.enter_context(child)
             if (found := child.ask("entropy")) != stage:
                 raise SystemExit(f"expected a process with entropy stage {stage!r}, got {found!r}")
@@ -291,7 +291,7 @@ def main(argv=None):
             picture = Image.fromarray(fallen_leaves(375, 500, np.random.default_rng(i)))
             picture.save(os.path.join(images, f"{i:02}.jpg"), quality=90, subsampling="4:2:0")
         photos, payload["corpus"] = read_corpus(images, args.limit)
-        common.finish(args, payload, TABLES, pair, photos)
+        return common.finish(args, payload, TABLES, pair, photos)
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def main(argv=None):
         except SlowFilesError as error:
             raise SystemExit(str(error)) from None
         paths = copy_photos(photos, args.count, pathlib.Path(work, "files"))
-        common.finish(args, payload, TABLES, photos, paths, slow)
+        return common.finish(args, payload, TABLES, photos, paths, slow)
 
 
 if __name__ == "__main__":

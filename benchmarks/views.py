@@ -115,7 +115,7 @@ def main(argv=None):
     start = time.perf_counter()
     verify(paths, views)
     print(f"verified in {time.perf_counter() - start:.1f} s")
-    common.finish(args, payload, {"views": lambda args: bench_views(paths, views, args)})
+    return common.finish(args, payload, {"views": lambda args: bench_views(paths, views, args)})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,29 @@ def shown(row: Mapping[str, Any], form: str) -> str:
         return "-"
 
 
+def lines(columns: str, rows: Mapping[Any, Mapping[str, Any]], first: str = "contestant") -> list[str]:
+    """Return the lines of a Markdown table of {name: figures}.
+
+    `columns` are "head: format of the figures", separated by " | "; a figure that is missing shows as "-". A row
+    begins with its "label", or else its name, below the head `first`.
+    """
+    heads, forms = zip(*(column.split(": ", 1) for column in columns.split(" | ")), strict=True)
+    cells = [[first, *heads]]
+    cells += [
+        [str(row.get("label", name)), *(shown(row, form) for form in forms)] for name, row in rows.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    cells.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    return [
+        "| "
+        + " | ".join(
+            [label.ljust(widths[0]), *(text.rjust(n) for text, n in zip(rest, widths[1:], strict=True))]
+        )
+        + " |"
+        for label, *rest in cells
+    ]
+
+
 def report(
     title: str,
     columns: str,
@@ -25,21 +48,11 @@ def report(
 ) -> Mapping[Any, Mapping[str, Any]]:
     """Print a titled Markdown table of {name: figures}, and below it why those with a "reason" are left out.
 
-    `columns` are "head: format of the figures", separated by " | "; a figure that is missing shows as "-". A row
-    begins with its "label", or else its name. `headlines` are arguments of `print_headline`. Returns the rows.
+    The arguments are those of `lines`. `headlines` are arguments of `print_headline`. Returns the rows.
     """
-    heads, forms = zip(*(column.split(": ", 1) for column in columns.split(" | ")), strict=True)
     fit = {name: row for name, row in rows.items() if not row.get("reason")}
-    lines = [[first, *heads]]
-    lines += [
-        [str(row.get("label", name)), *(shown(row, form) for form in forms)] for name, row in fit.items()
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
     print(f"\n{title}\n")
-    for label, *cells in lines:
-        rest = (text.rjust(width) for text, width in zip(cells, widths[1:], strict=True))
-        print("| " + " | ".join([label.ljust(widths[0]), *rest]) + " |")
+    print("\n".join(lines(columns, fit, first)))
     print(flush=True)
     for name in [name for name in rows if name not in fit]:
         print(f"{name} is left out: {rows[name]['reason']}")
@@ -61,17 +74,21 @@ def print_headline(
 
 
 def draw(
-    file: str | BinaryIO, width: float, height: float, on: Callable[[Any], object], columns: int = 1
-) -> None:
-    """Have on(axes) draw a figure, without a display, with text that is legible in a README."""
+    file: str | BinaryIO | None, width: float, height: float, on: Callable[[Any], object], columns: int = 1
+) -> Any:
+    """Have on(axes) draw a figure, without a display, with text that is legible in a README; return the figure.
+
+    It is written to `file`, unless that is None.
+    """
     import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    pyplot.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
-    figure, axes = pyplot.subplots(1, columns, figsize=(width, height), dpi=110, layout="constrained")
-    on(axes)
-    figure.savefig(file)
+    style = {"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+        on(figure.subplots(1, columns))
+        if file is not None:
+            figure.savefig(file)
     if isinstance(file, str):
         print(f"wrote {file}")
+    return figure

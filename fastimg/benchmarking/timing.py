@@ -86,13 +86,15 @@ def compare(
 ) -> dict[Any, dict[str, Any]]:
     """Add "rate", "min", "max" and "times" to the rows `found`, {name: figures}; return them, fastest first.
 
-    Rates are `amount`, the work of one round, per second. "times" says how many times as fast `subject` is. The order
-    is by that, which noise disturbs least, or by rate if the subject is absent; those that were not timed come last.
+    Rates are `amount`, the work of one round, per second. "times" says how many times as fast `subject` is, and
+    "quartiles" are those of the ratios that it is the median of. The order is by "times", which noise disturbs least,
+    or by rate if the subject is absent; those that were not timed come last.
     """
     for name, values in seconds.items():
         rates = amount / values.sum(axis=1)  # (rounds,)
         found[name] |= {"rate": np.median(rates), "min": min(rates), "max": max(rates), "rates": list(rates)}
         if subject in seconds:
             found[name]["times"] = ratio(values, seconds[subject])
+            found[name]["quartiles"] = np.quantile(values / seconds[subject], [0.25, 0.75]).tolist()
     order = {name: found[name].get("times", -found[name]["rate"]) for name in seconds}
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], np.inf)))
