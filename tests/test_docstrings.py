@@ -141,19 +141,23 @@ def here(furnished, tmp_path, monkeypatch):
         ]
 
     before = states()
-    shutil.copytree(
-        furnished, tmp_path / "here", copy_function=os.link
-    )  # a third of the time of all examples
+    # Copies would take a third of the time of all examples.
+    shutil.copytree(furnished, tmp_path / "here", copy_function=os.link)
     monkeypatch.chdir(tmp_path / "here")
     yield
     assert states() == before, "an example has written into a file instead of replacing it"
+
+
+class Checker(doctest.OutputChecker):
+    def check_output(self, want, got, flags):
+        return super().check_output(want, got.replace(r"\\", "/"), flags)  # paths of Windows
 
 
 def run(name, doc):
     """What failed of a docstring's examples."""
     said = []
     test = doctest.DocTestParser().get_doctest(doc, {"fastimg": fastimg, "np": np}, name, name, 0)
-    doctest.DocTestRunner(optionflags=FLAGS, verbose=False).run(test, out=said.append)
+    doctest.DocTestRunner(Checker(), verbose=False, optionflags=FLAGS).run(test, out=said.append)
     return "".join(said)
 
 
