@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.public_names import members, public_classes
 
 import fastimg
 
@@ -77,6 +78,14 @@ def test_every_public_name_is_in_the_reference():
     expected = {f"fastimg.{name}" for name in fastimg.__all__} - {"fastimg.data_source"}
     expected |= {f"fastimg.data_source.{name}" for name in (*fastimg.data_source.__all__, "TorchIterable")}
     assert sorted(documented) == sorted(listed) == sorted(expected | {"fastimg.sources.ReaderItem"})
+
+
+def test_inherited_members_are_in_the_reference():
+    options = {name: body for _, name, body in directives("autoclass")}
+    classes = [cls for cls in public_classes() if {name for name, _ in members(cls)} - vars(cls).keys()]
+    assert fastimg.RandomViews in classes
+    for cls in classes:
+        assert ":inherited-members:" in options[cls.__name__], cls
 
 
 @pytest.mark.parametrize(
