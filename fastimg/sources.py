@@ -102,6 +102,13 @@ class ReaderItem:
         If `reader` has no ``read`` or no length, or `index` is not an integer.
     IndexError
         If `index` is out of range.
+
+    Examples
+    --------
+    >>> reader = fastimg.open_sources("zip://**/*.jpg::more.zip")
+    >>> item = fastimg.sources.ReaderItem(reader, 3)
+    >>> fastimg.decode(item).shape
+    (3, 256, 256)
     """
 
     reader: Any
@@ -119,7 +126,23 @@ class ReaderItem:
         return SourceReader.of(self.reader).name(self.index)
 
     def read(self) -> Any:
-        """The image's data, a bytes-like object, or whatever the reader raises."""
+        """Reads the image's data.
+
+        Returns
+        -------
+        bytes-like
+            What the reader gives.
+
+        Raises
+        ------
+        Exception
+            Whatever the reader raises.
+
+        Examples
+        --------
+        >>> reader = fastimg.open_sources("zip://**/*.jpg::more.zip")
+        >>> data = fastimg.sources.ReaderItem(reader, 3).read()
+        """
         return SourceReader.of(self.reader).read(self.index)
 
 

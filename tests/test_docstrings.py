@@ -27,6 +27,7 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 NEEDS = {
     "arrow_sources": "pyarrow",
     "open_sources": "fsspec",
+    "ReaderItem": "fsspec",
     "FallbackError": "PIL",
     "TorchIterable": "torch",
 }
@@ -194,7 +195,8 @@ def test_what_is_wrong_is_seen(code, wrong):
 
 def full_name(name):
     top = name.partition(".")[0]
-    return f"fastimg.{name}" if top in fastimg.__all__ else f"fastimg.data_source.{name}"
+    homes = (home for home in (fastimg, fastimg.data_source, fastimg.sources) if hasattr(home, top))
+    return f"{next(homes).__name__}.{name}"
 
 
 def complaints(name):

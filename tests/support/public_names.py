@@ -5,6 +5,7 @@ import inspect
 import re
 
 import fastimg
+import fastimg.sources
 
 # Of the methods with two underscores, those that do what users ask of an image or a batch.
 SPECIAL = {"__array__", "__call__", "__getitem__", "__getitems__", "__next__"}
@@ -16,7 +17,8 @@ def is_dunder(name):
 
 def public_classes():
     found = [each for each in map(vars(fastimg).get, fastimg.__all__) if inspect.isclass(each)]
-    return [*found, *map(vars(fastimg.data_source).get, fastimg.data_source.__all__)]
+    found += map(vars(fastimg.data_source).get, fastimg.data_source.__all__)
+    return [*found, fastimg.sources.ReaderItem]
 
 
 def own_bases(cls):
