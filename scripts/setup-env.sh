@@ -16,7 +16,8 @@ venv_python=$venv/bin/python
 brew=$(brew --prefix 2>/dev/null || true)
 # Homebrew keeps some packages where pkg-config does not look by itself.
 [ -z "$brew" ] || export PKG_CONFIG_PATH="$brew/opt/jpeg-turbo/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+# Rather an older wheel of a library than a newer source package, which may take an hour to build.
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PREFER_BINARY=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
