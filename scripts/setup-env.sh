@@ -61,7 +61,10 @@ find_clang() { # sets $clang. Apple's has no libFuzzer, and Debian's no sanitize
 
 need() { # NAME APT DNF BREW COMMAND...: if the command fails, NAME is missing, and these packages bring it
     local name=$1 bring=
-    case $manager in apt-get) bring=$2 ;; dnf) bring=$3 ;; brew) bring=$4 ;; esac
+    case $manager in
+        apt-get) bring=$2 ;; dnf) bring=$3 ;; brew) bring=$4 ;;
+        apk | choco) [ "$1" != nasm ] || bring=nasm ;; # the images for wheels have the rest
+    esac
     shift 4
     ! "$@" >/dev/null 2>&1 </dev/null || return 0
     missing="${missing:+$missing, }$name" packages="$packages${bring:+ $bring}"
@@ -87,6 +90,29 @@ int main() { return jpeg_std_error(0) && LIBJPEG_TURBO_VERSION_NUMBER; }'
     [[ $* != *clang* ]] || need "a clang with libFuzzer" "clang libclang-rt-dev" "clang compiler-rt" llvm find_clang
 }
 
+find_or_install() { # LOOK ARGUMENT...: a function that sets $missing and $packages, such as look
+    local sudo="sudo -n" apt
+    manager=$(basename "$(type -P apt-get dnf apk brew choco | head -n 1)")
+    "$@"
+    if [ -n "$packages" ]; then
+        say "Installing with $manager:$packages"
+        [ ! -t 0 ] || sudo=sudo # which may ask for a password then
+        [ "$(id -u)" -ne 0 ] || sudo=
+        apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq"
+        # shellcheck disable=SC2086 # lists
+        case $manager in
+            apt-get) quietly $apt update; quietly $apt install -y --no-install-recommends $packages ;;
+            dnf) quietly $sudo dnf install -y -q $packages ;;
+            apk) quietly $sudo apk add $packages ;;
+            brew) HOMEBREW_NO_AUTO_UPDATE=1 quietly brew install $packages ;;
+            choco) quietly choco install -y --no-progress $packages ;;
+        esac || true # the next look says what is still missing
+        "$@"
+    fi
+    [ -z "$missing" ] ||
+        die "missing: $missing. See 'Install' in docs/start.md${packages:+, or run: $manager install$packages}"
+}
+
 prepare_venv() {
     ! "$venv_python" -m pip --version >/dev/null 2>&1 || return 0
     say "Making a virtual environment in $venv"
@@ -100,25 +126,8 @@ prepare_venv() {
 
 # [venv] [turbojpeg] [clang]: finds or installs what a build needs, and these if named; sets $python and $clang
 prepare() {
-    local sudo="sudo -n" apt
     [ -z "${PYTHON:-}" ] || find_python || die "PYTHON=$PYTHON is not a CPython 3.11 or newer, with pip or venv"
-    manager=$(basename "$(type -P apt-get dnf brew | head -n 1)")
-    look "$@"
-    if [ -n "$packages" ]; then
-        say "Installing with $manager:$packages"
-        [ ! -t 0 ] || sudo=sudo # which may ask for a password then
-        [ "$(id -u)" -ne 0 ] || sudo=
-        apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq"
-        # shellcheck disable=SC2086 # lists
-        case $manager in
-            apt-get) quietly $apt update; quietly $apt install -y --no-install-recommends $packages ;;
-            dnf) quietly $sudo dnf install -y -q $packages ;;
-            brew) HOMEBREW_NO_AUTO_UPDATE=1 quietly brew install $packages ;;
-        esac || true # the next look says what is still missing
-        look "$@"
-    fi
-    [ -z "$missing" ] ||
-        die "missing: $missing. See 'Install' in docs/start.md${packages:+, or run: $manager install$packages}"
+    find_or_install look "$@"
     [[ $* != *venv* ]] || prepare_venv
 }
 

@@ -3,8 +3,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,3 +34,28 @@ def test_the_tests_that_start_threads():
         assert files, topic
         expected |= {f"tests/{path.name}" for path in files}
     assert set(found) == expected and "tests/test_concurrency_exits.py" in found
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "set FASTIMG_JPEG_SOURCE to the source archive of libjpeg-turbo"),
+        ("missing.tar.gz", "cannot get missing.tar.gz"),
+        # The checksum of no bytes at all.
+        ("empty.tar.gz", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 found"),
+    ],
+)
+def test_libjpeg_turbo_is_built_from_the_expected_source_alone(source, message, tmp_path):
+    (tmp_path / "empty.tar.gz").touch()
+    env = {name: value for name, value in os.environ.items() if name != "FASTIMG_JPEG_SOURCE"}
+    done = subprocess.run(
+        ["bash", ROOT / "scripts" / "libjpeg-turbo.sh", "prefix"],
+        cwd=tmp_path,
+        env={**env, **({"FASTIMG_JPEG_SOURCE": source} if source else {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1 and message in done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.name not in ("empty.tar.gz", "prefix")]
