@@ -13,6 +13,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 INSTALL = """fastimg needs the headers of libjpeg-turbo 2.1 or newer, {found}. Install them with one of
@@ -33,15 +34,31 @@ PROBE = """#include <stdio.h>
 # abi3: one binary for every CPython from 3.11 on. Free-threaded builds have no limited API yet.
 LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
+WINDOWS = sys.platform == "win32"
+ROOT = os.environ.get("FASTIMG_JPEG_ROOT") and os.path.abspath(os.environ["FASTIMG_JPEG_ROOT"])
+STATIC = os.environ.get("FASTIMG_JPEG_STATIC") == "1"  # for wheels: see scripts/libjpeg-turbo.sh
+
+# What a wheel's binary leaves out: symbols, and libjpeg-turbo's code that decoding does not use.
+SMALLER = {
+    "linux": ["-s", "-Wl,--gc-sections", "-Wl,--exclude-libs,ALL", "-Wl,-z,relro,-z,now"],
+    "darwin": ["-Wl,-x", "-Wl,-dead_strip", "-Wl,-exported_symbol,_PyInit__decode"],
+}
+
 
 def jpeg_flags() -> tuple[list[str], list[str]]:
     """Compiler and linker flags for libjpeg-turbo."""
-    root = os.environ.get("FASTIMG_JPEG_ROOT")
-    if root:
+    if STATIC:
+        names = [f"{ROOT}/{lib}" for lib in ("lib64/libjpeg.a", "lib/libjpeg.a", "lib/jpeg-static.lib")]
+        library = next(filter(os.path.exists, names), None)
+        if not library:
+            sys.exit(f"FASTIMG_JPEG_STATIC=1 needs FASTIMG_JPEG_ROOT and one of {', '.join(names)}")
+        return [f"-I{ROOT}/include", "-DFASTIMG_JPEG_STATIC"], [library, *SMALLER.get(sys.platform, [])]
+    if ROOT:
         lib = next(
-            (d for d in (f"{root}/lib64", f"{root}/lib") if glob.glob(f"{d}/libjpeg.*")), f"{root}/lib"
+            (d for d in (f"{ROOT}/lib64", f"{ROOT}/lib") if glob.glob(f"{d}/libjpeg.*")), f"{ROOT}/lib"
         )
-        return [f"-I{root}/include"], [f"-L{lib}", "-ljpeg", f"-Wl,-rpath,{lib}"]
+        libs = [f"{lib}/jpeg.lib"] if WINDOWS else [f"-L{lib}", "-ljpeg", f"-Wl,-rpath,{lib}"]
+        return [f"-I{ROOT}/include"], libs
 
     def ask(flag: str) -> list[str]:
         command = [os.environ.get("PKG_CONFIG", "pkg-config"), flag, "libjpeg"]
@@ -50,7 +67,9 @@ def jpeg_flags() -> tuple[list[str], list[str]]:
     try:
         return ask("--cflags"), ask("--libs")
     except (OSError, subprocess.CalledProcessError):
-        return [], ["-ljpeg"]  # where the compiler looks by itself; checked before anything is built
+        return [], [
+            "jpeg.lib" if WINDOWS else "-ljpeg"
+        ]  # where the compiler looks by itself; checked before anything is built
 
 
 def readme() -> str:
@@ -63,15 +82,34 @@ def readme() -> str:
 
 class BuildExt(build_ext):
     def build_extensions(self) -> None:
+        if self.compiler.compiler_type == "msvc":
+            # The core needs C11's atomics and attributes of GNU C, which cl.exe has not and clang-cl has.
+            self.compiler.initialize()
+            self.compiler.cc = "clang-cl"
+            probe_command = [self.compiler.cc, "/nologo"]
+        else:
+            probe_command = [*self.compiler.compiler_so, "-fsyntax-only"]
+            extension.extra_compile_args += ["-std=c11", "-O3", "-pthread", "-fvisibility=hidden", *STRICT]
+            extension.extra_link_args += ["-lm", "-pthread"]
         with tempfile.TemporaryDirectory() as folder:
             probe = Path(folder, "probe.c")
             probe.write_text(PROBE)
-            command = [*self.compiler.compiler_so, *CFLAGS, "-c", str(probe), "-o", f"{folder}/probe.o"]
+            command = [*probe_command, *CFLAGS, "-c", str(probe), "-o", f"{folder}/probe.o"]
             result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             old = "plain or old libjpeg" in result.stderr
             sys.exit(INSTALL.format(found="but found another libjpeg" if old else "but found none"))
         super().build_extensions()
+
+
+class BdistWheel(bdist_wheel):
+    def egg2dist(self, egginfo_path: str, distinfo_path: str) -> None:
+        super().egg2dist(egginfo_path, distinfo_path)
+        if STATIC:
+            sys.path.insert(0, "scripts")
+            import wheel_notices
+
+            wheel_notices.add(Path(distinfo_path), Path(ROOT))
 
 
 CFLAGS, LIBS = jpeg_flags()
@@ -83,14 +121,14 @@ extension = Extension(
     depends=glob.glob("fastimg/_core/**/*.h", recursive=True),
     include_dirs=["fastimg", "fastimg/_core"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
-    extra_compile_args=["-std=c11", "-O3", "-pthread", "-fvisibility=hidden", *CFLAGS, *STRICT],
-    extra_link_args=[*LIBS, "-lm", "-pthread"],
+    extra_compile_args=CFLAGS,
+    extra_link_args=LIBS,
     py_limited_api=LIMITED,
 )
 setup(
     long_description=readme(),
     long_description_content_type="text/markdown",
     ext_modules=cythonize([extension]),
-    cmdclass={"build_ext": BuildExt},
+    cmdclass={"build_ext": BuildExt, "bdist_wheel": BdistWheel},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
 )

@@ -28,11 +28,11 @@ def build_info() -> BuildInfo:
     -------
     dict
         `version` of fastimg; `libjpeg_turbo`, the version that is loaded, "unknown" if it does not say (MozJPEG, and
-        any on macOS); `libjpeg_turbo_built`, the version of the headers it was built with; `kernels` ("avx2", "neon"
-        or "c") and `entropy` ("fastimg", or "libjpeg": Huffman decoding, the full-size inverse DCT and colour
-        conversion are libjpeg-turbo's), neither of which changes the pixels; `limited_api`, whether one binary serves
-        every CPython from 3.11 on. ``FASTIMG_CPU=c`` and ``FASTIMG_ENTROPY=libjpeg`` in the environment, at import,
-        choose the plain versions.
+        any shared one on macOS); `libjpeg_turbo_built`, the version of the headers it was built with; `kernels`
+        ("avx2", "neon" or "c") and `entropy` ("fastimg", or "libjpeg": Huffman decoding, the full-size inverse DCT
+        and colour conversion are libjpeg-turbo's), neither of which changes the pixels; `limited_api`, whether one
+        binary serves every CPython from 3.11 on. ``FASTIMG_CPU=c`` and ``FASTIMG_ENTROPY=libjpeg`` in the
+        environment, at import, choose the plain versions.
 
     Examples
     --------

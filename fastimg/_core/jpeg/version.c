@@ -77,6 +77,15 @@ const char *fi_libjpeg_version(size_t *nbytes) {
     return version.nbytes ? version.start : NULL;
 }
 
+#elif defined(FASTIMG_JPEG_STATIC) /* by setup.py: what was built with is what is used */
+
+const char *fi_libjpeg_version(size_t *nbytes) {
+    const char *const version = fi_libjpeg_built_version();
+
+    *nbytes = strlen(version);
+    return version;
+}
+
 #else
 
 const char *fi_libjpeg_version(size_t *nbytes) {
