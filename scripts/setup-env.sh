@@ -143,6 +143,15 @@ install_fastimg() { # EXTRAS: builds a source package, and from that a wheel, wh
     pip_install --force-reinstall --no-deps "$wheel"
 }
 
+# Copies what the tests need to $work/run. They must not find fastimg/ beside them. Its C and Cython sources, which some
+# of them compile or read, hide nothing without an __init__.py.
+copy_tests() {
+    mkdir -p "$work/run/fastimg"
+    (cd "$project" &&
+        cp -R pyproject.toml README.md tests benchmarks docs scripts "$work/run" &&
+        cp -R fastimg/_core fastimg/*.p[yx][xdi] "$work/run/fastimg")
+}
+
 use_sanitizers() { # sets the compiler's flags, and $run_env, in which what they built runs; see reports
     local list=${FASTIMG_SANITIZE:-} libraries preload='' library common flags
     run_env=(env)

@@ -43,11 +43,7 @@ extras=test,dev
 ! ask_python 'sys.exit(not sysconfig.get_config_var("Py_GIL_DISABLED"))' || extras=test-core,dev
 install_fastimg "$extras"
 
-# The tests must not find fastimg/ beside them. Its C and Cython sources, which some of them compile or read, hide
-# nothing without an __init__.py.
-mkdir -p "$work/run/fastimg"
-cp -R pyproject.toml README.md tests benchmarks docs scripts "$work/run"
-cp -R fastimg/_core fastimg/*.p[yx][xdi] "$work/run/fastimg"
+copy_tests
 
 if [ -z "${FASTIMG_SANITIZE:-}" ]; then
     PATH="$venv/bin:$PATH"

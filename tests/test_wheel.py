@@ -4,9 +4,11 @@
 import importlib.metadata
 import importlib.util
 import json
+import random
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -120,13 +122,17 @@ def plain_dist_info(tmp_path):
     return folder
 
 
-@pytest.fixture
-def wheel_notices():
-    path = ROOT / "scripts" / "wheel_notices.py"
-    spec = importlib.util.spec_from_file_location("wheel_notices", path)
+def script(name):
+    """A module of scripts/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def wheel_notices():
+    return script("wheel_notices")
 
 
 def test_notices_are_added(plain_dist_info, prefix, wheel_notices):
@@ -141,3 +147,49 @@ def test_a_text_that_is_missing_stops_the_build(name, plain_dist_info, prefix, w
     (prefix / "share" / "doc" / name).unlink()
     with pytest.raises(FileNotFoundError):
         wheel_notices.add(plain_dist_info, prefix)
+
+
+# ---- scripts/check_wheel.py ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def pack(plain_dist_info, prefix, wheel_notices, tmp_path):
+    """Makes a wheel that is right but for what is given."""
+    wheel_notices.add(plain_dist_info, prefix)
+
+    def make(platform="manylinux_2_26_x86_64.manylinux_2_28_x86_64", without="", **files):
+        path = tmp_path / f"fastimg-1.2-cp311-abi3-{platform}.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"{plain_dist_info.name}/licenses/", b"")  # as auditwheel does
+            for file in plain_dist_info.rglob("*"):
+                if file.is_file() and file.name != without:
+                    archive.write(file, f"{plain_dist_info.name}/{file.relative_to(plain_dist_info)}")
+            for name, data in {"_decode.abi3.so": b"code", **files}.items():
+                archive.writestr(f"fastimg/{name}", data)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("exports", "wheel", "problem"),
+    [
+        (["PyInit__decode"], {}, None),
+        (["PyInit__decode"], {"platform": "musllinux_1_2_x86_64"}, None),
+        (["jpeg_start_decompress"], {"platform": "win_amd64"}, None),  # not looked at
+        (["PyInit__decode"], {"platform": "manylinux_2_34_x86_64"}, "platform: manylinux_2_34_x86_64"),
+        (["PyInit__decode"], {"platform": "linux_x86_64"}, "platform: linux_x86_64"),
+        (["PyInit__decode", "jpeg_start_decompress"], {}, "exported symbols: PyInit__decode, jpeg_start"),
+        (["PyInit__decode"], {"without": "NOTICE"}, "license files: "),
+        (["PyInit__decode"], {"big.bin": random.Random(1).randbytes(700_000)}, "size: 7"),
+        (["PyInit__decode"], {"libjpeg.so": b""}, "binaries: fastimg/_decode.abi3.so, fastimg/libjpeg.so"),
+    ],
+)
+def test_what_is_wrong_with_a_wheel_is_said(exports, wheel, problem, pack, monkeypatch, capsys):
+    check_wheel = script("check_wheel")
+    monkeypatch.setattr(check_wheel, "exports", lambda binary: exports)
+    found = check_wheel.problems(pack(**wheel))
+    assert len(found) == (problem is not None)
+    assert not problem or problem in found[0]
+    printed = capsys.readouterr().out
+    assert "contains: libjpeg-turbo 9.8.7" in printed and f"license: {LICENSE}" in printed
