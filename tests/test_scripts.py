@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,10 @@ def test_libjpeg_turbo_is_built_from_the_expected_source_alone(source, message, 
     )
     assert done.returncode == 1 and message in done.stderr
     assert not [path for path in tmp_path.rglob("*") if path.name not in ("empty.tar.gz", "prefix")]
+
+
+def test_the_tests_of_each_wheel_exist():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["cibuildwheel"]
+    files = [word for word in settings["test-command"].split() if word.startswith("tests/")]
+    assert "tests/test_wheel.py" in files and all((ROOT / file).is_file() for file in files)
+    assert all((ROOT / path).exists() for path in settings["test-sources"])
