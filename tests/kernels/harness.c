@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS and clock_gettime, which -std=c11 hides */
-
 #include "harness.h"
 
 #include "cpu.h"
+#include "machine.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
     MAX_INPUTS = 44,
@@ -61,7 +56,7 @@ void fail(const char *format, ...) {
     printf(" (against %s; %s; offsets %zu and %zu from the %s)\n", now.reference_name, now.description, now.src_offset,
            now.dst_offset, now.at_end ? "end" : "start");
     fflush(stdout);
-    _exit(1);
+    _Exit(1);
 }
 
 /* printf() is not allowed in a signal handler, but a kernel that faults is not in the middle of one. */
@@ -90,16 +85,14 @@ void begin(const char *format, ...) {
 
 /* Memory is allocated when a buffer is first used. */
 static buffer *add(buffer *b, unsigned index, unsigned max, size_t nbytes, size_t item_nbytes) {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (MAX_NBYTES + page - 1) / page * page;
+    size_t size = MAX_NBYTES;
 
     if (index >= max || nbytes + VECTOR * item_nbytes > MAX_NBYTES) fail("the case is too large");
     b += index;
     if (!b->start) {
-        uint8_t *map = mmap(NULL, size + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        b->start = map_guarded(&size);
         b->data = malloc(MAX_NBYTES + 2 * PAD);
-        if (map == MAP_FAILED || !b->data) fail("no memory");
-        if (mprotect(map, page, PROT_NONE) || mprotect(map + page + size, page, PROT_NONE)) fail("no guard pages");
-        b->start = map + page;
+        if (!b->start || !b->data) fail("no memory, or no guard pages");
         b->end = b->start + size;
     }
     b->nbytes = nbytes;
@@ -182,12 +175,6 @@ static void test(const kernel *k) {
     printf("%-18s %-5s equals %s\n", k->name, now.version_name, now.reference_name);
 }
 
-static double now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
-}
-
 static void bench(const kernel *k) {
     enum { CALLS = 200, ROUNDS = 50 };
     size_t results;
@@ -256,8 +243,7 @@ int main(int argc, char **argv) {
     const int first_name = 1 + (listing || timing);
     int num_found = 0;
 
-    signal(SIGSEGV, on_fault);
-    signal(SIGBUS, on_fault);
+    catch_faults(on_fault);
     for (int t = 0; t < 3; t++) {
         const kernel *k = topics[t]->kernels;
         for (which = 0; k->name; which++, k++) {
