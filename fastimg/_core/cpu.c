@@ -3,17 +3,35 @@
 
 #include <string.h>
 
-unsigned fi_cpu_features(void) {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    return (__builtin_cpu_supports("ssse3") ? FI_CPU_SSSE3 : 0u) | (__builtin_cpu_supports("avx2") ? FI_CPU_AVX2 : 0u) |
-           (__builtin_cpu_supports("bmi2") ? FI_CPU_BMI2 : 0u);
-#elif defined(__aarch64__)
+
+#include <cpuid.h>
+
+/* Not __builtin_cpu_supports(): with clang-cl its data is in a library that nothing links to. */
+unsigned fi_cpu_features(void) {
+    unsigned a, b, c, d, features = 0, states = 0;
+
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+    if (c & bit_SSSE3) features |= FI_CPU_SSSE3;
+    /* AVX registers are of use only if the system keeps them, with those of SSE, when it switches threads. */
+    if (c & bit_OSXSAVE) __asm__("xgetbv" : "=a"(states), "=d"(d) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return features;
+    if ((b & bit_AVX2) && (states & 6) == 6) features |= FI_CPU_AVX2;
+    if (b & bit_BMI2) features |= FI_CPU_BMI2;
+    return features;
+}
+
+#else
+
+unsigned fi_cpu_features(void) {
+#if defined(__aarch64__)
     return FI_CPU_NEON; /* part of every 64-bit ARM */
 #else
     return 0;
 #endif
 }
+
+#endif
 
 /* A word, what "-word" takes away, and what stays as a ceiling. AVX2 and BMI2 came together, with x86-64-v3. */
 static const struct {
