@@ -41,6 +41,9 @@ static uint32_t large_ac(unsigned k) {
 typedef float vector __attribute__((vector_size(32)));
 typedef int32_t mask __attribute__((vector_size(32)));
 
+/* Where floats are computed with more digits (x87), compilers do not take a number for a vector by themselves. */
+#define SPREAD(v) ((vector){v, v, v, v, v, v, v, v})
+
 /* basis[u][x] is C(u) / 2 * cos((2 x + 1) u pi / 16). */
 static const vector basis[8] = {
     {0.35355339f, 0.35355339f, 0.35355339f, 0.35355339f, 0.35355339f, 0.35355339f, 0.35355339f, 0.35355339f},
@@ -108,12 +111,13 @@ static float overshoot(const limits *l, const int16_t *block) {
 
     for (unsigned i = 0; i < 64; i++) {
         if (block[i] == 0 && l->steps[i] <= COARSE_STEP) continue;
-        rows[i / 8] += (float)(block[i] * l->steps[i]) * basis[i % 8];
+        const float value = (float)(block[i] * l->steps[i]);
+        rows[i / 8] += SPREAD(value) * basis[i % 8];
         rounding += (float)l->steps[i] * peak[i / 8] * peak[i % 8];
     }
     for (unsigned y = 0; y < 8; y++) {
         vector samples = {0};
-        for (unsigned v = 0; v < 8; v++) samples += rows[v] * basis[v][y];
+        for (unsigned v = 0; v < 8; v++) samples += rows[v] * SPREAD(basis[v][y]);
         raise_to(&furthest, &samples);
         samples = -1 - samples;
         raise_to(&furthest, &samples);
