@@ -8,11 +8,12 @@ import pathlib
 import tempfile
 import zlib
 from collections import Counter, namedtuple
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks._common import interleave
+from benchmarks._common import interleave, slices
 from fastimg.benchmarking.peers import read_file
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif"}
@@ -196,3 +197,17 @@ def time_loads(loads, paths, parts, rounds, clock, step=1):
 
     jobs = {key: job(key, *load) for key, load in loads.items()}
     return interleave(jobs, len(parts), rounds, "loads")
+
+
+def time_peers(peers, found, paths, size, block, num_threads, rounds, clock):
+    """Time the peers that have no "reason" to be left out; return the seconds of each.
+
+    Each fills its own array of a block's images, whose pages have been touched. "sums" of `found` are what is expected.
+    """
+    parts, loads = slices(len(paths), block), {}
+    for peer in peers:
+        if not found[peer.name]["reason"]:
+            out = np.ones((block, 3, *size), peer.dtype)  # ones, not empty: this touches every page
+            outs = [out[: part.stop - part.start] for part in parts]
+            loads[peer.name] = partial(peer.load, num_threads=num_threads), outs, found[peer.name]["sums"]
+    return time_loads(loads, paths, parts, rounds, clock)

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import _common as common
+from benchmarks import _plots as plots
 from benchmarks._pixels import Photo, pillow_pixels, read_corpus
 from fastimg.benchmarking.peers import DECODERS, first_line
 
@@ -101,20 +102,10 @@ def bench_photos(peers, photos, args):
     common.print_headline(rows, "the fastest peer", lambda name, _: name in single)
     common.print_headline(rows, "the fastest of all other routes", lambda name, _: name in exact)
     if args.plot:
-        timed = {name: row for name, row in rows.items() if not row["reason"]}
-        common.draw(args.plot, 8, 0.45 * len(timed) + 1.3, lambda axes: plot(axes, timed, words))
+        timed = plots.timed(rows)
+        label = f"images per second, one thread, JPEG bytes {words}\n{common.cpu_model()}"
+        common.draw(args.plot, 8, plots.bars_height(timed), lambda axes: plots.bars(axes, timed, label))
     return rows
-
-
-def plot(axes, rows, words):
-    """Draw the table "photos" as bars, with the span of the rounds as whiskers."""
-    names = list(rows)[::-1]
-    rate, low, high = (np.array([rows[name][key] for name in names]) for key in ("rate", "min", "max"))
-    style = {"color": ["tab:orange" if name == "fastimg" else "tab:gray" for name in names], "height": 0.7}
-    axes.barh(names, rate, xerr=[rate - low, high - rate], ecolor="black", capsize=3, **style)
-    for i in range(len(names)):
-        axes.text(rate[i] * 0.02, i, f"{rate[i]:.0f}", va="center", color="white", fontweight="bold")
-    axes.set_xlabel(f"images per second, one thread, JPEG bytes {words}\n{common.cpu_model()}")
 
 
 def small_photo(photo):

@@ -13,7 +13,6 @@ torchvision is large, so it does not come with the other peers: it takes part wh
 timed, the pixels of every contestant are compared with the reference; after every timed block, with the verified ones.
 """
 
-import time
 from functools import partial
 
 import numpy as np
@@ -197,18 +196,8 @@ def inspect(some, paths, side, reference, block):
 def bench(title, group, side, reference, found_peers, paths, args):
     some = [peer for peer in found_peers if peer.group is group]
     found = inspect(some, paths, side, reference, common.PHOTOS)
-    parts = common.slices(len(paths), common.PHOTOS)
-    loads = {}
-    for peer in some:
-        if not found[peer.name]["reason"]:
-            out = np.ones(
-                (common.PHOTOS, 3, side, side), np.uint8
-            )  # ones, not empty: this touches every page
-            outs = [out[: part.stop - part.start] for part in parts]
-            loads[peer.name] = partial(peer.load, num_threads=1), outs, found[peer.name]["sums"]
-    seconds = pixels.time_loads(
-        loads, paths, parts, args.rounds, common.CLOCKS.get(args.clock, time.perf_counter)
-    )
+    clock = common.CLOCKS[args.clock]
+    seconds = pixels.time_peers(some, found, paths, (side, side), common.PHOTOS, 1, args.rounds, clock)
     rows = common.compare(seconds, len(paths), found, group[0].name)
     heads = [("the fastest peer", lambda name, row: True)]
     return common.report(f"{title}, one thread, {args.rounds} rounds", COLUMNS, rows, headlines=heads)

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from benchmarks import _common as common
 from benchmarks import _pixels as pixels
+from benchmarks import _plots as plots
 from benchmarks._process import Child, high_water
 from fastimg.benchmarking.peers import DECODERS, find, read_file
 
@@ -30,12 +31,7 @@ INTERVAL = 0.02  # seconds between two samples
 CHECKED = 50  # rows that are compared with Pillow's, spread over the array
 KINDS = find(DECODERS, "fastimg", "OpenCV")
 
-# name: (the contestant that it uses, label, color)
-WAYS = {
-    "np.vstack": ("OpenCV", "list of cv2.imread, then np.vstack", "tab:red"),
-    "preallocated": ("OpenCV", "preallocated array, cv2.imread, transpose", "tab:blue"),
-    "fastimg.load": ("fastimg", "preallocated array, fastimg.load", "tab:orange"),
-}
+WAYS = {"np.vstack": "OpenCV", "preallocated": "OpenCV", "fastimg.load": "fastimg"}  # and who they use
 
 
 class Way:
@@ -43,7 +39,7 @@ class Way:
 
     def __init__(self, name, paths):
         self._name, self._paths = name, paths
-        self._peer = find(KINDS, WAYS[name][0])()
+        self._peer = find(KINDS, WAYS[name])()
 
     def ready(self):
         """Nothing: the library has been imported when this is answered."""
@@ -106,36 +102,19 @@ def sample(name, paths):
     return row | {"samples": [(moment - begin, size) for moment, size in samples]}
 
 
-def plot(axes, rows, count, array):
-    """Draw a line for each way, and the array's size as a dashed line."""
-    for name, row in rows.items():
-        _, words, color = WAYS[name]
-        times, sizes = zip(*((moment, size / 2**30) for moment, size in row["samples"]), strict=True)
-        axes.plot(times, sizes, color=color, linewidth=2, label=f"{words}: {row['seconds']:.1f} s")
-        axes.plot(times[-1], sizes[-1], "o", color=color, markersize=5)
-    size = f"{array / 2**30:.2f} GiB" if array >= 2**29 else f"{array / 2**20:.0f} MiB"
-    line = {"color": "black", "linestyle": "--", "linewidth": 1}
-    axes.axhline(array / 2**30, label=f"the array itself, {size}", **line)
-    axes.set_title(f"{count:,} JPEG files of {SIDE} x {SIDE} into one array", fontsize=12)
-    axes.set_xlabel(f"seconds\n{common.cpu_model()}, {common.usable_cpus()} CPUs")
-    top = max(row["peak"] for row in rows.values()) * 1e6 / 2**30 * 1.5  # room for the legend
-    axes.set(ylabel="memory of the process, GiB", xlim=(0, None), ylim=(0, top))
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper right", framealpha=0.9, fontsize=10)
-
-
 def bench_memory(peers, paths, args):
     for path in paths:
         read_file(path)  # into the page cache, so that no way pays for the disk
     usable = [peer.name for peer in peers]
-    ways = [name for name, (library, *_) in WAYS.items() if library in usable]
+    ways = [name for name, library in WAYS.items() if library in usable]
     rows = {name: sample(name, paths) for name in tqdm(ways, desc="ways")}
     array = args.count * 3 * SIDE * SIDE
     title = f"memory, in MB: {args.count} files of {SIDE} x {SIDE} into an array of {array / 1e6:.1f} MB"
     keys = ("base", "peak", "above array", "of which load", "high water", "seconds")
     common.report(title, " | ".join(f"{key}: {{{key}:.1f}}" for key in keys), rows, "way")
     if args.plot and rows:
-        common.draw(args.plot, 8, 4.4, lambda axes: plot(axes, rows, args.count, array))
+        words = f"{args.count:,} files; {common.cpu_model()}, {common.usable_cpus()} CPUs"
+        common.draw(args.plot, 8, 4.2, lambda axes: plots.memory(axes, {"ways": rows}, words))
     return rows
 
 

@@ -30,8 +30,8 @@ import time
 
 import numpy as np
 
+from benchmarks import _plots as plots
 from benchmarks import _report_page as page
-from benchmarks import _report_plots as plots
 from benchmarks._common import CLOCKS, positive_int
 from benchmarks._process import Child, ChildError
 from benchmarks._report_figures import figures_of

@@ -93,16 +93,8 @@ def inspect(peers, paths, size, num_threads, block):
 def measure(peers, paths, size, args, desc, block=common.PHOTOS, num_threads=1, subject="fastimg"):
     """Verify and time; return `inspect`'s figures and the speed."""
     found = inspect(peers, paths, size, num_threads, block)
-    parts = common.slices(len(paths), block)
-    loads = {}
-    for peer in peers:
-        if not found[peer.name]["reason"]:
-            out = np.ones((block, 3, *size), peer.dtype)  # ones, not empty: this touches every page
-            outs = [out[: part.stop - part.start] for part in parts]
-            call = partial(peer.load, num_threads=num_threads)
-            loads[peer.name] = call, outs, found[peer.name]["sums"]
     clock = common.CLOCKS[args.clock] if num_threads == 1 else time.perf_counter
-    seconds = pixels.time_loads(loads, paths, parts, args.rounds, clock)
+    seconds = pixels.time_peers(peers, found, paths, size, block, num_threads, args.rounds, clock)
     return common.compare(seconds, len(paths), found, subject)
 
 

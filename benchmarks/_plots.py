@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The plots of a report, as SVG and PNG.
+"""Plots: those of single benchmarks, and of a report, as SVG and PNG.
 
 Their ground is white, so that they can be read on a page of any colour. Colours are those of Okabe and Ito, which
 people with any kind of colour vision tell apart, and nothing is said by colour alone. The text of an SVG stays text;
@@ -24,6 +24,11 @@ def timed(rows, key="rate"):
 
 def colours(names):
     return [OURS if name.startswith("fastimg") else PEER for name in names]
+
+
+def bars_height(rows):
+    """Return how many inches so many bars take."""
+    return 0.4 * len(rows) + 1.2
 
 
 def bars(axes, rows, label, key="rate"):
@@ -106,14 +111,21 @@ def overlap(one, other):
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
+WAYS = {  # of loading into one array: what they do, and how their lines look
+    "np.vstack": ("list of cv2.imread, then np.vstack", SERIES[0], "--"),
+    "preallocated": ("preallocated array, cv2.imread, transpose", SERIES[2], "-."),
+    "fastimg.load": ("preallocated array, fastimg.load", OURS, "-"),
+}
+
+
 def memory(axes, tables, words):
+    """A line for each way of loading, and the array's size as a dotted line."""
     rows = tables["ways"]
-    for (name, row), colour, style in zip(
-        rows.items(), (SERIES[0], SERIES[2], OURS), ("--", "-.", "-"), strict=False
-    ):
+    for name, row in rows.items():
+        what, colour, style = WAYS[name]
         times, sizes = zip(*row["samples"], strict=True)
         sizes = [size / 2**30 for size in sizes]
-        axes.plot(times, sizes, style, color=colour, linewidth=2, label=f"{name}: {row['seconds']:.1f} s")
+        axes.plot(times, sizes, style, color=colour, linewidth=2, label=f"{what}: {row['seconds']:.1f} s")
     any_row = next(iter(rows.values()))
     array = (any_row["peak"] - any_row["above array"]) * 1e6 / 2**30
     axes.axhline(array, color=INK, linestyle=":", linewidth=1, label=f"the array itself: {array:.2f} GiB")
@@ -196,13 +208,13 @@ def classes(axes, tables, words):
 
 # name: (benchmark, function, width and height in inches for so many rows)
 PLOTS = {
-    "decode": (decode, lambda tables: (8, 0.4 * len(timed(tables["photos"])) + 1.2)),
+    "decode": (decode, lambda tables: (8, bars_height(timed(tables["photos"])))),
     "resize": (resize, lambda tables: (8, 5)),
-    "evaluation": (evaluation, lambda tables: (8, 0.4 * len(timed(tables["evaluation"])) + 1.2)),
+    "evaluation": (evaluation, lambda tables: (8, bars_height(timed(tables["evaluation"])))),
     "memory": (memory, lambda tables: (8, 4.2)),
     "routes": (routes, lambda tables: (8, 3)),
     "classes": (classes, lambda tables: (8, 3.6)),
-    "loader": (loader, lambda tables: (8, 0.4 * len(timed(tables["plain"])) + 1.2)),
+    "loader": (loader, lambda tables: (8, bars_height(timed(tables["plain"])))),
     "damage": (damage, lambda tables: (8, 5.5)),
 }
 
