@@ -48,7 +48,7 @@ def decode_table(found):
 
 
 def resize_table(found):
-    photos, threads = (found["tables"][name] for name in ("photos", "threads"))
+    photos, threads = found["tables"]["photos"], found["tables"].get("threads", {})
     rows = {}
     for name, row in timed(photos).items():
         small = threads.get(name, {})

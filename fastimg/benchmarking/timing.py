@@ -59,9 +59,8 @@ def interleave(
     gc.collect()
     gc.disable()  # as timeit does: a collection would land on whoever is running
     try:
-        with progress_bar(
-            total=rounds * blocks * len(names), desc=desc, disable=not bar, leave=leave
-        ) as done:
+        never = {} if bar else {"disable": True}  # else TQDM_DISABLE decides
+        with progress_bar(total=rounds * blocks * len(names), desc=desc, leave=leave, **never) as done:
             for turn in range(rounds * blocks if names else 0):
                 round_, block = divmod(turn, blocks)
                 shift = turn % len(names)
