@@ -13,9 +13,11 @@ SERIES = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9")  # blue, green,
 SAVE = {"svg.fonttype": "none", "svg.hashsalt": "fastimg", "font.family": "sans-serif"}
 
 
-def machine_line(report):
-    found = report["machine"]
-    return f"{found['cpu']}, {found['usable CPUs']} CPUs"
+def machine_line(report, name):
+    """Return on what a plot's figures were measured, and by which clock if there is a choice."""
+    found, clock = report["machine"], report["settings"]["clock"]
+    words = f"{found['cpu']}, {found['usable CPUs']} CPUs"
+    return words + "; CPU time" * (clock == "cpu" and name in ("decode", "resize", "evaluation"))
 
 
 def timed(rows, key="rate"):
@@ -159,7 +161,7 @@ def routes(axes, tables, words):
                 axes.text(start + width / 2, name, share, ha="center", va="center", fontsize=9, bbox=box)
     axes.set_ylim(-0.6, len(names) + 0.2)
     axes.legend(loc="upper center", ncols=len(PARTS), fontsize=9, frameon=False)
-    axes.set_xlabel(f"milliseconds per photo, one thread\n{words}")
+    axes.set_xlabel(f"milliseconds of CPU time per photo, one thread\n{words}")
 
 
 def damage(axes, tables, words):
@@ -185,7 +187,7 @@ def damage(axes, tables, words):
     axes.set_yticks(range(len(names)), names)
     axes.set_xlim(0, 118)
     axes.legend(loc="lower right", fontsize=9)
-    axes.set_xlabel(f"percent of the visibly damaged files that are refused, intact ones: none\n{words}")
+    axes.set_xlabel(f"percent of the visibly damaged files that are refused\n{words}")
 
 
 def classes(axes, tables, words):
@@ -232,7 +234,7 @@ def draw_all(report, folder):
             found = report["benchmarks"].get(name, {"reason": "it has not been run"})
             if found["reason"]:
                 continue
-            tables, words = found["tables"], machine_line(report)
+            tables, words = found["tables"], machine_line(report, name)
             try:
                 figure = draw(None, *size(tables), lambda axes, f=function, t=tables, w=words: f(axes, t, w))
             except (KeyError, ValueError, IndexError) as error:  # a table or all contestants are missing

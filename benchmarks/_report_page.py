@@ -32,7 +32,7 @@ def plain(rows):
     """Return the lines of a table as they are written by hand: no padding, and nothing where there is no figure."""
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in rows]
     cells[1] = ["---", *["---:"] * (len(cells[0]) - 1)]
-    return ["| " + " | ".join("" if cell == "-" else cell for cell in row).rstrip() + " |" for row in cells]
+    return ["| " + "".join(f"{cell} | " if cell != "-" else "| " for cell in row).rstrip() for row in cells]
 
 
 def decode_table(found):
