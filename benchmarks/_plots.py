@@ -42,7 +42,7 @@ def bars(axes, rows, label, key="rate"):
     axes.barh(names, values, color=colours(names), height=0.7, xerr=spans, ecolor=INK, capsize=2)
     for i, name in enumerate(names):
         times = rows[name].get("times", 1)
-        words = f"{values[i]:.0f}" + (f"   fastimg is {times:.2f} x" if name != "fastimg" else "")
+        words = f"{values[i]:.0f}" + (f", fastimg is {times:.2f} x" if name != "fastimg" else "")
         axes.text(rows[name]["max"] + max(values) * 0.015, i, words, va="center", fontsize=9, color=INK)
     axes.set_xlim(0, max(row["max"] for row in rows.values()) * 1.3)
     axes.set_xlabel(label)

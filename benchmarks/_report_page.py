@@ -18,7 +18,7 @@ WAYS = {  # of resizing: what follows the library and its version
     "Pillow draft, reducing_gap=2.0": ", draft, `reducing_gap=2.0`",
     "DALI": ", on the CPU",
 }
-OUTCOMES = {True: "{s:.1f} s, {beyond:.0f} MB", False: "{found}, {s:.1f} s"}
+OUTCOMES = {True: "{s:.1f} s, {beyond:.0f} MB", False: "refused, {s:.1f} s"}
 
 
 def labelled(name, found):
