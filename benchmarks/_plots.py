@@ -178,7 +178,7 @@ def damage(axes, tables, words):
             values,
             height=height,
             color=colour,
-            hatch=("", "//", "..")[i],
+            hatch=("", "//", "\\\\")[i],
             edgecolor="white",
             label=form,
         )

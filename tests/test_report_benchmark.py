@@ -3,22 +3,26 @@
 
 import importlib
 import json
+import pathlib
 import re
 
 import pytest
 from support.files import write_photos
 
+import benchmarks
 from benchmarks import _common as common
 from benchmarks import _plots as plots
 from benchmarks import _report_figures as figures
 from benchmarks import _report_finders as finders
 from benchmarks import _report_jobs as jobs
+from benchmarks import _report_page as page
 from benchmarks import report, routes
 from benchmarks._process import Child, ChildError
 from benchmarks._report_jobs import Job
 from benchmarks._storage import STORAGE
 from fastimg.benchmarking.peers import DECODERS
 
+PUBLISHED = pathlib.Path(benchmarks.__file__).parents[1] / "docs/figures/report.json"
 KEYS = {
     "schema",
     "created",
@@ -56,6 +60,11 @@ def folder(photos, tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(folder):
     return json.loads((folder / "report.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def published():
+    return json.loads(PUBLISHED.read_text())
 
 
 def test_says_on_what_and_with_what_it_was_measured(made, photos):
@@ -249,3 +258,13 @@ def test_names_do_not_cover_each_other():
     boxes = [(0, 0, 0.5, 0.1), (0.4, 0.05, 0.9, 0.15), (0.5, 0.1, 0.9, 0.2)]
     assert plots.overlap(boxes[0], boxes[1]) and not plots.overlap(boxes[0], boxes[2])
     assert plots.is_inside(boxes[0]) and not plots.is_inside((0.9, 0, 1.1, 0.1))
+
+
+def test_the_published_report(published):
+    assert published.keys() == KEYS and published["schema"] == report.SCHEMA
+    assert PUBLISHED.stat().st_size < 100_000
+    assert published["figures"] == figures.figures_of(published)
+    assert page.page(published, []).count("\n| ") > 50
+    for name in plots.PLOTS:
+        if not published["benchmarks"].get(name, {"reason": "not run"})["reason"]:
+            assert (PUBLISHED.parent / f"{name}.svg").exists(), name
