@@ -16,7 +16,9 @@ sys.path[:0] = [str(HERE)]
 
 with open(ROOT / "pyproject.toml", "rb") as file:
     URLS = tomllib.load(file)["project"].get("urls", {})
-REPOSITORY = next((URLS[key] for key in ("Source", "Repository", "Homepage") if key in URLS), None)
+REPOSITORY = URLS.get("Repository", "")
+if not REPOSITORY or ".example/" in REPOSITORY:
+    REPOSITORY = None  # there is no address yet
 
 project = "fastimg"
 author = copyright = "The fastimg authors"
@@ -29,7 +31,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
 ]
-exclude_patterns = ["README.md", "_build"]
+exclude_patterns = ["figures/*.md", "generated"]
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"torch\..*"),

@@ -82,7 +82,7 @@ def make(folder):
         rows[f"fit-{kind}"] = figures
 
     data = picture(*WIDE)
-    rings, corner = (60, 290, 180, 180), (323, 236, 16, 16)
+    rings, corner = (60, 290, 180, 180), (323, 191, 16, 16)
     rows["reduced"] = []
     for name in FILTERS:
         options = {"size": REDUCED, "resample": name}

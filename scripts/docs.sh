@@ -3,7 +3,7 @@
 #
 # bash scripts/docs.sh [FOLDER]
 #
-# Builds the site, of an installed wheel, into FOLDER (default: build/site). A warning is an error, and so is a link
+# Builds the site, of an installed wheel, into FOLDER (default: build/docs). A warning is an error, and so is a link
 # within the site that leads nowhere. No server is asked but pip's. Settings, besides those of setup-env.sh:
 #
 #   FASTIMG_INVENTORIES  "python=FILE numpy=FILE": inventories of Sphinx, files or addresses, to link names of others
@@ -12,7 +12,7 @@ set -euo pipefail
 # shellcheck source=scripts/setup-env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup-env.sh"
 
-out=${1:-$project/build/site}
+out=${1:-$project/build/docs}
 case $out in /*) ;; *) out=$PWD/$out ;; esac
 prepare venv
 install_fastimg docs

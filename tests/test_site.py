@@ -34,11 +34,8 @@ def module(path):
 
 
 def pages():
-    return {
-        str(path.relative_to(DOCS).with_suffix(""))
-        for kind in ("md", "rst")
-        for path in DOCS.rglob(f"*.{kind}")
-    }
+    found = [path.relative_to(DOCS) for kind in ("md", "rst") for path in DOCS.rglob(f"*.{kind}")]
+    return {str(path.with_suffix("")) for path in found if path.parts[0] not in ("figures", "generated")}
 
 
 def directives(name):
