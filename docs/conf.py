@@ -89,6 +89,31 @@ PAGES = {file: f"{page}.md" for page, file in PROJECT.items()} | {"README.md": "
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([\w./-]+)(#[\w-]*)?\)")
 
 
+# What ``python -m benchmarks.report`` draws into figures/, and what each plot shows.
+PLOTS = {
+    "decode": "Images per second of one thread, from bytes to a contiguous (3, H, W) array",
+    "resize": "Speed and quality to 256 x 256",
+    "evaluation": "Resize(256) and CenterCrop(224)",
+    "loader": "Batches for training",
+    "classes": "What fastimg's Huffman decoding is worth, by kind of file",
+    "damage": "Visibly damaged files that are refused",
+}
+
+
+def plots(figures, page):
+    """A chapter, in Markdown, with those of the plots that are there and that the page does not show itself."""
+    wanted = {
+        name for name in PLOTS if (figures / f"{name}.svg").exists() and f"(figures/{name}." not in page
+    }
+    if not wanted:
+        return ""
+    command = "python -m benchmarks.report --images photos --output figures"
+    shown = [f"![{text}](figures/{name}.svg)\n\n{text}." for name, text in PLOTS.items() if name in wanted]
+    return "\n\n".join(
+        ["\n## Plots", *shown, f"`{command}` draws them, and writes all figures into one file.\n"]
+    )
+
+
 def fill_in(app, docname, content):
     """Pages of the files beside the README are those files, and links from file to file are links between pages.
 
@@ -98,6 +123,9 @@ def fill_in(app, docname, content):
     if docname in PROJECT:
         content[0] = (ROOT / source).read_text("utf-8")
         app.env.note_dependency(str(ROOT / source))
+
+    if docname == "performance":
+        content[0] += plots(HERE / "figures", content[0])
 
     def lead(link):
         text, target, anchor = link[1], os.path.normpath(source.parent / link[2]), link[3] or ""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_public_names
 from support.public_names import members, public_classes
 
 import fastimg
@@ -118,6 +119,24 @@ def test_pages_of_files_beside_the_readme():
     assert noted == [str(ROOT / file) for file in conf.PROJECT.values()]
 
 
+def test_plots_that_are_there(tmp_path, monkeypatch):
+    conf = module(DOCS / "conf.py")
+    monkeypatch.setattr(conf, "HERE", tmp_path)
+    (tmp_path / "figures").mkdir()
+    env = types.SimpleNamespace(doc2path=lambda name: f"{name}.md")
+    for name in ("", "resize", "decode"):
+        if name:
+            (tmp_path / f"figures/{name}.svg").write_text("<svg/>")
+        content = ["# Performance\n"]
+        conf.fill_in(types.SimpleNamespace(env=env), "performance", content)
+        expected = {"": [], "resize": ["resize"], "decode": ["decode", "resize"]}[name]
+        assert re.findall(r"!\[[^]]+\]\(figures/(\w+)\.svg\)", content[0]) == expected
+        assert ("## Plots" in content[0]) == bool(expected)
+    content = ["# Performance\n\n![shown](figures/decode.png)\n"]
+    conf.fill_in(types.SimpleNamespace(env=env), "performance", content)
+    assert re.findall(r"figures/(\w+)\.\w+\)", content[0]) == ["decode", "resize"]
+
+
 # ---- links ---------------------------------------------------------------------------------------
 
 
@@ -204,3 +223,7 @@ def test_build(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     dead, count = module(ROOT / "scripts/check_links.py").dead_links(tmp_path / "html")
     assert dead == [] and count > 1000
+    # Methods that classes inherit are in the reference, too.
+    reference = "".join(path.read_text("utf-8") for path in (tmp_path / "html/api").glob("*.html"))
+    named = set(re.findall(r'<dt [^>]*id="fastimg\.(?:data_source\.)?([^"]*)"', reference))
+    assert set(test_public_names.ALL) <= named
