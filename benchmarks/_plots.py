@@ -138,30 +138,28 @@ def memory(axes, tables, words):
     axes.legend(loc="upper right", fontsize=9, framealpha=0.9)
 
 
-PARTS = {"header": "/", "codes": "", "pixels": "\\", "resampling": "x"}
+HATCHES = ("", "//", "\\\\", "x", "")
 
 
-def routes(axes, tables, words):
-    """Stacked bars: the milliseconds of each stage, with its share."""
-    rows = tables["routes"]
-    names = list(rows)[::-1]
-    total = max(row["ms"] for row in rows.values())
-    left = dict.fromkeys(names, 0.0)
-    for (part, hatch), colour in zip(PARTS.items(), SERIES[3:] + SERIES[:3], strict=False):
-        some = [name for name in names if part in rows[name]["parts"]]
-        widths = [rows[name]["parts"][part] for name in some]
-        starts = [left[name] for name in some]
-        style = {"color": colour, "edgecolor": "white", "hatch": hatch, "label": part, "height": 0.65}
-        axes.barh(some, widths, left=starts, **style)
-        for name, width, start in zip(some, widths, starts, strict=True):
+def shares(axes, tables, words):
+    """Stacked bars: the percentage of each stage, for each route."""
+    rows = tables["shares"]
+    names, left = list(rows)[::-1], dict.fromkeys(rows, 0.0)
+    stages = list(dict.fromkeys(stage for row in rows.values() for stage in row))
+    for stage, hatch, colour in zip(stages, HATCHES, SERIES, strict=False):
+        widths = [rows[name].get(stage, 0) for name in names]
+        starts = [left[name] for name in names]
+        style = {"color": colour, "edgecolor": "white", "hatch": hatch, "label": stage, "height": 0.65}
+        axes.barh(names, widths, left=starts, **style)
+        for name, width, start in zip(names, widths, starts, strict=True):
             left[name] += width
-            if width > total / 15:
-                share = f"{rows[name]['shares'][part]:.0%}"
+            if width >= 5:  # else there is no room
                 box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
-                axes.text(start + width / 2, name, share, ha="center", va="center", fontsize=9, bbox=box)
-    axes.set_ylim(-0.6, len(names) + 0.2)
-    axes.legend(loc="upper center", ncols=len(PARTS), fontsize=9, frameon=False)
-    axes.set_xlabel(f"milliseconds of CPU time per photo, one thread\n{words}")
+                at = {"ha": "center", "va": "center", "fontsize": 9, "bbox": box}
+                axes.text(start + width / 2, name, f"{width:.0f} %", **at)
+    axes.set(xlim=(0, 100), ylim=(-0.6, len(names) + 0.1))
+    axes.legend(loc="upper center", ncols=len(stages), fontsize=8.5, frameon=False)
+    axes.set_xlabel(f"percent of the time of a decode, one thread\n{words}")
 
 
 def damage(axes, tables, words):
@@ -214,7 +212,7 @@ PLOTS = {
     "resize": (resize, lambda tables: (8, 5)),
     "evaluation": (evaluation, lambda tables: (8, bars_height(timed(tables["evaluation"])))),
     "memory": (memory, lambda tables: (8, 4.2)),
-    "routes": (routes, lambda tables: (8, 3)),
+    "shares": (shares, lambda tables: (8, 2.4)),
     "classes": (classes, lambda tables: (8, 3.6)),
     "loader": (loader, lambda tables: (8, bars_height(timed(tables["plain"])))),
     "damage": (damage, lambda tables: (8, 5.5)),

@@ -71,9 +71,8 @@ def classes(tables):
     return {"value": ratios[worst], "best": ratios[best], "worst class": worst, "count": len(ratios)}
 
 
-def share(route, part, tables):
-    row = tables["routes"][f"fastimg, {route}"]
-    return {"value": 100 * row["shares"][part], "ms": row["ms"]}
+def share(route, stage, tables):
+    return {"value": tables["shares"][route][stage]}
 
 
 def large(tables):

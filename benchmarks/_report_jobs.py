@@ -45,7 +45,7 @@ SLOW = ("--tables", "plain", "--only", "fastimg.load", "fastimg, batches of 64",
 # First what most figures come from: a report that is stopped has those.
 JOBS = (
     Job("decode", takes=TIMED),
-    Job("routes", takes=EACH),
+    Job("shares", quick=("--seconds", "2"), takes=("images", "limit")),
     Job("stages", ("--tables", "photos", "kinds"), ("--tables", "photos"), takes=EACH),
     Job(
         "resize",

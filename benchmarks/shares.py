@@ -8,7 +8,6 @@ stripped).
 """
 
 import importlib
-import json
 import re
 import subprocess
 import sys
@@ -108,6 +107,15 @@ def measure(images, limit, options, seconds):
     return shares(done.stdout)
 
 
+def bench_shares(args):
+    found = {
+        route: measure(args.images, args.limit, options, args.seconds) for route, options in ROUTES.items()
+    }
+    for route, stages in found.items():
+        print(f"\n{route}", *(f"{share:6.1f} %  {stage}" for stage, share in stages.items()), sep="\n")
+    return found
+
+
 def main(argv=None):
     own = {
         "seconds": {"type": common.positive_int, "default": 10, "help": "per route (default: %(default)s)"}
@@ -115,15 +123,7 @@ def main(argv=None):
     args = common.parse(argv, __doc__, "shares", "limit", **own)
     _, payload = common.begin(args, DECODERS[:1])
     _, payload["corpus"] = read_corpus(args.images, args.limit)
-    payload["shares"] = {
-        route: measure(args.images, args.limit, options, args.seconds) for route, options in ROUTES.items()
-    }
-    for route, stages in payload["shares"].items():
-        print(f"\n{route}", *(f"{share:6.1f} %  {stage}" for stage, share in stages.items()), sep="\n")
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump(payload, file, indent=1)
-            file.write("\n")
+    return common.finish(args, payload, {"shares": bench_shares})
 
 
 if __name__ == "__main__":

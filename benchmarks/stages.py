@@ -96,12 +96,12 @@ class Decoder:
 
 
 @contextlib.contextmanager
-def contestants(stages, decoder="benchmarks.stages:Decoder"):
+def contestants(stages):
     """Yield {name: a process with that stage}; SystemExit unless each uses the stage that it should."""
     with contextlib.ExitStack() as stack:
         pair = {}
         for name, stage in stages.items():
-            child = Child(decoder, FASTIMG_ENTROPY=SETTINGS[stage])
+            child = Child("benchmarks.stages:Decoder", FASTIMG_ENTROPY=SETTINGS[stage])
             pair[name] = stack.enter_context(child)
             if (found := child.ask("entropy")) != stage:
                 raise SystemExit(f"expected a process with entropy stage {stage!r}, got {found!r}")

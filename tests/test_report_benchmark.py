@@ -16,7 +16,7 @@ from benchmarks import _report_figures as figures
 from benchmarks import _report_finders as finders
 from benchmarks import _report_jobs as jobs
 from benchmarks import _report_page as page
-from benchmarks import report, routes
+from benchmarks import report
 from benchmarks._process import Child, ChildError
 from benchmarks._report_jobs import Job
 from benchmarks._storage import STORAGE
@@ -225,20 +225,6 @@ def test_peers_are_compared_by_their_ratio():
     }
     found = finders.fastest("photos", finders.one_library, {"photos": rows})
     assert found == {"value": 2.0, "peer": "fast", "low": 1.5, "high": 2.5}
-
-
-def test_stages_of_a_decode_add_up(photos):
-    calls = {"header": 1.0, "eighth": 4.0, "full": 10.0, "small": 8.0}
-    rows = routes.divide(calls)
-    assert rows["(3, H, W)"]["parts"] == {"header": 1, "codes": 3, "pixels": 6}
-    assert rows["(3, 256, 256)"]["shares"] == {"header": 0.125, "codes": 0.375, "resampling": 0.5}
-    assert (
-        routes.divide(calls | {"full": 3.5})["(3, H, W)"]["parts"]["pixels"] == 0
-    )  # noise, not less than nothing
-    found = routes.main(["--images", str(photos), "--rounds", "2"])["routes"]
-    assert found.keys() == {f"{stage}, {to}" for stage in ("fastimg", "libjpeg") for to in rows}
-    for row in found.values():
-        assert row["ms"] > row["parts"]["header"] > 0
 
 
 def test_what_is_kept_of_figures():
