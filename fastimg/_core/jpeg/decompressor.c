@@ -211,7 +211,7 @@ static void try_decode(fi_decompressor *jpeg, const fi_route *route, const fi_re
     jpeg->data = request->data;
     jpeg->data_end = request->data + nbytes;
     if (!setjmp(jpeg->on_failure)) decode_image(jpeg, route, request);
-    jpeg_abort_decompress(&jpeg->cinfo);
+    if (jpeg->is_set_up) jpeg_abort_decompress(&jpeg->cinfo); /* version 3 crashes if it is half made */
 }
 
 /*
