@@ -90,20 +90,29 @@ int main() { return jpeg_std_error(0) && LIBJPEG_TURBO_VERSION_NUMBER; }'
     [[ $* != *clang* ]] || need "a clang with libFuzzer" "clang libclang-rt-dev" "clang compiler-rt" llvm find_clang
 }
 
+as_root() { # COMMAND...: with sudo where it is needed, which may ask for a password on a terminal
+    local sudo=(sudo -n)
+    [ ! -t 0 ] || sudo=(sudo)
+    [ "$(id -u)" -ne 0 ] || sudo=()
+    quietly ${sudo[@]+"${sudo[@]}"} "$@"
+}
+
+apt_install() { # PACKAGE...
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq)
+    as_root "${apt[@]}" update
+    as_root "${apt[@]}" install -y --no-install-recommends "$@"
+}
+
 find_or_install() { # LOOK ARGUMENT...: a function that sets $missing and $packages, such as look
-    local sudo="sudo -n" apt
     manager=$(basename "$(type -P apt-get dnf apk brew choco | head -n 1)")
     "$@"
     if [ -n "$packages" ]; then
         say "Installing with $manager:$packages"
-        [ ! -t 0 ] || sudo=sudo # which may ask for a password then
-        [ "$(id -u)" -ne 0 ] || sudo=
-        apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq"
         # shellcheck disable=SC2086 # lists
         case $manager in
-            apt-get) quietly $apt update; quietly $apt install -y --no-install-recommends $packages ;;
-            dnf) quietly $sudo dnf install -y -q $packages ;;
-            apk) quietly $sudo apk add $packages ;;
+            apt-get) apt_install $packages ;;
+            dnf) as_root dnf install -y -q $packages ;;
+            apk) as_root apk add $packages ;;
             brew) HOMEBREW_NO_AUTO_UPDATE=1 quietly brew install $packages ;;
             choco) quietly choco install -y --no-progress $packages ;;
         esac || true # the next look says what is still missing

@@ -1,18 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The core on other processors: that it compiles there."""
+"""The core on other processors: that it compiles there, and that scripts/qemu.sh finds this machine's pixels."""
 
+import os
 import platform
+import shutil
 import subprocess
 
 import pytest
+from support import jpegs
 from support.c_programs import (
     COMPILER,
     CORE,
     PLAIN_ENV,
+    TESTS,
     jpeg_flags,
     skip_without,
     skip_without_compiler,
 )
+
+SCRIPT = TESTS.parent / "scripts" / "qemu.sh"
+# As the script calls it -> what its compiler and qemu's emulator are called.
+PROCESSORS = {
+    "aarch64": ("aarch64-linux-gnu-gcc", "qemu-aarch64"),
+    "armhf": ("arm-linux-gnueabihf-gcc", "qemu-arm"),
+    "i386": ("i686-linux-gnu-gcc", "qemu-i386"),
+    "s390x": ("s390x-linux-gnu-gcc", "qemu-s390x"),
+}
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="of x86")
@@ -43,3 +56,46 @@ def test_core_compiles_where_floats_are_computed_with_more_digits(tmp_path):
         env=PLAIN_ENV,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What FASTIMG_TEST_DATA may name: files that all libjpeg-turbos decode alike, and damaged ones."""
+    folder = tmp_path_factory.mktemp("data")
+    colour = jpegs.jpeg(96, 81)
+    photos = {
+        "colour": colour,
+        "444": jpegs.jpeg(96, 81, "4:4:4"),
+        "411": jpegs.jpeg(80, 133, "4:1:1"),
+        "grey": jpegs.turbo(jpegs.pixels(64, 64, 1)),
+        "turned": jpegs.oriented(colour, 6),
+    }
+    awkward = {
+        "cmyk": jpegs.turbo(jpegs.pixels(72, 72, 4)),
+        "progressive": jpegs.jpeg(96, 81, progressive=True),
+        "truncated": jpegs.truncated(colour),
+    }
+    for name, files in (("photos", photos), ("awkward", awkward)):
+        (folder / name).mkdir()
+        for stem, data in files.items():
+            (folder / name / f"{stem}.jpg").write_bytes(data)
+    return folder
+
+
+@pytest.mark.skipif(not os.environ.get("FASTIMG_EXTENDED"), reason="takes minutes: FASTIMG_EXTENDED=1")
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="qemu.sh knows only Debian's packages")
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_pixels_are_the_same_on_other_processors(processor, folder):
+    if missing := [tool for tool in PROCESSORS[processor] if not shutil.which(tool)]:
+        pytest.skip(f"needs {' and '.join(missing)}")
+    skip_without([SCRIPT])
+    env = PLAIN_ENV | {"FASTIMG_TEST_DATA": str(folder)}
+    command = ["bash", SCRIPT, "pixels", processor]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1700, env=env)
+    if "no libjpeg-turbo for" in done.stderr:
+        pytest.skip("apt has no libjpeg-turbo for this processor, or cannot be reached")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.stdout == f"pixels of 8 of 8 files are equal on {processor}\n"
+    kernels, dct = ("neon", "own") if processor == "aarch64" else ("c", "libjpeg's")
+    assert f"kernels: {kernels}; hooks: own; inverse DCT: {dct}\n" in done.stderr

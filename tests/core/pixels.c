@@ -21,6 +21,7 @@ static const struct {
 } cases[] = {
     {"strict", {.strict = true}},
     {"lenient", {.mode = FI_MODE_RGB}},
+    {"libjpeg", {.use_libjpeg_entropy = true}}, /* the same pixels as the last one's */
     {"grey", {.mode = FI_MODE_L, .layout = FI_HWC}},
     {"64x64", {.height = SIDE, .width = SIDE, .reducing_gap = 2}},
     {"cover", {.height = SIDE, .width = SIDE, .fit = FI_COVER, .resample = FI_BICUBIC, .mode = FI_MODE_BGR}},
