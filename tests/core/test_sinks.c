@@ -63,10 +63,13 @@ static void rgb_at(fi_rows_kind kind, size_t y, size_t x, int rgb[3]) {
     }
 }
 
-/* Value v of output channel c, as the dtype has it: every table entry is different. */
+/*
+ * Value v of output channel c, as the dtype has it: every table entry is different. Each step has a variable of its own,
+ * as processors compute expressions with more digits (s390x, x87).
+ */
 static void put_element(const fi_options *options, unsigned c, int v, uint8_t *to) {
     const uint8_t byte = (uint8_t)v;
-    const float f = (byte / 255.0f - options->mean[c]) / options->std[c];
+    const float scaled = byte / 255.0f, centred = scaled - options->mean[c], f = centred / options->std[c];
 
     if (options->dtype == FI_UINT8) *to = byte;
     else if (options->dtype == FI_FLOAT32) memcpy(to, &f, 4);
