@@ -52,8 +52,11 @@ class PackedPaths(Sequence[str]):
         """
         reject_single_source(paths)
         names = [path if isinstance(path, str) else _to_str(path) for path in paths]
-        prefix = os.path.join(root, "")
-        blob = os.fsencode("".join([(n if n.startswith("/") else prefix + n) + "\0" for n in names]))
+        if os.sep == "/":  # the same, but quick
+            prefix = os.path.join(root, "")
+            blob = os.fsencode("".join([(n if n.startswith("/") else prefix + n) + "\0" for n in names]))
+        else:
+            blob = os.fsencode("".join([os.path.join(root, n) + "\0" for n in names]))
         packed = cls(blob)
         if len(packed) != len(names):
             found = next(name for name in names if "\0" in name)

@@ -12,11 +12,18 @@ import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from fastimg.descriptors import open_movable
+
 fcntl: Any
+msvcrt: Any
 try:
     import fcntl
-except ImportError:  # Windows
+except ImportError:
     fcntl = None
+try:
+    import msvcrt
+except ImportError:  # not Windows
+    msvcrt = None
 
 #: How long a new file waits for another process that makes one of the same name.
 WAIT_SECONDS = 10.0
@@ -24,7 +31,7 @@ WAIT_SECONDS = 10.0
 _LONGEST_NAME = 255  # bytes, on nearly all file systems
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)  # Lustre, unless told
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_BINARY = getattr(os, "O_BINARY", 0)  # Windows
+_LOCKED_BYTE = 2**62  # on Windows, where nobody could read or write it: no file is so long
 
 
 def working_name(path: str, suffix: str) -> str:
@@ -56,7 +63,7 @@ def open_working(path: str, flags: int) -> int:
     OSError
         The file cannot be opened, or is of another kind.
     """
-    descriptor = os.open(path, os.O_RDWR | _NOFOLLOW | _BINARY | flags, 0o666)
+    descriptor = open_movable(path, os.O_RDWR | _NOFOLLOW | flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", path)
@@ -101,11 +108,16 @@ def open_locked(path: str, name: str) -> tuple[int, bool]:
 
 
 def _lock(descriptor: int, name: str) -> bool:
-    if fcntl is None:
+    if fcntl is None and msvcrt is None:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # the latter on SMB
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+    except (BlockingIOError, PermissionError):  # the latter on SMB, and on Windows
         raise BlockingIOError(errno.EAGAIN, "another process is writing this file", name) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:

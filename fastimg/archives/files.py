@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from fastimg.descriptors import NONBLOCK, read_at
 from fastimg.errors import file_kind
 
 _SMALLEST_READ, _LARGEST_READ = 1 << 11, 1 << 16  # of a tar archive
@@ -27,7 +28,7 @@ _COMPRESSED = (
 @contextlib.contextmanager
 def open_regular(path: str) -> Iterator[BinaryIO]:
     """Open a regular file, without blocking on a FIFO; OSErrors in the block get its name."""
-    with open(path, "rb", _BUFFER, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+    with open(path, "rb", _BUFFER, opener=lambda name, flags: os.open(name, flags | NONBLOCK)) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, f"expected a regular file, found {file_kind(mode)}", path)
@@ -59,9 +60,9 @@ class FileBytes:
         return self.window[place : place + size]
 
     def _pread(self, size: int, at: int) -> bytes:
-        data = os.pread(self._fd, size, at)
+        data = read_at(self._fd, size, at)
         while 0 < len(data) < min(size, self.limit - at):  # file systems may return less
-            more = os.pread(self._fd, size - len(data), at + len(data))
+            more = read_at(self._fd, size - len(data), at + len(data))
             if not more:
                 break
             data += more

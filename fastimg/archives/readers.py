@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import zlib
 from typing import Any
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from fastimg.archives.files import open_regular
 from fastimg.archives.listing import unpack_names
 from fastimg.archives.streams import CompressedFile, StreamError, raise_no_memory, read_exactly
+from fastimg.descriptors import read_at
 from fastimg.errors import CorruptJpegError, TruncatedJpegError
 
 _MOST_PASSED = (
@@ -109,7 +109,7 @@ class ZipReader(MemberReader):
         with open_regular(
             self.path
         ) as file:  # each time: a data set may have more archives than there are descriptors
-            data = os.pread(file.fileno(), packed, offset)
+            data = read_at(file.fileno(), packed, offset)
         if len(data) < packed:
             name = self.name(index)
             raise TruncatedJpegError(

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from fastimg.descriptors import READ_ONLY
+
 _CHUNK = 1 << 18
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 CODECS = tuple(_MAGIC.values())
@@ -43,7 +45,7 @@ class CompressedFile:
         self._make = _find_decompressor(path, codec)
         self._decompressor = self._make()
         self._input = b""
-        self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._fd = os.open(path, READ_ONLY)
 
     def read(self, size: int) -> bytes:
         """Read at least one byte and at most `size`; none at the end.
