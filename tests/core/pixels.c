@@ -96,6 +96,8 @@ static void print_file(fi_decoder *decoder, const char *path) {
 
     printf("%s", path);
     if (status != FI_OK) printf(" open %s", fi_status_name(status));
+    if (status == FI_E_OS) printf(" (%s)", strerror(failure.os_errno));
+    if (status == FI_E_NOT_FILE) printf(" %o", (unsigned)failure.detail[0] & 0170000u);
     for (size_t i = 0; status == FI_OK && i < sizeof cases / sizeof cases[0]; i++) print_case(decoder, i);
     putchar('\n');
 }

@@ -9,6 +9,7 @@
 #include "cpu.h"
 #include "fi_batch.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
