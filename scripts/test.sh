@@ -38,14 +38,15 @@ if [ "${FASTIMG_SANITIZE:-}" = thread ] && [ $# -eq 0 ]; then
     for topic in $with_threads; do set -- "$@" "tests/test_$topic".py "tests/test_${topic}_"*.py; done
 fi
 
-extras=test,dev
-# Not all libraries that others need have packages for CPython without the GIL.
-! ask_python 'sys.exit(not sysconfig.get_config_var("Py_GIL_DISABLED"))' || extras=test-core,dev
+extras=test,dev lint=1
+# Not all libraries and tools have packages for CPython without the GIL; the tools say the same with any other.
+! ask_python 'sys.exit(not sysconfig.get_config_var("Py_GIL_DISABLED"))' || extras=test-core lint=
+[ -z "${FASTIMG_SANITIZE:-}" ] || lint=
 install_fastimg "$extras"
 
 copy_tests
 
-if [ -z "${FASTIMG_SANITIZE:-}" ]; then
+if [ -n "$lint" ]; then
     PATH="$venv/bin:$PATH"
     check "ruff check" ruff check --quiet .
     check "ruff format" ruff format --check --quiet --diff .
