@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a package index shows of the installed package."""
+"""What is installed: what a package index shows of it, and what importing it does to the interpreter."""
 
 import importlib.metadata
 import re
+import subprocess
+import sys
+import sysconfig
+
+import pytest
+from support.processes import child_env
 
 import fastimg
 
@@ -23,3 +29,11 @@ def test_addresses_are_those_of_one_repository():
     addresses = dict(entry.split(", ") for entry in METADATA.get_all("Project-URL"))
     assert {"Repository", "Documentation", "Changelog", "Issues"} <= addresses.keys()
     assert all(address.startswith(addresses["Repository"]) for address in addresses.values())
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this CPython has a GIL")
+def test_the_gil_stays_off():
+    # An extension that does not say that it can do without turns it on, with a warning.
+    code = "import sys, fastimg; fastimg.decode; sys.exit(sys._is_gil_enabled())"
+    command = [sys.executable, "-W", "error", "-c", code]
+    assert subprocess.run(command, env=child_env(), timeout=120).returncode == 0
