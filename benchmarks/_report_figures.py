@@ -27,14 +27,14 @@ FIGURES = (
         "decode",
         "decode",
         "x",
-        f"Photos to (3, H, W): {FAST} (a NumPy transpose)",
+        f"Photos to (3, H, W): {FAST}, the fastest other library by itself",
         partial(find.fastest, "photos", find.one_library),
     ),
     Figure(
         "decode, any route",
         "decode",
         "x",
-        f"Photos to (3, H, W): {FAST}, the fastest route of two libraries too",
+        f"Photos to (3, H, W): {FAST}, the fastest other way",
         partial(find.fastest, "photos", find.anyone),
     ),
     Figure(
@@ -62,21 +62,21 @@ FIGURES = (
         "entropy",
         "stages",
         "x",
-        "`decode` against `FASTIMG_ENTROPY=libjpeg`, the same photos: {value:.2f} times the images/s",
+        "`decode` makes {value:.2f} times the images/s that it makes with `FASTIMG_ENTROPY=libjpeg`",
         partial(find.stage, "photos", "(3, H, W)"),
     ),
     Figure(
         "entropy, progressive",
         "stages",
         "x",
-        "The same, progressive: {value:.2f} times",
+        "Of progressive files it makes {value:.2f} times as many",
         partial(find.stage, "kinds", "progressive"),
     ),
     Figure(
         "entropy, classes",
         "classes",
         "x",
-        "The same in {count} classes of size, quality and subsampling: {value:.2f} to {best:.2f} times",
+        "In {count} classes of size, quality and subsampling it makes {value:.2f} to {best:.2f} times as many",
         find.classes,
     ),
     Figure(
@@ -125,14 +125,14 @@ FIGURES = (
         "large file, memory",
         "resize",
         "MB",
-        "12 megapixels to (3, 224, 224): {value:.1f} MB; {peer}, the leanest peer, {its:.1f} MB",
+        "12 megapixels to (3, 224, 224): {value:.1f} MB of memory, {its:.1f} MB by {peer}, the leanest peer",
         find.large,
     ),
     Figure(
         "floats",
         "resize",
         "%",
-        "float32 with mean and deviation costs {value:.0f} % more than uint8",
+        "float32 with mean and deviation takes {value:.0f} % longer than uint8",
         find.float_cost,
     ),
     Figure(
@@ -174,7 +174,7 @@ FIGURES = (
         "views, calls",
         "views",
         "x",
-        "The same in eight calls: {value:.1f} times",
+        "Eight calls for them take {value:.1f} times as long",
         partial(find.takes, "views", "fastimg, eight calls"),
     ),
     Figure(
@@ -209,14 +209,14 @@ FIGURES = (
         "loader, memory",
         "loader",
         "MB",
-        "{value:.0f} MB instead of {its:.0f} ({peer})",
+        "Memory for batches: {value:.0f} MB, {its:.0f} MB by {peer}",
         partial(find.batches, "memory MB"),
     ),
     Figure(
         "storage",
         "storage",
         "x",
-        "Files that wait at every open: {value:.2f} times the images/s of {peer}, {kept:.2f} of those without a wait",
+        "Files that are slow to open: {value:.2f} times the images/s of {peer}, {kept:.2f} of its own without a wait",
         find.slow_storage,
     ),
     *(
@@ -224,10 +224,14 @@ FIGURES = (
             f"damage, {form}",
             "damage",
             "%",
-            f"Of visibly damaged {form} files {{value:.1f}} % are refused, {{its:.1f}} % by {{peer}}",
+            f"Of visibly damaged {kind} {{value:.1f}} % are refused, {{its:.1f}} % by {{peer}}",
             partial(find.refused, form),
         )
-        for form in ("baseline", "progressive", "restarts")
+        for form, kind in (
+            ("baseline", "baseline files"),
+            ("progressive", "progressive files"),
+            ("restarts", "files with restart markers"),
+        )
     ),
     Figure(
         "hostile",

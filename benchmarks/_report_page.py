@@ -48,7 +48,7 @@ def decode_table(found):
 
 
 def resize_table(found):
-    photos, threads = found["tables"]["photos"], found["tables"].get("threads", {})
+    photos, threads = found["tables"]["photos"], timed(found["tables"].get("threads", {}))
     rows = {}
     for name, row in timed(photos).items():
         small = threads.get(name, {})
@@ -57,7 +57,8 @@ def resize_table(found):
             both |= {"times": row["times"], "small times": small.get("times")}
         rows[name] = both | {"label": labelled(name, found) + WAYS.get(name, "")}
     columns = "to 256 x 256, images/s: {rate:.0f} | fastimg is: {times:.2f} x | PSNR, dB: {psnr:.1f}"
-    columns += " | to 64 x 64, images/s: {small:.0f} | fastimg is: {small times:.2f} x"
+    if threads:  # they are not measured by CPU time
+        columns += " | to 64 x 64, images/s: {small:.0f} | fastimg is: {small times:.2f} x"
     return lines(columns, rows, "decoder and resizing")
 
 

@@ -6,7 +6,7 @@ for --rounds rounds; rates are medians of the rounds, ratios those of the same b
 what a quarter of the ratios is below, and above. What fails is recorded with its reason, and the rest goes on.
 FOLDER gets
 
-  report.json   figures, rows of all tables, versions, machine, settings; docs/figures/README.md describes it
+  report.json   figures, rows of all tables, versions, machine, settings; benchmarks/README.md describes it
   report.md     the same as a page, with the plots
   *.svg, *.png  the plots
   logs          what each benchmark printed, and its own JSON with every round
@@ -18,6 +18,7 @@ little; the load is recorded.
   python -m benchmarks.report --images photos --output figures
   python -m benchmarks.report --render figures/report.json        # plots and page once more, nothing is measured
   python -m benchmarks.report --markdown docs/figures/report.json # the tables as the documentation has them
+  python -m benchmarks.report --fill docs/figures/report.json     # put them into README.md and docs/performance.md
 """
 
 import argparse
@@ -35,11 +36,14 @@ from benchmarks import _report_page as page
 from benchmarks._common import CLOCKS, positive_int
 from benchmarks._process import Child, ChildError
 from benchmarks._report_figures import figures_of
+from benchmarks._report_fill import fill
 from benchmarks._report_jobs import JOBS, library_versions
 from fastimg.benchmarking.machine import cpu_model, usable_cpus
 
 SCHEMA = 1
 NAME = "report.json"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FILLED = (ROOT / "README.md", ROOT / "docs/performance.md")
 
 
 def parse(argv):
@@ -49,6 +53,9 @@ def parse(argv):
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--render", metavar="F.json", help="make plots and page of that report")
     what.add_argument("--markdown", metavar="F.json", help="print the tables of that report")
+    what.add_argument(
+        "--fill", metavar="F.json", help="write that report's parts of README.md and docs/performance.md"
+    )
     parser.add_argument("--images", metavar="DIR", help="a folder of photos (JPEG, any depth)")
     parser.add_argument(
         "--output", metavar="FOLDER", help="default: figures; with --render that of the report"
@@ -62,7 +69,7 @@ def parse(argv):
     parser.add_argument("--quick", action="store_true", help="less of everything: to see that it works")
     parser.add_argument("--resume", action="store_true", help="go on with the report in FOLDER")
     args = parser.parse_args(argv)
-    if not (args.images or args.render or args.markdown):
+    if not (args.images or args.render or args.markdown or args.fill):
         parser.error("--images is needed to measure")
     return args
 
@@ -193,6 +200,11 @@ def main(argv=None):
     args = parse(argv)
     if args.markdown:
         print(page.tables(read(args.markdown)))
+        return
+    if args.fill:
+        found = read(args.fill)
+        for path in FILLED:
+            path.write_text(fill(path.read_text("utf-8"), found), "utf-8")
         return
     if args.render:
         report = read(args.render)

@@ -13,6 +13,7 @@ import benchmarks
 from benchmarks import _common as common
 from benchmarks import _plots as plots
 from benchmarks import _report_figures as figures
+from benchmarks import _report_fill as filling
 from benchmarks import _report_finders as finders
 from benchmarks import _report_jobs as jobs
 from benchmarks import _report_page as page
@@ -254,3 +255,35 @@ def test_the_published_report(published):
     for name in plots.PLOTS:
         if not published["benchmarks"].get(name, {"reason": "not run"})["reason"]:
             assert (PUBLISHED.parent / f"{name}.svg").exists(), name
+
+
+@pytest.mark.parametrize("path", report.FILLED, ids=lambda path: path.name)
+def test_pages_have_the_figures_of_the_published_report(path, published):
+    text = path.read_text("utf-8")
+    parts = {part[2] for part in filling.PART.finditer(text)}
+    assert parts == (
+        {"first screen"} if path.name == "README.md" else filling.PARTS.keys() - {"first screen"}
+    )
+    assert filling.fill(text, published) == text
+
+
+def test_pages_are_filled(tmp_path, published, monkeypatch):
+    other = json.loads(json.dumps(published))
+    for figure in other["figures"]:
+        figure["value"] = figure["value"] and figure["value"] / 2
+    (tmp_path / "report.json").write_text(json.dumps(other))
+    readme, pages = report.FILLED[0], [tmp_path / path.name for path in report.FILLED]
+    for path, page_path in zip(report.FILLED, pages, strict=True):
+        page_path.write_text(path.read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(report, "FILLED", pages)
+    report.main(["--fill", str(tmp_path / "report.json")])
+    before, after = (path.read_text("utf-8").splitlines() for path in (readme, pages[0]))
+    changed = [line for line in after if line not in before]
+    assert len(changed) == 3 and all(line.startswith("- **") for line in changed)
+
+
+def test_a_figure_of_the_first_screen_must_have_been_measured(published):
+    other = json.loads(json.dumps(published))
+    next(figure for figure in other["figures"] if figure["name"] == "resize 256")["value"] = None
+    with pytest.raises(KeyError, match="resize 256"):
+        filling.first_screen(other)
