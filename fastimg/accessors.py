@@ -38,7 +38,7 @@ class ImageFileAccessor(UniformArrayLike):
     sizes : (N, 2) integer array, optional
         Heights and widths of the images as `orient` makes them, before any crop; 0 where they are not known. An image
         of another size fails with a ValueError. They save reading headers for `shape` and for `boxes` of random crops.
-        A `FileIndex` among the sources' place has them already.
+        A `FileIndex` in place of the sources has them already.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class ImageFileAccessor(UniformArrayLike):
         return self.__dict__
 
     def read_into(self, indices: Any, out: Any) -> Any:
-        """Decodes a batch into `out`.
+        """Decode a batch into `out`.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class ImageFileAccessor(UniformArrayLike):
         Returns
         -------
         RandomViews
-            An array-like of these images, in epoch 0, whose index gives a tuple of arrays, one a view.
+            An array-like of these images, in epoch 0, whose index gives a tuple of arrays, one per view.
 
         Raises
         ------

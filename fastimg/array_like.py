@@ -92,7 +92,7 @@ class ArrayLike:
         return len(self._sources)
 
     def __getitem__(self, index: Index) -> Any:
-        """Decodes one image, or a batch.
+        """Decode one image, or a batch.
 
         Parameters
         ----------
@@ -102,8 +102,9 @@ class ArrayLike:
 
         Returns
         -------
-        array or list of array
-            A batch is an array for images of one size, else a list.
+        array, list of array or tuple of array
+            A batch is an array for images of one size, else a list. Of `RandomViews`, an image and a batch are tuples
+            of arrays, one per view.
 
         Raises
         ------

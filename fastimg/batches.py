@@ -214,7 +214,7 @@ class BatchIterator(Iterator[Any]):
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues where another iterator's `state_dict` stood.
+        """Continue where another iterator's `state_dict` stood.
 
         Parameters
         ----------
@@ -241,7 +241,7 @@ class BatchIterator(Iterator[Any]):
         self._epoch.load(state)
 
     def close(self) -> None:
-        """Ends the threads: decoding is cancelled, functions of the caller's are waited for.
+        """End the threads: decoding is cancelled, functions of the caller's are waited for.
 
         These may call it, too, and so may handlers of signals, whatever they interrupt: nobody is waited for then.
 

@@ -134,7 +134,7 @@ def random_crops(
     *,
     fallback: FallbackOption | None = None,
 ) -> npt.NDArray[np.int64]:
-    """Draws a box for each image: Inception's random resized crop, without the resizing.
+    """Draw a box for each image: Inception's random resized crop, without the resizing.
 
     A box is drawn up to ten times, until it fits into the image: its area is uniform in `scale` times the image's, the
     logarithm of its width / height is uniform between those of `ratio`, and its place is uniform. If none fits, the box

@@ -163,7 +163,7 @@ class ArrayDataSource(Derivable):
         to: Literal["numpy", "torch"] = "numpy",
         pin_memory: bool = False,
     ) -> BatchIterator:
-        """Begins an epoch.
+        """Begin an epoch.
 
         Parameters
         ----------
@@ -294,7 +294,7 @@ class ArrayDataSource(Derivable):
         return parse_sampler(sampler, shuffle, len(self._samples.indices))
 
     def set_epoch(self, epoch: int) -> None:
-        """Makes `epoch` the next one that `batch_iterator` begins; the ones after it follow.
+        """Make `epoch` the next one that `batch_iterator` begins; the ones after it follow.
 
         Order and crops of an epoch depend on the seeds and its number alone. A state of this very epoch that
         `load_state_dict` has loaded is still continued; of a state of another epoch only the seed is kept.
@@ -337,7 +337,7 @@ class ArrayDataSource(Derivable):
         return self._epochs.state(lambda seed, number: Epoch(self._samples, 1, None, False, seed, number))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues an epoch, of this process or another.
+        """Continue an epoch, of this process or another.
 
         The next call of `batch_iterator` yields the batches that were left; its batch size and kind of shuffle must be
         the same. If it is given a random number generator, that is set to the state the other one had.

@@ -25,7 +25,7 @@ class HasEpochs:
         return self._random.epoch if told is None else told
 
     def set_epoch(self, epoch: int) -> None:
-        """Changes the epoch of this accessor, also in workers of a PyTorch DataLoader that are running.
+        """Change the epoch of this accessor, also in workers of a PyTorch DataLoader that are running.
 
         For a loader of this accessor, or of a data set that holds it: call it before each loop over the loader. Views
         that `with_epoch` returned stay as they are.

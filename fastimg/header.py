@@ -45,7 +45,7 @@ def _subsampling(components: int, factors: tuple[tuple[int, int], ...]) -> str:
 
 
 def read_header(source: Source, fallback: FallbackOption | None = None) -> Header:
-    """Reads an image's header, and nothing else of the file.
+    """Read an image's header, and nothing else of the file.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def read_header(source: Source, fallback: FallbackOption | None = None) -> Heade
 def read_headers(
     sources: Sources, num_threads: int | None = None, fallback: FallbackOption | None = None
 ) -> list[Header]:
-    """Reads many headers in threads, and nothing else of the files.
+    """Read many headers in threads, and nothing else of the files.
 
     Parameters
     ----------

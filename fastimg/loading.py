@@ -51,7 +51,7 @@ def decode(
     max_scans: int = MAX_SCANS,
     fallback: FallbackOption | None = None,
 ) -> npt.NDArray[Any]:
-    """Decodes one JPEG.
+    """Decode one JPEG.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def load(
     fallback: FallbackOption | None = None,
     views: Sequence[ViewOptions] | None = None,
 ) -> _Array | list[_Array] | tuple[Any, ...]:
-    """Decodes many JPEGs into one array, on all cores, with the GIL released.
+    """Decode many JPEGs into one array, on all cores, with the GIL released.
 
     Parameters
     ----------
@@ -278,8 +278,9 @@ def load(
         As for `decode`, with a first axis of N: an ndarray, a memmap, ``tensor.numpy()``.
     mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value
         As for `decode`, the same for every image.
-    crop : (top, left, height, width) or (N, 4) integer array, optional
-        One box for all, or one per image; without `size`, all of one height and width.
+    crop : (top, left, height, width) or (N, 4) array, optional
+        One box for all, or one per image, of integers, or of floats if the result is resampled; without `size`, all of
+        one height and width.
     flip : bool or (N,) bool array
         For all, or one per image.
     orient, dtype, mean, std, strict, max_pixels, max_scans
@@ -318,14 +319,14 @@ def load(
     -------
     ndarray
         (N, C, height, width) or (N, height, width, C) of `dtype`; `out` itself if given. With `views`, a list of
-        such arrays, one a view, as `out` is then.
+        such arrays, one per view, as `out` is then.
     mask : (N,) bool array
         Only with `return_mask`. True: the image was decoded; False: it failed, and is zero, in all views.
     geometry : (N, 2, 3) float64 array
         Only with `return_geometry`. ``geometry[i] @ (x, y, 1)`` is the point (x, y) of upright image i that the centre
         of output pixel (x, y) shows, flip, crop and padding included; NaN for an image that failed. As in OpenCV,
         centres of pixels are whole numbers, from 0 on: for the edges of boxes, subtract 0.5 before and add it after.
-        With `views`, a list of such arrays, one a view.
+        With `views`, a list of such arrays, one per view.
 
     Raises
     ------

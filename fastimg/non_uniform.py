@@ -53,7 +53,7 @@ class NonUniformImageFileAccessor(ObjectArrayLike):
         return [image[rest] for image in images]
 
     def read_into(self, indices: Any, out: list[Any]) -> list[Any]:
-        """Decodes images, each into its own array.
+        """Decode images, each into its own array.
 
         Parameters
         ----------

@@ -31,7 +31,7 @@ class _ViewBoxes(NamedTuple):
     epoch: int = 0
 
     def for_core(self) -> list[tuple[Any, ...]]:
-        """The same as the core takes it, one a view."""
+        """The same as the core takes it, one per view."""
         return [boxes.for_core(make_key(self.seed, self.epoch, v)) for v, boxes in enumerate(self.views)]
 
 
@@ -55,9 +55,9 @@ class RandomViews(HasEpochs, ObjectArrayLike):
 
     Notes
     -----
-    An index of one image gives a tuple of arrays (C, H, W), one a view; an index of n images a tuple of arrays
+    An index of one image gives a tuple of arrays (C, H, W), one per view; an index of n images a tuple of arrays
     (n, C, H, W). A data source's batch holds such a tuple, and `__getitems__` a list of n tuples, which PyTorch's
-    ``default_collate`` makes a list of tensors of, one a view.
+    ``default_collate`` makes a list of tensors of, one per view.
 
     Examples
     --------
@@ -107,14 +107,14 @@ class RandomViews(HasEpochs, ObjectArrayLike):
         return list(zip(*super().__getitems__(indices), strict=True))
 
     def read_into(self, indices: Any, out: Sequence[Any]) -> tuple[Any, ...]:
-        """Decodes a batch into arrays.
+        """Decode a batch into arrays.
 
         Parameters
         ----------
         indices : slice, range, list of int, 1-D integer array or boolean mask
             The n images.
         out : list of array
-            One a view, with a first axis of n.
+            One per view, with a first axis of n.
 
         Returns
         -------
@@ -170,7 +170,7 @@ class RandomViews(HasEpochs, ObjectArrayLike):
         return drawn
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> npt.NDArray[Any]:
-        """Refuses: views differ in size.
+        """Refuse: views differ in size.
 
         Raises
         ------

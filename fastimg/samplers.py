@@ -87,7 +87,7 @@ class ClassBalancedSampler:
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Makes `epoch` the one whose order is drawn next, until it is set again; `batch_iterator` does so itself.
+        """Make `epoch` the one whose order is drawn next, until it is set again; `batch_iterator` does so itself.
 
         Parameters
         ----------

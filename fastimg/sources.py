@@ -126,7 +126,7 @@ class ReaderItem:
         return SourceReader.of(self.reader).name(self.index)
 
     def read(self) -> Any:
-        """Reads the image's data.
+        """Read the image's data.
 
         Returns
         -------

@@ -125,7 +125,7 @@ class TorchIterable(IterableDataset):
         self._epochs = WorkerEpochs()
 
     def set_epoch(self, epoch: int) -> None:
-        """Makes `epoch` the one of the loops over the loader that begin from now on, in workers, too.
+        """Make `epoch` the one of the loops over the loader that begin from now on, in workers, too.
 
         Call it before each of these loops, as for PyTorch's DistributedSampler: unlike that of an `ArrayDataSource`,
         the number stays until it is set again.
@@ -153,7 +153,7 @@ class TorchIterable(IterableDataset):
         return self._samples.finite_batches(self._batch_size, self._drop_last)
 
     def __iter__(self) -> Iterator[Any]:
-        """Begins an epoch: this worker's batches, or without workers all of them.
+        """Begin an epoch: this worker's batches, or without workers all of them.
 
         Raises
         ------

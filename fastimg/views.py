@@ -126,7 +126,7 @@ class ViewsDecode(BatchDecode):
         As for `BatchDecode`.
     views : list of View
     boxes : list of tuple, optional
-        Random boxes, one a view.
+        Random boxes, one per view.
     return_geometry, how
         As for `BatchDecode`, but for crop and flip.
     """
@@ -152,7 +152,7 @@ class ViewsDecode(BatchDecode):
         self.batch.set_views(plain, boxes, self.geometry)
 
     def load(self, out: Any = None, size: tuple[int, int] | None = None) -> Any:
-        """Decodes the images into one array a view, and returns these in a list; `size` is not used."""
+        """Decodes the images into one array per view, and returns these in a list; `size` is not used."""
         shapes = [(len(self.batch), *view.options.shape(*view.size)) for view in self.views]
         if out is None:
             out = [
@@ -165,5 +165,5 @@ class ViewsDecode(BatchDecode):
         return out if isinstance(out, list) else list(out)
 
     def result_geometry(self) -> Any:
-        """Where the pixels of each image come from, in a list of arrays, (n, 2, 3), one a view."""
+        """Where the pixels of each image come from, in a list of arrays, (n, 2, 3), one per view."""
         return None if self.geometry is None else [self.geometry[:, v] for v in range(len(self.views))]

@@ -51,7 +51,6 @@ NOT_ASKED = {
     "PR06",  # "int array" in place of "integer array"
     "RT03",  # what the result is, where its class says all
     "SA01",  # "See Also"
-    "SS05",  # another mood
 }
 TAKES_WHAT_USERS_DO_NOT_GIVE = {"ArrayDataSource.num_samples", "BatchIterator"}
 NOT_ASKED_OF_OPERATORS = {"PR01", "RT01"}  # their parameters and results are those of all classes
