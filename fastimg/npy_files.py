@@ -62,7 +62,8 @@ def create_array(
     it. A process that is killed in that moment leaves it, and the next call for this name removes it. If another
     process makes an array of this name, the call waits for ten seconds, then it is a `BlockingIOError`. On a file
     system without locks (`flock`) neither is possible: each call then takes a name of its own,
-    ``NAME.*.fastimg.partial``, and what a killed process left stays.
+    ``NAME.*.fastimg.partial``, and what a killed process left stays. Windows replaces no file that is mapped or open,
+    which is an OSError.
 
     Examples
     --------
