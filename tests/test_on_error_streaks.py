@@ -4,6 +4,7 @@
 import errno
 import json
 import os
+import subprocess
 import sys
 import warnings
 
@@ -235,15 +236,20 @@ def test_an_index_of_files_that_cannot_be_asked_for(tmp_path, monkeypatch, batch
 # ---- files ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="replaces the C library's open")
-@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer has the place of the library")
-def test_files(tmp_path, batch):
+def compile_dead_storage(folder):
     skip_without_compiler()
     sources = [TESTS / "core" / "dead_storage.c"]
     skip_without(sources)
-    library = tmp_path / "dead_storage.so"
+    library = folder / "dead_storage.so"
     compiled = compile_c([*sources, "-ldl"], library, "-shared", "-fPIC")
     assert compiled.returncode == 0, compiled.stderr
+    return library
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="replaces the C library's open")
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer has the place of the library")
+def test_files(tmp_path, batch):
+    library = compile_dead_storage(tmp_path)
     (tmp_path / "dead-storage").mkdir()
     for name in ("good.jpg", *(f"dead-storage/{i:02}.jpg" for i in range(40))):
         (tmp_path / name).write_bytes(batch.data[0])
@@ -269,3 +275,16 @@ def test_an_accessor_that_looks_for_a_size(batch):
     with pytest.raises(ConnectionResetError) as caught:
         _ = fastimg.ImageFileAccessor(reader, on_error="fill").shape
     assert caught.value.index == 31 and len(reader.asked) < 100
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="replaces the C library's open")
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer has the place of the library")
+def test_a_file_that_opens_as_a_missing_device(tmp_path, batch):
+    path = tmp_path / "dead-storage-no-device.jpg"
+    path.write_bytes(batch.data[0])
+    program = (
+        "import sys, fastimg\ntry: fastimg.decode(sys.argv[1])\nexcept OSError as error: print(error.errno)"
+    )
+    env = child_env(LD_PRELOAD=str(compile_dead_storage(tmp_path)))
+    done = subprocess.run([sys.executable, "-c", program, path], env=env, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"{errno.ENXIO}\n", "")

@@ -19,4 +19,12 @@ __asm__(".symver pthread_condattr_setclock, pthread_condattr_setclock@GLIBC_2.17
 #endif
 #endif
 
+/*
+ * stat() and fstat() are new symbols of glibc 2.33, and statx(), an old one, is refused by sandboxes that do not know the
+ * system call, such as old versions of Docker. On these processors the kernel fills in a struct stat as glibc has it.
+ */
+#if defined(__GLIBC__) && defined(__LP64__) && (defined(__x86_64__) || defined(__aarch64__))
+#define FI_STAT_BY_SYSCALL
+#endif
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Preloaded as a shared library, it makes files whose path contains "dead-storage" fail as those of a broken disk or of
- * a server that is gone do: with EIO when they are opened.
+ * a server that is gone do: with EIO when they are opened, or with ENXIO if it contains "no-device" as well.
  */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
@@ -14,7 +14,7 @@ static int open_as(const char *name, const char *path, int flags, int mode) {
     int (*next)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, name);
 
     if (strstr(path, "dead-storage")) {
-        errno = EIO;
+        errno = strstr(path, "no-device") ? ENXIO : EIO;
         return -1;
     }
     return next(path, flags, mode);

@@ -3,10 +3,8 @@
 #ifndef _WIN32
 
 #define _FILE_OFFSET_BITS 64
-#if defined(__linux__) && !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* statx() */
-#elif !defined(__linux__) && !defined(__APPLE__) && !defined(_POSIX_C_SOURCE)
-#define _POSIX_C_SOURCE 200809L
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, and all of POSIX */
 #endif
 
 #include "os/system.h"
@@ -23,6 +21,10 @@
 
 #include "glibc.h"
 
+#ifdef FI_STAT_BY_SYSCALL
+#include <sys/syscall.h>
+#endif
+
 /* Linux cuts a read(2) of more than 2 GiB short, and macOS refuses it. */
 #define MAX_READ_NBYTES ((size_t)1 << 30)
 
@@ -30,18 +32,15 @@
 
 /* What an open file is, or if path is not NULL the one with that name. */
 static int examine(int fd, const char *path, fi_file_info *info) {
-#ifdef __GLIBC__
-    /* fstat() is a symbol of its own since glibc 2.33: a library that used it would not run with an older one. */
-    struct statx st;
-    const unsigned wanted = STATX_TYPE | STATX_MODE | STATX_SIZE;
-    if (statx(path ? AT_FDCWD : fd, path ? path : "", path ? 0 : AT_EMPTY_PATH, wanted, &st) != 0) return errno;
-    *info = (fi_file_info){S_ISREG(st.stx_mode), st.stx_mode, st.stx_size};
-#else
     struct stat st;
-    if ((path ? stat(path, &st) : fstat(fd, &st)) != 0) return errno;
-    *info = (fi_file_info){S_ISREG(st.st_mode), st.st_mode, (uint64_t)st.st_size};
+#ifdef FI_STAT_BY_SYSCALL
+    const long result = path ? syscall(SYS_newfstatat, AT_FDCWD, path, &st, 0) : syscall(SYS_fstat, fd, &st);
+#else
+    const int result = path ? stat(path, &st) : fstat(fd, &st);
 #endif
-    return S_ISDIR(info->mode) ? EISDIR : 0;
+    if (result != 0) return errno;
+    *info = (fi_file_info){S_ISREG(st.st_mode), (uint32_t)st.st_mode, (uint64_t)st.st_size};
+    return S_ISDIR(st.st_mode) ? EISDIR : 0;
 }
 
 int fi_file_open(fi_file *file, const char *path, fi_file_info *info) {
@@ -55,7 +54,7 @@ int fi_file_open(fi_file *file, const char *path, fi_file_info *info) {
     if (fd >= 0) return examine(fd, NULL, info);
     const int os_errno = errno;
     /* ENXIO, for a socket or a device without a driver, would not tell the user what is wrong. */
-    return os_errno == ENXIO && examine(-1, path, info) == 0 ? 0 : os_errno;
+    return os_errno == ENXIO && examine(-1, path, info) == 0 && !info->is_regular ? 0 : os_errno;
 }
 
 int fi_file_read(fi_file file, uint8_t *data, size_t nbytes, uint64_t offset, size_t *got) {
