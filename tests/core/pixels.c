@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Prints a line for each file that is an argument or, if the only argument is "-", a line of standard input: its name, and
- * status, shape and checksum of its pixels, as they are and resized. The lines are the same on every system and processor. From the root of a checkout:
+ * Prints a line for each file that is an argument or, if the only argument is "-", a line of standard input: its name,
+ * and status, shape and checksum of its pixels, as they are and resized. The lines are the same on every system and
+ * processor. From the root of a checkout:
  *
  *   cc -std=c11 -O2 -Ifastimg/_core tests/core/pixels.c $(find fastimg/_core -name '*.c') -ljpeg -lm -pthread
  */

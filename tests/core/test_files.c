@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What reads sources, on every system alike: an open file may be renamed, removed and shortened, and what is no file says
- * so. The argument is an empty folder.
+ * What reads sources, on every system alike: an open file may be renamed, removed and shortened, and what is no file
+ * says so. The argument is an empty folder.
  */
 #include "source.h"
 
@@ -119,6 +119,26 @@ static void try_others(void) {
     fi_reader_close(&reader);
 }
 
+/* On Windows names are UTF-8: what is not must not be taken for another name, such as one with a NUL or a separator. */
+static void try_wrong_names(void) {
+#ifdef _WIN32
+    static const char *const names[] = {
+        "\xC0\x80",  "\xC1\xA1",     "\xE0\x81\xA1", "\xF0\x80\x81\xA1",     "\x80",
+        "\xE2\x82.", "\xE2\x82\xC0", "\xFF",         "\xF8\x88\x80\x80\x80", "\xF4\x90\x80\x80"};
+    char name[16];
+    fi_reader reader;
+
+    write_file("a", HEAD);
+    write_file("aa", HEAD);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(name, sizeof name, "a%s", names[i]);
+        CHECK(open_path(&reader, inside(name), 0, FI_WHOLE_FILE) == FI_E_OS && failure.os_errno == EILSEQ);
+        fi_reader_close(&reader);
+    }
+    CHECK(remove(inside("aa")) == 0 && remove(inside("a")) == 0);
+#endif
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     folder = argv[1];
@@ -127,6 +147,7 @@ int main(int argc, char **argv) {
     try_shortening();
     try_ranges();
     try_others();
+    try_wrong_names();
     fi_buffer_free(&buffer);
     puts("ok");
     return 0;

@@ -26,19 +26,23 @@ enum { MODE_FIFO = 0x1000, MODE_CHARACTER_DEVICE = 0x2000, MODE_REGULAR = 0x8000
 
 /*
  * UTF-8 to UTF-16. Half of a surrogate pair may stand alone, as in a file's name and in what os.fsencode() makes of it,
- * which MultiByteToWideChar() refuses. There is room for one unit per byte: no character needs more.
+ * which MultiByteToWideChar() refuses. There is room for one unit per byte: no character needs more. Returns false for
+ * what is not UTF-8: an overlong NUL or separator must not name another file.
  */
-static void decode_path(const char *path, wchar_t *wide) {
+static bool decode_path(const char *path, wchar_t *wide) {
+    static const uint32_t least[4] = {0, 0x80, 0x800, 0x10000};
     const uint8_t *p = (const uint8_t *)path;
 
     while (*p) {
         const unsigned more = *p < 0x80 ? 0 : *p >= 0xF0 ? 3 : *p >= 0xE0 ? 2 : 1;
         uint32_t code = more ? *p & (0x3Fu >> more) : *p;
-        unsigned found = 0;
+        if ((*p >= 0x80 && *p < 0xC0) || *p >= 0xF8) return false;
         p++;
-        while (found < more && (p[found] & 0xC0) == 0x80) code = code << 6 | (p[found++] & 0x3F);
-        p += found;
-        if (found < more || code > 0x10FFFF) code = 0xFFFD;
+        for (unsigned i = 0; i < more; i++, p++) {
+            if ((*p & 0xC0) != 0x80) return false;
+            code = code << 6 | (*p & 0x3F);
+        }
+        if (code < least[more] || code > 0x10FFFF) return false;
         if (code >= 0x10000) {
             *wide++ = (wchar_t)(0xD800 + ((code - 0x10000) >> 10));
             *wide++ = (wchar_t)(0xDC00 + (code & 0x3FF));
@@ -47,29 +51,24 @@ static void decode_path(const char *path, wchar_t *wide) {
         }
     }
     *wide = 0;
+    return true;
 }
 
 /*
- * A path's full form, which the caller frees, or NULL without memory. From MAX_PATH characters on it has the
- * prefix that Windows wants then, and not before: with it NUL and "a." would name files, as in no other program.
+ * A path's full form, or NULL without memory. From MAX_PATH characters on it has the prefix that Windows wants then, and
+ * not before: with it NUL and "a." would name files, as in no other program.
  */
-static wchar_t *full_path(const char *path) {
+static wchar_t *full_path(const wchar_t *path) {
     static const wchar_t plain[] = L"\\\\?\\", share[] = L"\\\\?\\UNC\\";
-    wchar_t *wide = malloc((strlen(path) + 1) * sizeof *wide), *full = NULL;
+    const DWORD length = GetFullPathNameW(path, 0, NULL, NULL); /* with the NUL */
 
-    if (!wide) return NULL;
-    decode_path(path, wide);
-    if (wcsncmp(wide, plain, 4) == 0) return wide;
-    const DWORD length = GetFullPathNameW(wide, 0, NULL, NULL); /* with the NUL */
-    if (length) full = malloc((length + 8) * sizeof *full);
-    if (!full) {
-        if (!length) return wide; /* such as "": no file has this name, and opening it will say so */
-        free(wide);
-        return NULL;
-    }
+    /* Without one, such as "", a path names no file, and opening it will say so. */
+    if (length == 0 || wcsncmp(path, plain, 4) == 0) return _wcsdup(path);
+    wchar_t *const full = malloc((length + 8) * sizeof *full);
+    if (!full) return NULL;
     wchar_t *const start = full + 8;
-    if (GetFullPathNameW(wide, length, start, NULL) >= length) start[0] = 0; /* the current folder has changed */
-    free(wide);
+    const DWORD given = GetFullPathNameW(path, length, start, NULL);
+    if (given == 0 || given >= length) start[0] = 0; /* the current folder has changed */
     const size_t count = wcslen(start) + 1;
     const bool is_share = wcsncmp(start, L"\\\\", 2) == 0, is_device = wcsncmp(start, L"\\\\.\\", 4) == 0;
     if (count <= MAX_PATH || is_device) {
@@ -82,6 +81,18 @@ static wchar_t *full_path(const char *path) {
         memmove(full + 4, start, count * sizeof *full);
     }
     return full;
+}
+
+/* What CreateFileW() is to open, which the caller frees. Returns 0 or an error's number. */
+static int system_path(const char *path, wchar_t **full) {
+    wchar_t *const wide = malloc((strlen(path) + 1) * sizeof *wide);
+
+    if (!wide) return ENOMEM;
+    const bool is_utf8 = decode_path(path, wide);
+    *full = is_utf8 ? full_path(wide) : NULL;
+    free(wide);
+    if (!is_utf8) return EILSEQ;
+    return *full ? 0 : ENOMEM;
 }
 
 /* ---- files ----------------------------------------------------------------------------------------------------- */
@@ -129,15 +140,17 @@ static bool is_folder(const wchar_t *path) {
 
 int fi_file_open(fi_file *file, const char *path, fi_file_info *info) {
     const DWORD sharing = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-    wchar_t *const full = full_path(path);
     LARGE_INTEGER size;
+    wchar_t *full;
 
     *file = FI_NO_FILE;
-    if (!full) return ENOMEM;
+    const int path_errno = system_path(path, &full);
+    if (path_errno) return path_errno;
     const HANDLE handle = CreateFileW(full, GENERIC_READ, sharing, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
     if (handle == INVALID_HANDLE_VALUE) {
         const DWORD error = GetLastError();
-        const int os_errno = error == ERROR_ACCESS_DENIED && is_folder(full) ? EISDIR : errno_of(error);
+        /* A folder is ERROR_ACCESS_DENIED, or ERROR_PATH_NOT_FOUND if a separator ends its name. */
+        const int os_errno = is_folder(full) ? EISDIR : errno_of(error);
         free(full);
         return os_errno;
     }
