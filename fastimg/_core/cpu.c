@@ -24,8 +24,8 @@ unsigned fi_cpu_features(void) {
 #else
 
 unsigned fi_cpu_features(void) {
-#if defined(__aarch64__)
-    return FI_CPU_NEON; /* part of every 64-bit ARM */
+#if defined(__aarch64__) && !defined(__AARCH64EB__)
+    return FI_CPU_NEON; /* part of every 64-bit ARM, but the kernels take the first byte for the lowest */
 #else
     return 0;
 #endif

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Features of the processor are found as the compiler finds them, here and on processors that qemu emulates."""
+
+import shutil
+import subprocess
+
+import pytest
+from support.c_programs import CORE, PLAIN_ENV, TESTS, compile_c, skip_without, skip_without_compiler
+
+SOURCES = [TESTS / "core" / "test_cpu.c", CORE / "cpu.c"]
+# With each set of features; with one missing; without what keeps AVX registers; and without cpuid's leaf 7.
+MODELS = {
+    "qemu64": 0,
+    "Nehalem": 1,
+    "SandyBridge": 1,
+    "Haswell": 7,
+    "Haswell,-bmi2": 3,
+    "Haswell,-avx2": 5,
+    "Haswell,-xsave": 5,
+    "Haswell,level=6": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    skip_without_compiler()
+    skip_without(SOURCES)
+    program = tmp_path_factory.mktemp("cpu") / "program"
+    compiled = compile_c(SOURCES, program)
+    assert compiled.returncode == 0, compiled.stderr
+    return program
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=PLAIN_ENV)
+
+
+def test_here(program):
+    done = run(program)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("qemu-x86_64"), reason="no qemu-x86_64")
+@pytest.mark.parametrize("model", MODELS)
+def test_on_models_of_x86(program, model):
+    if b"\x7fELF\x02\x01" != program.read_bytes()[:6] or program.read_bytes()[18:20] != b"\x3e\0":
+        pytest.skip("another processor's program")
+    done = run("qemu-x86_64", "-cpu", model, program)
+    assert (done.returncode, done.stdout) == (0, f"{MODELS[model]}, expected {MODELS[model]}\n")
+
+
+@pytest.mark.skipif(not shutil.which("aarch64-linux-gnu-gcc"), reason="no aarch64-linux-gnu-gcc")
+@pytest.mark.skipif(not shutil.which("qemu-aarch64_be"), reason="no qemu-aarch64_be")
+def test_no_neon_on_big_endian_arm(tmp_path):
+    skip_without(SOURCES)
+    (tmp_path / "gnu").mkdir()
+    (tmp_path / "gnu" / "stubs-lp64_be.h").touch()  # all that headers of the other kind lack
+    flags = ["-mbig-endian", "-nostdlib", "-static", "-O2", "-ffunction-sections", "-Wl,--gc-sections"]
+    folders = ["-I", CORE, "-idirafter", tmp_path]
+    program = tmp_path / "program"
+    compiled = run("aarch64-linux-gnu-gcc", *flags, *folders, *SOURCES, "-o", program)
+    assert compiled.returncode == 0, compiled.stderr
+    assert run("qemu-aarch64_be", program).returncode == 0
