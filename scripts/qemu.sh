@@ -68,13 +68,13 @@ find_libjpeg() { # sets $include_flags and $libjpeg
     include_flags=$(find "$root" -name 'j[pc]*[bg].h' -printf '-isystem %h\n' | sort -u | tr '\n' ' ')
 }
 
-compile() { # TARGET_FOLDER COMPILER FLAGS LIBJPEG: the core as libcore.a, and programs
-    local out=$1 cc=$2 flags="-std=c11 -O3 -Wall -Wextra -Werror -pthread -Ifastimg/_core $3" name programs sources
+compile() { # TARGET_FOLDER COMPILER AR FLAGS LIBJPEG: the core as libcore.a, and programs
+    local out=$1 cc=$2 flags="-std=c11 -O3 -Wall -Wextra -Werror -pthread -Ifastimg/_core $4" name programs sources
     mkdir -p "$out/objects"
     # shellcheck disable=SC2016,SC2038 # expanded by sh; no name has spaces
     find fastimg/_core -name '*.c' | xargs -P "$jobs" -I{} sh -c \
         "$cc $flags -c {} -o $out/objects/\$(echo {} | tr / -).o" || die "cannot compile the core for $out"
-    "${cc%%gcc}ar" -rcs "$out/libcore.a" "$out"/objects/*.o
+    "$3" -rcs "$out/libcore.a" "$out"/objects/*.o
     case $parts in
         kernels | pixels) programs=$parts ;;
         core) programs="test_sinks test_files test_views test_threads" ;;
@@ -85,7 +85,7 @@ compile() { # TARGET_FOLDER COMPILER FLAGS LIBJPEG: the core as libcore.a, and p
         sources=("tests/core/$name.c")
         [ "$name" != kernels ] || sources=(tests/kernels/*.c)
         # shellcheck disable=SC2086 # lists
-        $cc $flags "${sources[@]}" "$out/libcore.a" $4 -lm -o "$out/$name" || die "cannot compile $name for $out"
+        $cc $flags "${sources[@]}" "$out/libcore.a" $5 -lm -o "$out/$name" || die "cannot compile $name for $out"
     done
 }
 
@@ -154,14 +154,14 @@ prepare
 list_files
 if [[ $parts = *pixels* ]]; then
     say "Pixels of $(wc -l <"$work/files") files on this machine"
-    compile "$work/native" "${CC:-gcc}" "$(jpeg_flags)" "$(jpeg_flags)"
+    compile "$work/native" "${CC:-gcc}" ar "$(jpeg_flags)" "$(jpeg_flags)"
     "$work/native/pixels" - <"$work/files" >"$work/native/pixels.txt"
 fi
 for processor in "$@"; do
     name_parts "$processor"
     prepare_cross
     find_libjpeg
-    compile "$work/$debian" "$triplet-gcc" "-static $include_flags" "$libjpeg"
+    compile "$work/$debian" "$triplet-gcc" "$triplet-ar" "-static $include_flags" "$libjpeg"
     [[ $parts != *kernels* ]] || test_kernels "$processor"
     [[ $parts != *core* ]] || test_core "$processor"
     [[ $parts != *pixels* ]] || compare_pixels "$processor"

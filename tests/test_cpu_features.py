@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Features of the processor are found as the compiler finds them, here and on processors that qemu emulates."""
 
+import platform
 import shutil
 import subprocess
 
@@ -40,11 +41,10 @@ def test_here(program):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="of x86")
 @pytest.mark.skipif(not shutil.which("qemu-x86_64"), reason="no qemu-x86_64")
 @pytest.mark.parametrize("model", MODELS)
 def test_on_models_of_x86(program, model):
-    if b"\x7fELF\x02\x01" != program.read_bytes()[:6] or program.read_bytes()[18:20] != b"\x3e\0":
-        pytest.skip("another processor's program")
     done = run("qemu-x86_64", "-cpu", model, program)
     assert (done.returncode, done.stdout) == (0, f"{MODELS[model]}, expected {MODELS[model]}\n")
 
