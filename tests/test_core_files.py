@@ -17,4 +17,4 @@ def test_files(tmp_path):
     (tmp_path / "files").mkdir()
     command = [program, tmp_path / "files"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=PLAIN_ENV)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "far: read\nok\n", "")

@@ -3,6 +3,11 @@
  * What reads sources, on every system alike: an open file may be renamed, removed and shortened, and what is no file
  * says so. The argument is an empty folder.
  */
+#define _FILE_OFFSET_BITS 64
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* fseeko(), which -std=c11 hides */
+#endif
+
 #include "source.h"
 
 #include <errno.h>
@@ -96,6 +101,32 @@ static void try_ranges(void) {
     CHECK(remove(inside("file")) == 0);
 }
 
+/* Beyond 4 GiB, in a file that is a hole up to there; not tried where it cannot be made. */
+static void try_far(void) {
+    const uint64_t far = (uint64_t)5 << 30;
+    FILE *file = fopen(inside("far"), "wb");
+    fi_reader reader;
+
+#ifdef _WIN32
+    bool done = file && _fseeki64(file, (int64_t)far, SEEK_SET) == 0;
+#else
+    bool done = file && fseeko(file, (off_t)far, SEEK_SET) == 0;
+#endif
+    done = done && fwrite(expected, 1, HEAD, file) == HEAD;
+    done = file && fclose(file) == 0 && done;
+    if (done) {
+        CHECK(open_path(&reader, inside("far"), far + 10, HEAD - 10) == FI_OK && reader.total == HEAD - 10);
+        CHECK(fi_reader_fill(&reader, HEAD, &failure) == FI_OK && reader.have == HEAD - 10);
+        CHECK(memcmp(reader.data, expected + 10, HEAD - 10) == 0);
+        fi_reader_close(&reader);
+        CHECK(open_path(&reader, inside("far"), far, HEAD + 1) == FI_E_RANGE);
+        CHECK(failure.detail[2] == (int64_t)far + HEAD);
+        fi_reader_close(&reader);
+    }
+    CHECK(remove(inside("far")) == 0);
+    printf("far: %s\n", done ? "read" : "no room");
+}
+
 static void try_others(void) {
 #ifdef _WIN32
     static const char *const devices[] = {"NUL", "nul", "\\\\.\\NUL"};
@@ -146,6 +177,7 @@ int main(int argc, char **argv) {
     try_moving();
     try_shortening();
     try_ranges();
+    try_far();
     try_others();
     try_wrong_names();
     fi_buffer_free(&buffer);
