@@ -85,7 +85,7 @@ def test_crop_makes_sizes_equal(mixed, num_threads):
 def test_mixed_kinds_of_source(batch, tmp_path, num_threads):
     archive = tmp_path / "archive"
     archive.write_bytes(b"junk" + batch.data[5] + b"junk")
-    with open(batch.paths[6], "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+    with open(batch.paths[6], "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         sources = [
             batch.paths[0],
             pathlib.Path(batch.paths[1]),

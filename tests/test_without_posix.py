@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,9 +43,35 @@ assert (np.load("made.npy") == np.load("new.npy")).all() and (np.load("new.npy")
 assert not [name for name in os.listdir() if "partial" in name]
 print("ok")
 """
+# pytest and what a wheel's tests import; then modules of the tests, by name.
+IMPORTS = """
+import importlib, signal, socket
+import hypothesis, PIL.Image, pytest, turbojpeg
+for name in ("fork", "geteuid", "getuid", "mkfifo", "statvfs"):
+    delattr(os, name)
+for name in ("SIGKILL", "SIGHUP", "SIGALRM"):
+    delattr(signal, name)
+del socket.AF_UNIX
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print("ok")
+"""
+TESTS = Path(__file__).resolve().parent
+
+lacking = pytest.mark.skipif(sys.platform == "win32", reason="it lacks them anyway")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it lacks them anyway")
+def run_lacking(program, *args, cwd=None):
+    """Runs a program where all that is lacking; returns what it writes to stderr."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", LACKING + program, *args],
+        cwd=cwd, env=child_env(), capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["ok"]), done.stderr
+    return done.stderr
+
+
+@lacking
 def test_without_functions(tmp_path):
     for i in range(2):
         (tmp_path / f"{i}.jpg").write_bytes(jpegs.turbo(jpegs.pixels(40, 50) ^ np.uint8(i)))
@@ -56,12 +84,16 @@ def test_without_functions(tmp_path):
             for i in range(2):
                 archive.write(tmp_path / f"{i}.jpg", f"{i}.jpg")
     names = ["0.jpg", "1.jpg", *sorted(path.name for path in tmp_path.glob("files*"))]
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", LACKING + PROGRAM, *names],
-        cwd=tmp_path, env=child_env(), capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["ok"]), done.stderr
-    assert [line for line in done.stderr.splitlines() if "no locks in this folder" not in line] == []
+    errors = run_lacking(PROGRAM, *names, cwd=tmp_path).splitlines()
+    assert [line for line in errors if "no locks in this folder" not in line] == []
+
+
+@lacking
+def test_the_tests_of_each_wheel_can_be_imported():
+    settings = tomllib.loads((TESTS.parent / "pyproject.toml").read_text("utf-8"))["tool"]["cibuildwheel"]
+    names = [Path(word).stem for word in settings["test-command"].split() if word.startswith("tests/")]
+    assert "test_errors" in names
+    run_lacking(IMPORTS, "conftest", *names)
 
 
 def test_read_at(tmp_path, monkeypatch):

@@ -98,8 +98,11 @@ def kill_after(child: int, seconds: float) -> int:
     return finish(child)
 
 
-def run_until(arguments: Sequence[str], checkpoints: int, number: int = signal.SIGKILL) -> int:
-    """Run the command until it has recorded rows as finished some times, then send it a signal; returns its status."""
+def run_until(arguments: Sequence[str], checkpoints: int, number: int | None = None) -> int:
+    """Run the command until it has recorded rows as finished some times, then send it SIGKILL or another signal.
+
+    Returns its status.
+    """
 
     def prepare() -> None:
         add = Journal.add_finished
@@ -110,7 +113,7 @@ def run_until(arguments: Sequence[str], checkpoints: int, number: int = signal.S
             add(journal, ranges)
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), number)
+                os.kill(os.getpid(), signal.SIGKILL if number is None else number)
 
         Journal.add_finished = count  # type: ignore[method-assign]
 
