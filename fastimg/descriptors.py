@@ -34,7 +34,8 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
         The file cannot be read.
     """
     if hasattr(os, "pread"):
-        return os.pread(descriptor, size, offset)
+        data: bytes = os.pread(descriptor, size, offset)
+        return data
     before = os.lseek(descriptor, 0, os.SEEK_CUR)
     try:
         os.lseek(descriptor, offset, os.SEEK_SET)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 import tempfile
 import weakref
 from collections.abc import Callable
@@ -45,13 +46,17 @@ class SharedEpoch:
     def _allocate(self) -> None:
         # Memory without a file needs no descriptor and no folder, but only forked processes get it.
         self._memories: list[mmap.mmap] = [mmap.mmap(-1, _NBYTES)]
-        self._descriptor = -1
+        self._handle: int | str | None = None
         self._owner = os.getpid()
         self._write()
 
     def _write(self) -> None:
         for memory in self._memories:
-            memoryview(memory).cast("q")[0] = -1 if self.local is None else self.local
+            memoryview(memory).cast("Q")[0] = 0 if self.local is None else self.local + 1
+
+    def _read(self) -> int | None:
+        number: int = memoryview(self._memories[0]).cast("Q")[0]
+        return number - 1 if number else None
 
     def _leave(self) -> None:
         """A process that is no worker must not change what the workers of others see."""
@@ -74,35 +79,57 @@ class SharedEpoch:
         """The number that was set last; in a worker, also by the process that started it."""
         if worker_info() is None:
             return self.local
-        number: int = memoryview(self._memories[0]).cast("q")[0]
-        return None if number < 0 else number
+        return self._read()
 
     def __reduce__(self) -> tuple[Callable[..., SharedEpoch], tuple[Any, ...]]:
         from multiprocessing.context import get_spawning_popen
 
         if get_spawning_popen() is None:
             return SharedEpoch, (self.get(),)
+        self._leave()
+        if self._handle is None:
+            self._map(_new_handle())
+            self._write()
+        return _attach, (self.local, _to_send(self._handle), self._owner)
+
+    def _map(self, handle: int | str) -> None:
+        self._handle = handle
+        if sys.platform == "win32":
+            memory = mmap.mmap(-1, _NBYTES, tagname=str(handle))
+        else:
+            descriptor = int(handle)
+            weakref.finalize(self, os.close, descriptor).atexit = False
+            memory = mmap.mmap(descriptor, _NBYTES)
+        self._memories.append(memory)
+
+
+def _new_handle() -> int | str:
+    """Memory that other processes can map: the descriptor of a file without a name or, on Windows, a name."""
+    if sys.platform == "win32":
+        return f"fastimg-{os.urandom(16).hex()}"
+    with tempfile.TemporaryFile() as file:
+        file.truncate(_NBYTES)
+        return os.dup(file.fileno())
+
+
+def _to_send(handle: Any) -> Any:
+    """What a process that is being started gets in place of a handle."""
+    if sys.platform == "win32":
+        return handle
+    else:
         from multiprocessing.reduction import DupFd
 
-        self._leave()
-        if self._descriptor < 0:
-            with tempfile.TemporaryFile() as file:
-                file.truncate(_NBYTES)
-                self._map(os.dup(file.fileno()))
-            self._write()
-        return _attach, (self.local, DupFd(self._descriptor), self._owner)
-
-    def _map(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        weakref.finalize(self, os.close, descriptor).atexit = False
-        self._memories.append(mmap.mmap(descriptor, _NBYTES))
+        return DupFd(handle)
 
 
-def _attach(local: int | None, descriptor: Any, owner: int) -> SharedEpoch:
+def _attach(local: int | None, sent: Any, owner: int) -> SharedEpoch:
     """Shares the memory of the process that starts this one."""
     shared = object.__new__(SharedEpoch)
     shared.local, shared._owner, shared._memories = local, owner, []
-    shared._map(descriptor.detach())
+    shared._map(sent if sys.platform == "win32" else sent.detach())
+    # Memory that has a name alone goes with the last process that maps it. If that was the other one, this is new.
+    if local is not None and shared._read() is None:
+        shared._write()
     return shared
 
 

@@ -2,7 +2,9 @@
 """The epoch that workers of a loader share with the process that started them, without PyTorch."""
 
 import copy
+import mmap
 import multiprocessing
+import multiprocessing.context
 import pickle
 import sys
 import types
@@ -11,9 +13,10 @@ import warnings
 import numpy as np
 import pytest
 
+import fastimg.workers
 from fastimg.workers import SharedEpoch, WorkerEpochs
 
-STARTS = ["fork", "spawn"]
+STARTS = [way for way in ("fork", "spawn") if way in multiprocessing.get_all_start_methods()]
 PATIENCE = 60
 
 
@@ -88,6 +91,7 @@ def test_workers_that_run_are_told(start):
             assert second("get") == (5, 3)
 
 
+@pytest.mark.skipif("fork" not in STARTS, reason="Windows starts processes in one way")
 def test_workers_of_both_kinds():
     shared = SharedEpoch()
     with Child("fork", shared) as forked, Child("spawn", shared) as spawned:
@@ -108,6 +112,52 @@ def test_other_processes_have_their_own(start):
         assert worker("get") == (1, 1) and shared.get() == 1
         shared.set(2)
         assert rank("get") == (8, 8) and worker("get")[0] == 2
+
+
+@pytest.fixture
+def windows(tmp_path, monkeypatch):
+    """A folder of what processes share on Windows: memory that has a name, and goes with the last that maps it."""
+
+    def map_memory(descriptor, nbytes, tagname=None):
+        if tagname is None:
+            return mmap.mmap(descriptor, nbytes)
+        with open(tmp_path / tagname, "ab+") as file:
+            file.truncate(nbytes)
+            return mmap.mmap(file.fileno(), nbytes)
+
+    if sys.platform != "win32":
+        monkeypatch.setattr(fastimg.workers, "mmap", types.SimpleNamespace(mmap=map_memory))
+        monkeypatch.setattr(fastimg.workers, "sys", types.SimpleNamespace(platform="win32"))
+    return tmp_path
+
+
+def dumps_for_a_new_process(shared):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multiprocessing.context, "get_spawning_popen", lambda: "a process")
+        return pickle.dumps(shared)
+
+
+@pytest.mark.usefixtures("windows")
+def test_workers_are_told_by_a_name(as_worker):
+    shared = SharedEpoch()
+    first = pickle.loads(dumps_for_a_new_process(shared))
+    as_worker(0)
+    assert first.get() is None
+    shared.set(0)
+    second = pickle.loads(dumps_for_a_new_process(shared))
+    assert first.get() == second.get() == 0 and (first.local, second.local) == (None, 0)
+    shared.set(2**63 - 1)
+    assert first.get() == second.get() == 2**63 - 1
+
+
+def test_workers_that_start_when_the_other_process_has_gone(as_worker, windows):
+    shared = SharedEpoch(7)
+    data = dumps_for_a_new_process(shared)
+    del shared
+    for file in windows.iterdir():
+        file.unlink()
+    as_worker(0)
+    assert pickle.loads(data).get() == 7
 
 
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda shared: pickle.loads(pickle.dumps(shared))])
