@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import fastimg._decode as _decode
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 class BuildInfo(TypedDict):

@@ -102,9 +102,9 @@ def test_what_does_not_change_the_rows_may_change(many: dict[str, bytes]) -> Non
 @pytest.mark.parametrize(
     ("line", "damage"),
     [
-        (0, b'{"fastimg": "0.1.0"}'),
-        (0, b'{"fastimg": "0.1.0", "images": null, "options": {}}'),
-        (0, b'{"fastimg": "0.1.0", "images": 2, "options": []}'),
+        (0, b'{"fastimg": "0.2.0"}'),
+        (0, b'{"fastimg": "0.2.0", "images": null, "options": {}}'),
+        (0, b'{"fastimg": "0.2.0", "images": 2, "options": []}'),
         (3, b'{"size": [2]}'),
         (3, b'{"shape": ["2"]}'),
         (4, b'{"finished": 7}'),

@@ -254,7 +254,7 @@ def test_bytes_left_over_count_with_the_last_rows(subsampling):
 
 def test_build_info():
     info = fastimg.build_info()
-    assert info["version"] == fastimg.__version__ == "0.1.0"
+    assert info["version"] == fastimg.__version__ == "0.2.0"
     assert int(info["libjpeg_turbo_built"].split(".")[0]) >= 2
     assert info["kernels"] in {"avx2", "neon", "c"}
     assert isinstance(info["limited_api"], bool)
