@@ -154,7 +154,8 @@ prepare
 list_files
 if [[ $parts = *pixels* ]]; then
     say "Pixels of $(wc -l <"$work/files") files on this machine"
-    compile "$work/native" "${CC:-gcc}" ar "$(jpeg_flags)" "$(jpeg_flags)"
+    # The flags are for linking, too, which clang warns of.
+    compile "$work/native" "${CC:-gcc}" ar "-Wno-unused-command-line-argument $(jpeg_flags)" "$(jpeg_flags)"
     "$work/native/pixels" - <"$work/files" >"$work/native/pixels.txt"
 fi
 for processor in "$@"; do
