@@ -170,6 +170,20 @@ static void try_wrong_names(void) {
 #endif
 }
 
+/* Errors of Windows that no test can bring about, by the names of its header. */
+static void try_numbers(void) {
+#ifdef _WIN32
+    enum { FILE_NOT_FOUND = 2, TOO_MANY_OPEN_FILES = 4, NOT_READY = 21, BAD_NETPATH = 53, NETNAME_DELETED = 64 };
+    enum { BAD_NET_NAME = 67, SEM_TIMEOUT = 121, NO_SYSTEM_RESOURCES = 1450, CANT_RESOLVE_FILENAME = 1921 };
+    static const uint32_t storage[] = {NOT_READY, BAD_NETPATH, NETNAME_DELETED, SEM_TIMEOUT};
+
+    for (int i = 0; i < 4; i++) CHECK(fi_is_storage_failure(fi_errno_of(storage[i])));
+    CHECK(fi_errno_of(FILE_NOT_FOUND) == ENOENT && fi_errno_of(BAD_NET_NAME) == ENOENT);
+    CHECK(fi_errno_of(TOO_MANY_OPEN_FILES) == EMFILE && fi_errno_of(NO_SYSTEM_RESOURCES) == ENOMEM);
+    CHECK(!fi_is_storage_failure(fi_errno_of(CANT_RESOLVE_FILENAME)));
+#endif
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     folder = argv[1];
@@ -180,6 +194,7 @@ int main(int argc, char **argv) {
     try_far();
     try_others();
     try_wrong_names();
+    try_numbers();
     fi_buffer_free(&buffer);
     puts("ok");
     return 0;

@@ -37,6 +37,11 @@ void fi_file_close(fi_file file);
 /* Whether an error's number says that the storage has failed, and not the file. */
 bool fi_is_storage_failure(int os_errno);
 
+#ifdef _WIN32
+/* What open() or read() would say elsewhere in place of an error of Windows. */
+int fi_errno_of(uint32_t error);
+#endif
+
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 /* Zeros from the system, which goes back to it at once. Returns NULL if there is no memory. */

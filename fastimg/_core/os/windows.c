@@ -97,15 +97,14 @@ static int system_path(const char *path, wchar_t **full) {
 
 /* ---- files ----------------------------------------------------------------------------------------------------- */
 
-/* What open() or read() would say elsewhere. */
-static int errno_of(DWORD error) {
+/* A server that is gone is ERROR_BAD_NETPATH: EIO, as any error of storage, and not a file that is missing. */
+int fi_errno_of(uint32_t error) {
     switch (error) {
         case ERROR_FILE_NOT_FOUND:
         case ERROR_PATH_NOT_FOUND:
         case ERROR_INVALID_NAME: /* with a character that no name has */
         case ERROR_BAD_PATHNAME:
         case ERROR_INVALID_DRIVE:
-        case ERROR_BAD_NETPATH:
         case ERROR_BAD_NET_NAME:
             return ENOENT;
         case ERROR_DIRECTORY:
@@ -119,6 +118,7 @@ static int errno_of(DWORD error) {
             return EACCES;
         case ERROR_INVALID_FUNCTION: /* of a volume */
         case ERROR_INVALID_PARAMETER:
+        case ERROR_CANT_RESOLVE_FILENAME: /* links that lead in a circle */
             return EINVAL;
         case ERROR_TOO_MANY_OPEN_FILES:
             return EMFILE;
@@ -150,7 +150,8 @@ int fi_file_open(fi_file *file, const char *path, fi_file_info *info) {
     if (handle == INVALID_HANDLE_VALUE) {
         const DWORD error = GetLastError();
         /* A folder is ERROR_ACCESS_DENIED, or ERROR_PATH_NOT_FOUND if a separator ends its name. */
-        const int os_errno = is_folder(full) ? EISDIR : errno_of(error);
+        const bool may_be_folder = error == ERROR_ACCESS_DENIED || error == ERROR_PATH_NOT_FOUND;
+        const int os_errno = may_be_folder && is_folder(full) ? EISDIR : fi_errno_of(error);
         free(full);
         return os_errno;
     }
@@ -161,7 +162,7 @@ int fi_file_open(fi_file *file, const char *path, fi_file_info *info) {
         *info = (fi_file_info){.mode = type == FILE_TYPE_PIPE ? MODE_FIFO : MODE_CHARACTER_DEVICE};
         return 0;
     }
-    if (!GetFileSizeEx(handle, &size)) return errno_of(GetLastError());
+    if (!GetFileSizeEx(handle, &size)) return fi_errno_of(GetLastError());
     *info = (fi_file_info){true, MODE_REGULAR, (uint64_t)size.QuadPart};
     return 0;
 }
@@ -176,7 +177,7 @@ int fi_file_read(fi_file file, uint8_t *data, size_t nbytes, uint64_t offset, si
     const bool done = ReadFile((HANDLE)file, data, (DWORD)nbytes, &count, &place);
     *got = done ? count : 0;
     if (done || GetLastError() == ERROR_HANDLE_EOF) return 0;
-    return errno_of(GetLastError());
+    return fi_errno_of(GetLastError());
 }
 
 void fi_file_close(fi_file file) {
