@@ -52,7 +52,7 @@ look_for_tools() {
 case $(uname -s) in MINGW* | MSYS* | CYGWIN*) system=Windows ;; *) system=$(uname -s) ;; esac
 arch=$(uname -m)
 options=(-DCMAKE_BUILD_TYPE=Release -DENABLE_SHARED=0 -DREQUIRE_SIMD=1 -DWITH_TOOLS=0 -DWITH_TURBOJPEG=0
-    -DCMAKE_INSTALL_LIBDIR=lib)
+    -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_INSTALL_DOCDIR=share/doc/libjpeg-turbo) # or it depends on PREFIX
 case $system in
     Windows) # a library of the C runtime of its own would not go with Python's
         options+=(-DWITH_CRT_DLL=1)
