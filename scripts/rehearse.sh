@@ -13,7 +13,7 @@ set -euo pipefail
 # shellcheck source=scripts/setup-env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup-env.sh"
 
-[ $# -gt 0 ] && [ -d "$1" ] || die "expected a folder of photos, found '${1:-}'"
+[ -d "${1:-}" ] || die "expected a folder of photos, found '${1:-}'"
 photos=$1
 shift
 wheel=$(find "${FASTIMG_DIST:-$project/dist}" -name 'fastimg-*-abi3-*.whl' 2>/dev/null | sort | tail -n 1)
@@ -23,8 +23,10 @@ mkdir "$work/files" "$work/index" "$work/try"
 cp "$wheel" "$work/files"
 
 say "An index with ${wheel##*/} and what it needs"
-for version in "$("$venv_python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" \
-    $(for root in "$@"; do chroot "$root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])'; done); do
+ask_version='import sys; print("%d.%d" % sys.version_info[:2])'
+versions=$("$venv_python" -c "$ask_version")
+for root in "$@"; do versions="$versions $(chroot "$root" python3 -c "$ask_version")" || die "no Python 3 in $root"; done
+for version in $versions; do
     quietly "$venv_python" -m pip download --quiet --only-binary :all: --python-version "$version" \
         --dest "$work/files" "$wheel"
 done
@@ -35,14 +37,19 @@ for file in "$work"/files/*; do
 done
 "$venv_python" -u -m http.server --bind 127.0.0.1 --directory "$work/index" 0 >"$work/server" 2>/dev/null &
 server=$!
-trap 'kill "$server"; rm -rf "$work"' EXIT
-until port=$(grep -om1 'port [0-9]*' "$work/server"); do sleep 0.1; done
+copies=() # in each ROOT
+trap 'kill "$server" || true; rm -rf "$work" ${copies[@]+"${copies[@]}"}' EXIT
+until port=$(grep -om1 'port [0-9]*' "$work/server"); do
+    kill -0 "$server" || die "the index's server does not start"
+    sleep 0.1
+done
 
 # What is used: the README's block, with what it leaves to its reader.
 cp -R "$photos" "$work/try/photos"
 cp "$(find "$work/try/photos" -iname '*.jp*g' | sort | head -n 1)" "$work/try/cat.jpg"
 {
     echo 'def train(batch): print("batch", batch.shape, batch.dtype)'
+    # shellcheck disable=SC2016 # no commands
     sed -n '/^```python$/,/^```$/p' "$project/README.md" | grep -v '^```'
     echo 'print("image", image.shape, "data", data.shape, fastimg.build_info())'
 } >"$work/try/first_screen.py"
@@ -63,12 +70,10 @@ rm -f "$work"/try/train.*
 
 for root in "$@"; do
     say "In $root"
-    mkdir "$root/tmp/fastimg-rehearsal"
-    cp -R "$work/try/." "$root/tmp/fastimg-rehearsal"
-    status=0
-    "${isolated[@]}" PATH=/usr/local/bin:/usr/bin:/bin "$(command -v chroot)" "$root" sh /tmp/fastimg-rehearsal/try.sh \
-        /tmp/fastimg-rehearsal || status=$?
-    rm -r "$root/tmp/fastimg-rehearsal"
-    [ "$status" -eq 0 ] || die "it failed in $root"
+    copy=$(mktemp -d "$root/tmp/fastimg-XXXXXX")
+    copies+=("$copy")
+    cp -R "$work/try/." "$copy"
+    "${isolated[@]}" PATH=/usr/local/bin:/usr/bin:/bin "$(command -v chroot)" "$root" \
+        sh "${copy#"$root"}/try.sh" "${copy#"$root"}" || die "it failed in $root"
 done
 say "Done"
