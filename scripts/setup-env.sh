@@ -33,6 +33,8 @@ quietly() { # COMMAND...: prints what it says only if it fails
 
 ask_python() { "$python" -c "import ctypes.util, glob, importlib.util, sys, sysconfig; $1" 2>/dev/null; }
 
+has_gil() { ask_python 'sys.exit(bool(sysconfig.get_config_var("Py_GIL_DISABLED")))'; }
+
 find_python() { # sets $python, one that fastimg runs on and that can make a virtual environment
     for python in "${PYTHON:-$venv_python}" ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
         ! ask_python 'sys.exit(sys.implementation.name != "cpython" or sys.version_info < (3, 11)
@@ -147,6 +149,10 @@ install_fastimg() { # EXTRAS: builds a source package, and from that a wheel, wh
     pip_install build
     quietly "$venv_python" -m build --outdir "$work/dist" "$project" || die "the build failed"
     wheel=$(echo "$work"/dist/*.whl)
+    install_wheel "$1"
+}
+
+install_wheel() { # EXTRAS: installs $wheel, also over one of the same version
     say "Installing ${wheel##*/}"
     pip_install "${wheel}[$1]"
     pip_install --force-reinstall --no-deps "$wheel"
@@ -173,7 +179,7 @@ use_sanitizers() { # sets the compiler's flags, and $run_env, in which what they
     flags="-fsanitize=$list -fno-sanitize-recover=undefined"
     export CFLAGS="${CFLAGS:-} $flags -O1 -g -fno-omit-frame-pointer" LDFLAGS="${LDFLAGS:-} $flags"
     for library in $libraries libstdc++.so.6; do # the last for its exceptions, which they intercept
-        preload="$preload $("${CC:-gcc}" -print-file-name=$library)"
+        preload="$preload $("${CC:-gcc}" -print-file-name="$library")"
     done
     # Tests catch what programs print, so reports go to files; one test wants a process to die of SIGBUS. Python never
     # frees some of its memory; its own allocator would hide overflows of small blocks.

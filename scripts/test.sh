@@ -40,10 +40,9 @@ fi
 
 extras=test,dev lint=1
 # Not all libraries and tools have packages for CPython without the GIL; the tools say the same with any other.
-! ask_python 'sys.exit(not sysconfig.get_config_var("Py_GIL_DISABLED"))' || extras=test-core lint=
+has_gil || extras=test-core lint=
 [ -z "${FASTIMG_SANITIZE:-}" ] || lint=
 install_fastimg "$extras"
-
 copy_tests
 
 if [ -n "$lint" ]; then
@@ -54,6 +53,7 @@ if [ -n "$lint" ]; then
     # shellcheck disable=SC2046 # a list
     check "clang-format" clang-format --dry-run -Werror $(find fastimg/_core tests -name '*.[ch]')
     check "mypy" mypy --no-error-summary
+    [ -z "${FASTIMG_EXTENDED:-}" ] || check "mypy for Windows" mypy --no-error-summary --platform win32
     check "workflows" check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
     cd "$work" # the stub must agree with the installed module
     check "stubtest" stubtest --concise fastimg._decode

@@ -46,9 +46,9 @@ cp "$wheel" "$work"/dist/*.tar.gz "$dist"
 say "Made $dist/${wheel##*/}"
 
 [ "$tests" != 0 ] || exit 0
-say "Installing it"
-pip_install "${wheel}[test]"
-pip_install --force-reinstall --no-deps "$wheel"
+extras='test'
+has_gil || extras=test-core # not all libraries have packages for CPython without the GIL
+install_wheel "$extras"
 copy_tests
 cd "$work/run"
 python -c "import fastimg; print(fastimg.__file__, fastimg.build_info())"
