@@ -4,6 +4,7 @@
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -50,8 +51,12 @@ def jpeg_flags() -> tuple[list[str], list[str]]:
     if STATIC:
         names = [f"{ROOT}/{lib}" for lib in ("lib64/libjpeg.a", "lib/libjpeg.a", "lib/jpeg-static.lib")]
         library = next(filter(os.path.exists, names), None)
-        if not library:
-            sys.exit(f"FASTIMG_JPEG_STATIC=1 needs FASTIMG_JPEG_ROOT and one of {', '.join(names)}")
+        if not (ROOT and library):
+            sys.exit(
+                f"FASTIMG_JPEG_STATIC=1 needs one of {', '.join(names)}"
+                if ROOT
+                else "FASTIMG_JPEG_STATIC=1 needs FASTIMG_JPEG_ROOT, which scripts/libjpeg-turbo.sh makes"
+            )
         return [f"-I{ROOT}/include", "-DFASTIMG_JPEG_STATIC"], [library, *SMALLER.get(sys.platform, [])]
     if ROOT:
         lib = next(
@@ -85,7 +90,9 @@ class BuildExt(build_ext):
         if self.compiler.compiler_type == "msvc":
             # The core needs C11's atomics and attributes of GNU C, which cl.exe has not and clang-cl has.
             self.compiler.initialize()
-            self.compiler.cc = "clang-cl"
+            self.compiler.cc = shutil.which("clang-cl") or sys.exit(
+                "fastimg needs clang-cl on PATH: install LLVM, or Visual Studio's C++ Clang tools"
+            )
             probe_command = [self.compiler.cc, "/nologo"]
         else:
             probe_command = [*self.compiler.compiler_so, "-fsyntax-only"]
