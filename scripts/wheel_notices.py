@@ -39,20 +39,20 @@ def add(dist_info: Path, prefix: Path) -> None:
     target.mkdir(parents=True)
     for name in TEXTS:
         shutil.copyfile(texts / name, target / name)
-    (target / "NOTICE").write_text(NOTICE.format(**source))
+    (target / "NOTICE").write_text(NOTICE.format(**source), newline="\n")
 
     metadata = dist_info / "METADATA"
     head, blank, description = metadata.read_text(encoding="utf-8").partition("\n\n")
     lines = [line for line in head.splitlines() if not line.startswith("License-Expression:")]
     lines.insert(1, f"License-Expression: {LICENSE}")
     lines += [f"License-File: libjpeg-turbo/{name}" for name in [*TEXTS, "NOTICE"]]
-    metadata.write_text("\n".join(lines) + blank + description, encoding="utf-8")
+    metadata.write_text("\n".join(lines) + blank + description, encoding="utf-8", newline="\n")
 
     fields = email.parser.Parser().parsestr(head)
     sboms = dist_info / "sboms"
     sboms.mkdir()
     sbom = bill_of_materials(fields["Name"], fields["Version"], source)
-    (sboms / "libjpeg-turbo.cdx.json").write_text(json.dumps(sbom, indent=2) + "\n")
+    (sboms / "libjpeg-turbo.cdx.json").write_text(json.dumps(sbom, indent=2) + "\n", newline="\n")
 
 
 def bill_of_materials(name: str, version: str, source: dict[str, str]) -> dict[str, object]:
