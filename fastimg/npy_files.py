@@ -82,10 +82,12 @@ def create_array(
     target = os.path.realpath(name)
     mode = _mode_of(target, name)
     reject_too_large(storage.itemsize * math.prod(sides), free_space(target), name)
-    with new_file(target, name) as file:
+    arrays: list[np.memmap[Any, np.dtype[Any]]] = []  # the only reference, so that an error can drop it
+    with new_file(target, name, arrays.clear) as file:
         if mode is not None and hasattr(os, "fchmod"):
             os.fchmod(file.fileno(), mode)
-        array = begin_array(file, sides, storage, name)
+        arrays.append(begin_array(file, sides, storage, name))
+    [array] = arrays
     array.filename = target  # NumPy saw the name that the file had until now
     return array
 

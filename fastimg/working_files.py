@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from fastimg.descriptors import open_movable
@@ -134,7 +134,7 @@ def remove_own(descriptor: int, path: str) -> None:
 
 
 @contextlib.contextmanager
-def new_file(path: str, name: str) -> Iterator[BinaryIO]:
+def new_file(path: str, name: str, unmap: Callable[[], object] = int) -> Iterator[BinaryIO]:
     """Open a new file, which becomes `path` at the end of the block, or is removed if that is left by an error.
 
     Until then it is ``NAME.fastimg.partial`` in the same folder, under a lock. What a killed process left of that name
@@ -145,6 +145,8 @@ def new_file(path: str, name: str) -> Iterator[BinaryIO]:
     path : str
     name : str
         The file's name in errors.
+    unmap : callable () -> None, optional
+        Called before the file is removed. Nothing may map it from then on: Windows removes no file that is mapped.
 
     Raises
     ------
@@ -161,6 +163,7 @@ def new_file(path: str, name: str) -> Iterator[BinaryIO]:
                 file.flush()
                 os.replace(partial, path)  # while it is locked
             except BaseException:
+                unmap()
                 with contextlib.suppress(OSError):
                     remove_own(descriptor, partial)
                 raise

@@ -5,13 +5,14 @@ import errno
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from support import kills
-from support.cli_common import PATHS, encoded, left, npy_header_size, rows, table
+from support.cli_common import PATHS, encoded, is_mapped, left, npy_header_size, rows, table
 from support.kills import LOAD, STATE, others, spoil
 
 import fastimg.cli.compact as compact
@@ -91,7 +92,9 @@ def test_rows_move_up(
         file = files.create(str(tmp_path / "x.npy"))
         array = npy_files.begin_array(file, expected.shape, expected.dtype, "x.npy")
         array[:] = expected
-        kept = compact.drop_rows(file, array, dropped)
+        offset = array.offset
+        del array
+        kept = compact.drop_rows(file, expected.shape, expected.dtype, offset, dropped)
         expected = np.delete(expected, dropped, 0)
         np.testing.assert_array_equal(kept, expected, strict=True)
         files.publish()
@@ -123,6 +126,66 @@ def test_no_second_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [(3 * 8 * 8, ["photos", "x.npy.journal", "x.npy.partial"])]
 
 
+class Watched:
+    """A file that says whether it was mapped when it was cut."""
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.mapped = file, None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def truncate(self, nbytes: int) -> int:
+        self.mapped = is_mapped("x.npy.partial")
+        return self.file.truncate(nbytes)
+
+
+needs_maps = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/maps")
+
+
+@needs_maps
+def test_the_array_is_not_mapped_when_it_is_cut(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(PATHS[0])
+    drop, files = compact.drop_rows, []
+
+    def spy(file: Any, *args: Any) -> Any:
+        files.append(Watched(file))
+        return drop(files[0], *args)
+
+    monkeypatch.setattr(resume, "drop_rows", spy)
+    assert main([*DROP, "--size", "8"]) == 1
+    assert [file.mapped for file in files] == [False]  # Windows cuts no file that is mapped
+    assert np.load("x.npy").shape == (2, 3, 8, 8)
+
+
+@needs_maps
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("fails", ["load", "drop", "publish"])
+def test_the_array_is_not_mapped_when_it_is_removed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, fails: str, resumed: bool
+) -> None:
+    mapped, remove = [], output.remove
+
+    def spy(path: str) -> None:
+        mapped.append(path == "x.npy.partial" and is_mapped(path))
+        remove(path)
+
+    def refuse(*_: Any) -> None:
+        mapped.append(is_mapped("x.npy.partial"))
+        raise PermissionError(errno.EACCES, "in use")
+
+    spoil(PATHS[1])
+    monkeypatch.setattr(output, "remove", spy)
+    if fails == "drop":
+        monkeypatch.setattr(resume, "drop_rows", refuse)
+    if fails == "publish":
+        monkeypatch.setattr(os, "replace", refuse)
+    command = [*DROP[:-1], "--on-error", "raise"] if fails == "load" else DROP
+    assert main([*command, *["--resume"] * resumed]) == 1
+    assert left(here) == []
+    assert (True in mapped) == (fails == "publish") and not mapped[-1]
+
+
 # ---- with --resume
 
 
@@ -144,11 +207,12 @@ def test_a_run_that_is_taken_up(many: dict[str, bytes]) -> None:
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_a_run_that_is_killed_while_rows_move_begins_anew(many: dict[str, bytes], place: str) -> None:
     def prepare() -> None:
-        def killed(file: Any, array: Any, dropped: Any) -> None:
+        def killed(file: Any, shape: Any, dtype: Any, offset: int, dropped: Any) -> None:
+            array = np.memmap(file, dtype, "r+", offset, shape)
             array[dropped[0]] = 77
             array[:2] = array[2:4]
             if place == "after":
-                compact.drop_rows(file, array, dropped)
+                compact.drop_rows(file, shape, dtype, offset, dropped)
             os.kill(os.getpid(), signal.SIGKILL)
 
         resume.drop_rows = killed

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.cli_common import encoded, npy_header_size, run
+from support.cli_common import encoded, is_mapped, npy_header_size, run
 
 import fastimg
 import fastimg.npy_files as npy_files
@@ -211,6 +211,27 @@ def test_no_step_loses_the_old_file(
     if isinstance(caught.value, OSError):
         assert caught.value.filename == str(path)
     assert only(path, old)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/maps")
+def test_it_is_not_mapped_when_it_is_removed(path: Path, old: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Windows removes no file that is mapped, and replaces none that another process has open.
+    mapped = []
+
+    def refuse(partial: str, target: str) -> None:
+        mapped.append(is_mapped(partial))
+        raise PermissionError(errno.EACCES, "in use")
+
+    def remove(partial: str) -> None:
+        mapped.append(is_mapped(partial))
+        unlink(partial)
+
+    unlink = os.unlink
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "unlink", remove)
+    with pytest.raises(PermissionError):
+        fastimg.create_array(path, (3, 4))
+    assert mapped == [True, False] and only(path, old)
 
 
 SMALL = """

@@ -11,16 +11,20 @@ _BLOCK = 16 << 20  # bytes that are moved at once
 
 
 def drop_rows(
-    file: BinaryIO, array: np.memmap[Any, np.dtype[Any]], rows: Sequence[int]
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, rows: Sequence[int]
 ) -> np.memmap[Any, np.dtype[Any]]:
     """Leave rows out: those after them move up, and the file ends earlier.
+
+    Nothing may map the file meanwhile: Windows shortens no file that is mapped.
 
     Parameters
     ----------
     file : binary file
         As `npy_files.begin_array` has written it, open for reading and writing.
-    array : numpy.memmap
-        Its data, which is not used again.
+    shape : tuple of int
+    dtype : numpy.dtype
+    offset : int
+        Where its data begins, in bytes.
     rows : sequence of int
         Not all of them.
 
@@ -34,8 +38,22 @@ def drop_rows(
     OSError
         The file cannot be written.
     """
-    kept = np.delete(np.arange(len(array)), rows)
+    count = shape[0] - len(set(rows))
+    array = np.memmap(file, dtype, "r+", offset, shape)
     row_nbytes = max(1, array.nbytes // len(array))
+    _move_rows(array, rows, row_nbytes)
+    array.flush()
+    del array
+    shape = (count, *shape[1:])
+    file.seek(0)
+    file.write(_header(shape, dtype, offset))
+    file.flush()
+    file.truncate(offset + count * row_nbytes)
+    return np.memmap(file, dtype, "r+", offset, shape)
+
+
+def _move_rows(array: np.memmap[Any, np.dtype[Any]], rows: Sequence[int], row_nbytes: int) -> None:
+    kept = np.delete(np.arange(len(array)), rows)
     step = max(1, _BLOCK // row_nbytes)
     to = 0
     for run in np.split(kept, np.flatnonzero(np.diff(kept) != 1) + 1):
@@ -45,13 +63,6 @@ def drop_rows(
             at = first - start + to
             array[at : at + len(block)] = block  # NumPy looks whether the two overlap
         to += stop - start
-    array.flush()
-    shape, begin, dtype = (to, *array.shape[1:]), array.offset, array.dtype
-    file.seek(0)
-    file.write(_header(shape, dtype, begin))
-    file.flush()
-    file.truncate(begin + to * row_nbytes)
-    return np.memmap(file, dtype, "r+", begin, shape)
 
 
 def _header(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> bytes:

@@ -124,9 +124,7 @@ def run(args: argparse.Namespace) -> int:
     summary = Summary(args, written, listing)
 
     with resume.Run(names, Plan(sources, options, args.fallback), args.resume) as files:
-        array = files.open(
-            lambda: output.row_shape(sources, options, args.on_error, args.fallback), summary.announce
-        )
+        files.open(lambda: output.row_shape(sources, options, args.on_error, args.fallback), summary.announce)
         start = time.perf_counter()
         on_error = failures.append if args.on_error == "fill" else "raise"
         files.load(threads, wants_bar(args), on_error)
@@ -137,8 +135,8 @@ def run(args: argparse.Namespace) -> int:
             )
         errors: dict[int, str] = {error.index: str(error) for error in failures}
         if args.drop_failed:
-            array = files.drop(sorted(errors))
-        array.flush()
+            files.drop(sorted(errors))
+        files.array.flush()
         output.write_table(files.create(table), sources, labels, errors, args.drop_failed)
         if labelled:
             kept = [row for row in range(len(sources)) if not (args.drop_failed and row in errors)]
@@ -149,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
         files.publish()
 
     taken_up = np.flatnonzero(files.taken_up).tolist()
-    summary.report(array, failures, taken_up, seconds)
+    summary.report(files.array, failures, taken_up, seconds)
     for name in (labels_npy, classes_txt):
         if name not in written.values() and os.path.lexists(name):
             complain(f"warning: {name} is from an earlier run; its labels may be of other rows")

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -81,6 +82,8 @@ class Run(output.FileSet):
         self._signals.ignore()
         try:
             kept = error is not None and self._keep()
+            if error is not None:
+                self._unmap(error)
             super().__exit__(kind, error, trace)
             if kept:
                 self._journal.close()
@@ -88,6 +91,17 @@ class Run(output.FileSet):
                 self._journal.remove()
         finally:
             self._signals.restore()
+
+    def _unmap(self, error: BaseException) -> None:
+        """Let go of the array after an error, which has the calls that used it: Windows removes no mapped file."""
+        self.__dict__.pop("array", None)
+        each: BaseException | None = error
+        while each is not None:
+            for frame, _line in traceback.walk_tb(each.__traceback__):
+                with contextlib.suppress(RuntimeError):  # it has not ended
+                    frame.clear()
+                    _ = frame.f_locals  # before CPython 3.13, forgets what locals() gave
+            each = each.__context__
 
     def open(
         self,
@@ -300,7 +314,9 @@ class Run(output.FileSet):
             self._moved = True
             if self.resume:
                 self._journal.clear()  # before rows are elsewhere than it says
-            self.array = drop_rows(self._files[0], self.array, rows)
+            shape, dtype, offset = self.array.shape, self.array.dtype, self.array.offset
+            del self.array
+            self.array = drop_rows(self._files[0], shape, dtype, offset, rows)
         return self.array
 
     def publish(self) -> None:

@@ -47,6 +47,11 @@ def with_precision(data: bytes, bits: int) -> bytes:
     return data[:at] + bytes([bits]) + data[at + 1 :]
 
 
+def is_mapped(name: str) -> bool:
+    """Whether this process maps a file of that name into its memory (Linux)."""
+    return name in Path("/proc/self/maps").read_text()
+
+
 def npy_header_size(path: Path) -> int:
     with open(path, "rb") as file:
         assert np.lib.format.read_magic(file) == (1, 0)
