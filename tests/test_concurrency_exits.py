@@ -18,9 +18,8 @@ import pytest
 from PIL import Image
 from support.data_sources import PATIENCE
 from support.jpegs import assert_same, jpeg
-from support.processes import status_in_child
+from support.processes import skip_forking, status_in_child
 from support.reader_objects import Memory
-from support.sanitizers import skip_forking
 
 import fastimg
 import fastimg.pillow as pillow

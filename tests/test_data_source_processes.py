@@ -17,8 +17,8 @@ import pytest
 from support import jpegs
 from support.data_sources import PATIENCE, Numbers, in_batches, orders, wait_until
 from support.jpegs import assert_same
-from support.processes import assert_died_of_interrupt, interrupt_child, run_probe
-from support.sanitizers import skip_forking, skip_measuring
+from support.processes import assert_died_of_interrupt, interrupt_child, run_probe, skip_forking
+from support.sanitizers import skip_measuring
 
 import fastimg
 from fastimg.data_source import ArrayDataSource

@@ -13,7 +13,7 @@ import sys
 import pytest
 from support import leak_outcomes
 from support.leak_probe import allowed
-from support.processes import child_env, run_probe
+from support.processes import HAS_GIL, child_env, run_probe
 from support.sanitizers import loaded, skip_measuring
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
@@ -37,6 +37,8 @@ def run(folder, names, **env):
 
 def run_short(folder, names):
     """With malloc for Python's objects, too, and no cache above it: then it says how much is in use."""
+    if not HAS_GIL:
+        pytest.skip("CPython without the GIL takes no memory for its objects from malloc")
     return run(folder, names, PYTHONMALLOC="malloc", GLIBC_TUNABLES="glibc.malloc.tcache_count=0")
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from support.data_sources import PATIENCE, tasks, wait_until
 from support.jpegs import assert_same
-from support.processes import assert_died_of_interrupt, interrupt_child, status_in_child
+from support.processes import assert_died_of_interrupt, interrupt_child, skip_forking, status_in_child
 from support.reader_objects import Alone, Broken, Memory, Watched, no_thread_left
-from support.sanitizers import skip_forking
 
 import fastimg
 from fastimg.data_source import ArrayDataSource

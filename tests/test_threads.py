@@ -15,8 +15,7 @@ import warnings
 import numpy as np
 import pytest
 from support.jpegs import assert_same
-from support.processes import assert_died_of_interrupt, interrupt_child
-from support.sanitizers import skip_forking
+from support.processes import assert_died_of_interrupt, interrupt_child, skip_forking
 
 import fastimg
 

@@ -7,12 +7,17 @@ import pathlib
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 import warnings
 
+import pytest
+
 import fastimg
 from support.data_sources import PATIENCE
+from support.sanitizers import loaded
 
+HAS_GIL = not sysconfig.get_config_var("Py_GIL_DISABLED")
 ROOTS = [pathlib.Path(fastimg.__file__).parent.parent, pathlib.Path(__file__).parent.parent]
 
 
@@ -48,6 +53,16 @@ def best_kernels():
     code = "import fastimg; print(fastimg.build_info()['kernels'])"
     env = child_env(FASTIMG_CPU="")
     return subprocess.check_output([sys.executable, "-P", "-c", code], text=True, env=env).strip()
+
+
+def skip_forking():
+    """Skip a test that forks while other threads work, where locks that are not fastimg's stay taken in the child."""
+    if loaded() == "address":
+        pytest.skip("the address sanitizer's allocator cannot fork while another thread is inside")
+    if not HAS_GIL:
+        pytest.skip(
+            "CPython without the GIL cannot fork while another thread uses a dict that the child needs"
+        )
 
 
 def status_in_child(function):

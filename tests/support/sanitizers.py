@@ -19,9 +19,3 @@ def skip_measuring(what):
     """Skip a test of memory or address space, which the sanitizer that is loaded takes for itself."""
     if name := loaded():
         pytest.skip(f"cannot measure {what}: the {name} sanitizer takes its own")
-
-
-def skip_forking():
-    """Skip a test that forks while another thread allocates: AddressSanitizer's locks stay as they are in the child."""
-    if loaded() == "address":
-        pytest.skip("the address sanitizer's allocator cannot fork while another thread is inside")
