@@ -264,7 +264,7 @@ def test_links_lead_somewhere(page):
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     for link in links:
         name, _, anchor = link.partition("#")
-        target = page.parent / name if name else page
+        target = (page.parent / name).resolve() if name else page
         if target.parent == ROOT and not (ROOT / "LICENSE").exists():
             continue  # the tests have been taken elsewhere, without what lies beside the README
         assert target.exists(), f"{page.name}: {link}"
