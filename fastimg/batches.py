@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ class BatchIterator(Iterator[Any]):
     >>> first.tolist()
     [0, 1, 2, 3]
     """
+
+    _is_finalizing = staticmethod(sys.is_finalizing)  # kept: at the end the names in this module are gone
 
     def __init__(
         self, epoch: Any, builder: Callable[[], BatchBuilder], prefetch: int, errors: EpochErrors
@@ -293,7 +296,8 @@ class BatchIterator(Iterator[Any]):
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_pid"):
+        # When the interpreter ends there are no threads left to stop, and modules may be empty.
+        if hasattr(self, "_pid") and not self._is_finalizing():
             try:  # noqa: SIM105 - suppress() takes memory itself
                 self._close()
             except MemoryError:
