@@ -31,6 +31,14 @@ from fastimg.sources import FileRange, ReaderItem, check_buffer, encode_path, op
 
 cdef bytes NATIVE = b"@=<" if sys.byteorder == "little" else b"@=>"  # prefixes of this machine's byte order
 cdef dict FORMAT_NAMES = {"Zf": "complex64", "Zd": "complex128"}
+# With the limited API, Cython runs a line of Python to put itself into a traceback. If a signal's handler raises just
+# then, or there is no memory, there is none, and `except` clauses would release NULL.
+cdef extern from *:
+    """
+    #undef Py_DECREF
+    #define Py_DECREF(object) Py_XDECREF((PyObject *)(object))
+    """
+
 cdef int IDLE_DECODERS = 8
 cdef list idle = []
 cdef object pop_idle = idle.pop
@@ -94,10 +102,12 @@ cdef class Decoder:
 
 cdef Decoder take_decoder():
     # list.pop and append are atomic, with or without the GIL; the list holds no decoder that is in use.
-    try:
-        return pop_idle()
-    except IndexError:
-        return Decoder()
+    if idle:
+        try:
+            return pop_idle()
+        except IndexError:  # another thread has taken the last one meanwhile
+            pass
+    return Decoder()
 
 
 cdef int give_back(Decoder decoder) except -1:

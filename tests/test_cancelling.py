@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whoever cancels a batch waits for a row of MCUs, and not for an image."""
+"""Whoever cancels a batch waits for a row of MCUs, and not for an image; and no Ctrl-C comes at a bad time."""
 
 import os
 import signal
 import struct
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 from support import jpegs
+from support.processes import child_env
 
 import fastimg
 import fastimg._decode as _decode
@@ -136,3 +139,31 @@ def test_signals_are_the_main_threads():
 
     interrupt_by(lambda *_: times.append(1), 0.05, wait)
     assert len(results) == len(times) == 1
+
+
+WITHOUT_TRACEBACK = """
+import sys
+import numpy as np
+import fastimg
+from support import jpegs
+from support.processes import child_env
+
+def fail(*_):
+    raise KeyboardInterrupt
+
+data = jpegs.jpeg(8, 8)
+sys._getframe = fail
+fastimg.decode(data)
+for out in (np.zeros((3, 8, 8), object), b"bytes"):
+    try:
+        fastimg.decode(data, out)
+    except (TypeError, ValueError) as error:
+        print(type(error).__name__)
+"""
+
+
+def test_errors_that_get_no_traceback():
+    # Cython's limited API calls sys._getframe for it, where a signal's handler may raise, or memory end.
+    command = [sys.executable, "-P", "-c", WITHOUT_TRACEBACK]
+    done = subprocess.run(command, capture_output=True, text=True, env=child_env(), timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "TypeError\nValueError\n", "")
