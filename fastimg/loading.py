@@ -279,8 +279,7 @@ def load(
     mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value
         As for `decode`, the same for every image.
     crop : (top, left, height, width) or (N, 4) array, optional
-        One box for all, or one per image, of integers, or of floats if the result is resampled; without `size`, all of
-        one height and width.
+        One box for all or one per image, of one height and width without `size`; floats if the result is resampled.
     flip : bool or (N,) bool array
         For all, or one per image.
     orient, dtype, mean, std, strict, max_pixels, max_scans

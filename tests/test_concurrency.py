@@ -18,6 +18,7 @@ from support.data_sources import PATIENCE
 from support.jpegs import assert_same
 from support.leak_probe import resident
 from support.reader_objects import Memory, no_thread_left
+from support.sanitizers import skip_measuring
 from support.stress_work import OPTIONS, Work
 
 import fastimg
@@ -214,6 +215,8 @@ def test_a_storm_of_signals(batch):
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_thousand_threads_in_a_row(batch):
     # Whatever belongs to a thread ends with it.
+    skip_measuring("the memory of threads")
+
     def work():
         assert_same(fastimg.decode(batch.data[3]), batch.images[3])
         fastimg.load(batch.data[:2], num_threads=2)
