@@ -21,7 +21,7 @@ def test_version():
 
 def test_links_of_the_description_are_complete():
     # An index shows the README far from the files that it leads to.
-    links = re.findall(r"\]\(([^)\s]+)\)", METADATA.get_payload())
+    links = re.findall(r"\]\(([^)\s]+)\)", METADATA["Description"] or METADATA.get_payload())
     assert len(links) > 10 and all(link.startswith("https://") for link in links)
 
 
