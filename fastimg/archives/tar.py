@@ -186,7 +186,7 @@ class _Walk:
             if header[2] not in EXTENSIONS:
                 break
             self._read_extension(header, layers)
-            found = parse_header(self._source.read_at(self._at, BLOCK))
+            found = parse_header(self._source.read_at(self._at, BLOCK), extended=True)
             if not found:
                 raise DamageError(f"expected the header that another one extends at byte {self._at}")
             header = found

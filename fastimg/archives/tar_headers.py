@@ -43,8 +43,11 @@ def padded(size: int) -> int:
     return (size + BLOCK - 1) // BLOCK * BLOCK
 
 
-def parse_header(block: bytes) -> Header | None:
-    """Read a header; None if the block is short or zero, its checksum does not match, or a number is not one."""
+def parse_header(block: bytes, extended: bool = False) -> Header | None:
+    """Read a header; None if the block is short or zero, its checksum does not match, or a number is not one.
+
+    `extended`: others before it say more of the member, such as its whole name.
+    """
     if len(block) != BLOCK:
         return None
     try:
@@ -59,7 +62,7 @@ def parse_header(block: bytes) -> Header | None:
         return None
     name, prefix = block[:100].split(b"\0", 1)[0].decode("utf-8", "surrogateescape"), block[345]
     kind = block[156:157]
-    if kind == OLD_REGULAR and name.endswith("/"):  # before there was a kind for folders
+    if kind == OLD_REGULAR and name.endswith("/") and not extended:  # before there was a kind for folders
         kind = FOLDER
     if prefix and kind not in WITHOUT_PREFIX:
         name = f"{text_of(block[345:500])}/{name}"

@@ -53,6 +53,33 @@ def _is_header(block: bytes) -> bool:
     return True
 
 
+class _Member(tarfile.TarInfo):
+    """A member as newer versions of tarfile see it, which never take the cut name of an extended one for a folder's."""
+
+    _depth = 0  # of headers that extend the next
+
+    def _proc_gnulong(self, archive: Any) -> Any:
+        return self._extend(super()._proc_gnulong, archive)  # type: ignore[misc]
+
+    def _proc_pax(self, archive: Any) -> Any:
+        return self._extend(super()._proc_pax, archive)  # type: ignore[misc]
+
+    def _extend(self, process: Any, archive: Any) -> Any:
+        _Member._depth += 1
+        try:
+            return process(archive)
+        finally:
+            _Member._depth -= 1
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        found = super().frombuf(buf, encoding, errors)
+        if cls._depth and buf[156:157] == tarfile.AREGTYPE and found.isdir():
+            found.type = tarfile.AREGTYPE
+            found.name += "/"
+        return found
+
+
 class _Headers:
     """A file that tarfile can read only headers from."""
 
@@ -82,7 +109,9 @@ def _headers(file: BinaryIO, start: int, number: int) -> Generator[tuple[int, ta
     while True:
         try:
             if tar is None:
-                tar = tarfile.TarFile(fileobj=headers, encoding="utf-8", errors="surrogateescape")
+                tar = tarfile.TarFile(
+                    fileobj=headers, tarinfo=_Member, encoding="utf-8", errors="surrogateescape"
+                )
                 member = tar.next() if tar.firstmember else None
             else:
                 member = tar.next()
