@@ -194,7 +194,7 @@ reports() { # prints what the sanitizers found; succeeds if that is nothing
     local count=0 file
     for file in "$work"/reports/*; do
         # Tests ask for sizes that nobody has, and get MemoryError; that is no report.
-        grep -qv 'WARNING: AddressSanitizer failed to allocate' "$file" || continue
+        grep -sqv 'WARNING: AddressSanitizer failed to allocate' "$file" || continue
         cat "$file" >&2
         count=$((count + 1))
     done
