@@ -67,9 +67,10 @@ def read_headers(paths):
 
 def load_into_one(files, shape, failures, call, **options):
     """As many of the files as fit, into one array of images of `shape`. Returns (paths, array)."""
-    files = files[: max(1, ARRAY_NBYTES // math.prod(shape))]
+    fitting = max(1, ARRAY_NBYTES // math.prod(shape))
+    files = files[:fitting]
     paths = [path for path, _ in files]
-    times = math.ceil(min(TIMED_IMAGES, ARRAY_NBYTES // math.prod(shape)) / len(paths)) or 1
+    times = min(math.ceil(TIMED_IMAGES / len(paths)), fitting // len(paths))
     data = np.empty((times * len(paths), *shape), np.uint8)
     data.fill(0)  # now it is in memory, and what load adds shows
     before = peak_nbytes()
