@@ -49,14 +49,12 @@ SMALLER = {
 def jpeg_flags() -> tuple[list[str], list[str]]:
     """Compiler and linker flags for libjpeg-turbo."""
     if STATIC:
+        if not ROOT:
+            sys.exit("FASTIMG_JPEG_STATIC=1 needs FASTIMG_JPEG_ROOT, which scripts/libjpeg-turbo.sh makes")
         names = [f"{ROOT}/{lib}" for lib in ("lib64/libjpeg.a", "lib/libjpeg.a", "lib/jpeg-static.lib")]
         library = next(filter(os.path.exists, names), None)
-        if not (ROOT and library):
-            sys.exit(
-                f"FASTIMG_JPEG_STATIC=1 needs one of {', '.join(names)}"
-                if ROOT
-                else "FASTIMG_JPEG_STATIC=1 needs FASTIMG_JPEG_ROOT, which scripts/libjpeg-turbo.sh makes"
-            )
+        if not library:
+            sys.exit(f"FASTIMG_JPEG_STATIC=1 needs one of {', '.join(names)}")
         return [f"-I{ROOT}/include", "-DFASTIMG_JPEG_STATIC"], [library, *SMALLER.get(sys.platform, [])]
     if ROOT:
         lib = next(
@@ -72,9 +70,8 @@ def jpeg_flags() -> tuple[list[str], list[str]]:
     try:
         return ask("--cflags"), ask("--libs")
     except (OSError, subprocess.CalledProcessError):
-        return [], [
-            "jpeg.lib" if WINDOWS else "-ljpeg"
-        ]  # where the compiler looks by itself; checked before anything is built
+        # Where the compiler looks by itself: checked before anything is built.
+        return [], ["jpeg.lib" if WINDOWS else "-ljpeg"]
 
 
 def readme() -> str:
