@@ -69,7 +69,7 @@ FIGURES = (
         "entropy, progressive",
         "stages",
         "x",
-        "Of progressive files it makes {value:.2f} times as many",
+        "With progressive files it makes {value:.2f} times as many",
         partial(find.stage, "kinds", "progressive"),
     ),
     Figure(

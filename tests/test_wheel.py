@@ -101,7 +101,7 @@ def test_no_other_libjpeg_is_loaded():
 
 @pytest.fixture
 def prefix(tmp_path):
-    """What scripts/libjpeg-turbo.sh leaves behind, as far as notices go."""
+    """The notices that scripts/libjpeg-turbo.sh installs."""
     texts = tmp_path / "prefix" / "share" / "doc" / "libjpeg-turbo"
     texts.mkdir(parents=True)
     for name, words in TEXTS.items():

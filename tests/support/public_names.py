@@ -7,7 +7,7 @@ import re
 import fastimg
 import fastimg.sources
 
-# Of the methods with two underscores, those that do what users ask of an image or a batch.
+# The methods with two underscores that do what users ask of an image or a batch.
 SPECIAL = {"__array__", "__call__", "__getitem__", "__getitems__", "__next__"}
 
 
