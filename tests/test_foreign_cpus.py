@@ -62,23 +62,10 @@ def test_core_compiles_where_floats_are_computed_with_more_digits(tmp_path):
 def folder(tmp_path_factory):
     """What FASTIMG_TEST_DATA may name: files that all libjpeg-turbos decode alike, and damaged ones."""
     folder = tmp_path_factory.mktemp("data")
-    colour = jpegs.jpeg(96, 81)
-    photos = {
-        "colour": colour,
-        "444": jpegs.jpeg(96, 81, "4:4:4"),
-        "411": jpegs.jpeg(80, 133, "4:1:1"),
-        "grey": jpegs.turbo(jpegs.pixels(64, 64, 1)),
-        "turned": jpegs.oriented(colour, 6),
-    }
-    awkward = {
-        "cmyk": jpegs.turbo(jpegs.pixels(72, 72, 4)),
-        "progressive": jpegs.jpeg(96, 81, progressive=True),
-        "truncated": jpegs.truncated(colour),
-    }
-    for name, files in (("photos", photos), ("awkward", awkward)):
-        (folder / name).mkdir()
-        for stem, data in files.items():
-            (folder / name / f"{stem}.jpg").write_bytes(data)
+    for i, (name, data) in enumerate(jpegs.of_every_kind().items()):
+        path = folder / ("photos" if i < 5 else "awkward") / f"{name.replace(':', '')}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
     return folder
 
 

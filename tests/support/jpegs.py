@@ -359,3 +359,18 @@ def assert_all_same(actual, expected):
     assert len(actual) == len(expected)
     for each, other in zip(actual, expected, strict=True):
         assert_all_same(each, other)
+
+
+def of_every_kind():
+    """Small files by name: all that is decoded by a way of its own, the last damaged."""
+    colour = jpeg(96, 81)
+    return {
+        "4:2:0": colour,
+        "4:4:4": jpeg(96, 81, "4:4:4"),
+        "4:1:1": jpeg(80, 133, "4:1:1"),
+        "grey": turbo(pixels(64, 64, 1)),
+        "turned": oriented(colour, 6),
+        "cmyk": turbo(pixels(72, 72, 4)),
+        "progressive": jpeg(96, 81, progressive=True),
+        "truncated": truncated(colour),
+    }
