@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What ``fastimg load`` writes, all or nothing: the array's file, and a table."""
 
+import codecs
 import contextlib
 import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -209,15 +209,15 @@ def write_table(
     OSError
         The file cannot be written.
     """
-    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
-    table = csv.writer(text, lineterminator="\n")
+    # Not a TextIOWrapper, which would try once more to write what found no room, and complain to stderr.
+    table = csv.writer(codecs.getwriter("utf-8")(file, "surrogateescape"), lineterminator="\n")
     table.writerow(("row", "path", "label", "error"))
     good = [i for i in range(len(sources)) if i not in errors] if dropped else range(len(sources))
     for row, i in enumerate(good):
         table.writerow((row, str(sources[i]), labels[i] if labels else "", errors.get(i, "")))
     for i in sorted(errors) if dropped else ():
         table.writerow(("", str(sources[i]), labels[i] if labels else "", errors[i]))
-    text.detach()  # flushes; the file stays open
+    file.flush()
 
 
 def remove(path: str) -> None:
