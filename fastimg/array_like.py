@@ -15,7 +15,7 @@ from fastimg.fallback import FallbackOption, parse_fallback
 from fastimg.indexing import Index, Indices, resolve
 from fastimg.limits import MAX_PIXELS, MAX_SCANS
 from fastimg.on_error import OnError, parse_on_error
-from fastimg.options import PadValue, Size, Statistic, parse_options
+from fastimg.options import PadValue, Size, Statistic, options_of
 from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
 from fastimg.sources import Sources, pack_sources
 from fastimg.threads import check_num_threads
@@ -80,7 +80,11 @@ class ArrayLike:
         self._reading = parse_reading(read_threads, read_ahead)
         self._fallback = parse_fallback(fallback)
         self._sources = pack_sources(sources)
-        self._options = parse_options(locals())
+        given = (
+            mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value,
+            orient, dtype, mean, std, strict, max_pixels, max_scans,
+        )  # fmt: skip
+        self._options = options_of(given)
         self._crop = parse_crop(crop, self._options)
         self._flip = parse_flip(flip)
         self._num_threads = num_threads

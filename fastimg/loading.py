@@ -17,7 +17,7 @@ from fastimg.fallback import FallbackOption, parse_fallback
 from fastimg.limits import MAX_PIXELS, MAX_SCANS
 from fastimg.load_options import LoadOptions
 from fastimg.on_error import OnError, parse_on_error
-from fastimg.options import PadValue, Size, Statistic, options_of, parse_options
+from fastimg.options import PadValue, Size, Statistic, options_of
 from fastimg.readers import READ_AHEAD, ReadAhead, parse_reading
 from fastimg.sources import Source, Sources, pack_with_originals, reject_single_source
 from fastimg.threads import Progress, check_num_threads, check_progress, default_num_threads
@@ -104,9 +104,9 @@ def decode(
         more than a megapixel (2**20) may have fewer in proportion, down to 30, or 6 % of `max_scans` if that is more.
     fallback : "pillow" or callable, optional
         What decodes an image that is no JPEG, or of a kind that is not supported; its pixels then go the same way.
-        "pillow": Pillow, first frames of animations, transparent pixels over `pad_value`, anything else as its
-        ``convert`` makes it. A callable gets the path, or bytes where the source is no whole file, and returns a uint8
-        array, (H, W) or (H, W, 3), with 4 channels for transparency, or a Pillow image.
+        "pillow": first frames of animations, transparent pixels over `pad_value`, anything else as Pillow converts it.
+        A callable gets the path, or bytes where the source is no whole file, and returns a uint8 array, (H, W) or
+        (H, W, 3), with 4 channels for transparency, or a Pillow image.
 
     Returns
     -------
@@ -130,8 +130,7 @@ def decode(
     TypeError
         If the source, an option or the dtype of `out` has the wrong type.
     ImportError
-        If the result is a fresh array of bfloat16 and ml_dtypes is not installed, or `fallback` is "pillow" and Pillow
-        is not.
+        If ml_dtypes is not installed and the result is a fresh bfloat16 array, or Pillow is not, for that fallback.
 
     Notes
     -----
@@ -152,7 +151,7 @@ def decode(
     >>> fastimg.decode("cat.jpg", size=224, fit="cover").shape
     (3, 224, 224)
     """
-    # In the order of the table: locals() would cost a small image a tenth of its time.
+    # In the order of the table. locals() is slow, and ends the process if CPython 3.13 has no memory for it.
     given = (
         mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value,
         orient, dtype, mean, std, strict, max_pixels, max_scans,
@@ -275,7 +274,7 @@ def load(
         N images of one size, or of any with `size`, `center_crop` or `crop`. A reader is an object with a length and
         a method ``read(i)`` that returns the data of image i, a bytes-like object: see Notes.
     out : array, optional
-        As for `decode`, with a first axis of N: an ndarray, a memmap, ``tensor.numpy()``.
+        As for `decode`, with a first axis of N: an ndarray, a memmap, ``tensor.numpy()``. With `views`, a list of them.
     mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value
         As for `decode`, the same for every image.
     crop : (top, left, height, width) or (N, 4) array, optional
@@ -317,15 +316,14 @@ def load(
     Returns
     -------
     ndarray
-        (N, C, height, width) or (N, height, width, C) of `dtype`; `out` itself if given. With `views`, a list of
-        such arrays, one per view, as `out` is then.
+        (N, C, height, width) or (N, height, width, C) of `dtype`; `out` itself if given. With `views`, a list of them.
     mask : (N,) bool array
         Only with `return_mask`. True: the image was decoded; False: it failed, and is zero, in all views.
     geometry : (N, 2, 3) float64 array
         Only with `return_geometry`. ``geometry[i] @ (x, y, 1)`` is the point (x, y) of upright image i that the centre
         of output pixel (x, y) shows, flip, crop and padding included; NaN for an image that failed. As in OpenCV,
         centres of pixels are whole numbers, from 0 on: for the edges of boxes, subtract 0.5 before and add it after.
-        With `views`, a list of such arrays, one per view.
+        With `views`, a list of arrays.
 
     Raises
     ------
@@ -362,11 +360,14 @@ def load(
     >>> data.shape, data.dtype
     ((72, 3, 64, 64), dtype('uint8'))
     """
-    given = locals()
     reject_single_source(sources)
-    options = parse_options(given)
+    given = (
+        mode, layout, size, resize_shorter, resize_longer, center_crop, fit, resample, reducing_gap, pad_value,
+        orient, dtype, mean, std, strict, max_pixels, max_scans,
+    )  # fmt: skip
+    options = options_of(given)
     originals, packed = pack_with_originals(sources)
-    parsed = None if views is None else parse_views(views, given, len(packed))
+    parsed = None if views is None else parse_views(views, options, crop, flip, len(packed))
     check_num_threads(num_threads)
     check_progress(progress)
     reading = parse_reading(read_threads, read_ahead)
@@ -389,7 +390,6 @@ def load(
         "return_geometry": returns[1],
         "fallback": other,
     }
-    batch: BatchDecode
     if parsed is None:
         batch = BatchDecode(packed, None, options, crop=boxes, flip=flips, **how)
     else:

@@ -379,7 +379,7 @@ _pick = operator.itemgetter(*(option.name for option in _SHARED))
 
 
 def parse_options(arguments: dict[str, Any]) -> Options:
-    """Checks the options among a function's arguments: ``parse_options(locals())``."""
+    """Checks the values of all options, which `arguments` names among other things."""
     return options_of(_pick(arguments))
 
 

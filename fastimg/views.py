@@ -67,10 +67,8 @@ def parse_view_options(
     return {**shared, **own_size, **view}
 
 
-def parse_views(views: Any, shared: Mapping[str, Any], count: int) -> list[View]:
-    """The views of `count` images, whose options are those of `shared` where they have none of their own.
-
-    `shared` may hold other things as well.
+def parse_views(views: Any, options: Options, crop: Any, flip: Any, count: int) -> list[View]:
+    """The views of `count` images, with the other arguments where they have no option of their own.
 
     Raises
     ------
@@ -78,9 +76,9 @@ def parse_views(views: Any, shared: Mapping[str, Any], count: int) -> list[View]
         If there is no view, an option is wrong, or a view does not say how large it is.
     """
     parsed = []
-    options_of_all = {name: shared[name] for name in DEFAULTS}
+    shared = {**options.values, "crop": crop, "flip": flip}
     for name, view in named_views(views):
-        values = parse_view_options(view, name, options_of_all)
+        values = parse_view_options(view, name, shared)
         try:
             options = parse_options(values)
             crop, flip = parse_crops(values["crop"], count, options), parse_flips(values["flip"], count)
