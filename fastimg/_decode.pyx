@@ -331,11 +331,11 @@ include "_views.pxi"
 include "_threads.pxi"
 
 
-def libjpeg_version():
-    """The version of the libjpeg-turbo that is loaded; None if it does not say."""
+def libjpeg_version(unknown):
+    """The version of the libjpeg-turbo that is loaded; `unknown` if it does not say."""
     cdef size_t nbytes = 0
     cdef const char *version = fi_libjpeg_version(&nbytes)
-    return None if version == NULL else version[:nbytes].decode("ascii")
+    return unknown if version == NULL else version[:nbytes].decode("ascii")
 
 
 # The kernels in use, the libjpeg-turbo this was built with, and the entropy stage.

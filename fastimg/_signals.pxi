@@ -8,14 +8,14 @@ cdef int64_t LOOK_NS = 20_000_000  # between two looks for signals
 cdef unsigned long main_thread = threading.main_thread().ident
 
 
-def set_main_thread():
+cdef set_main_thread():
     """After a fork, the thread that called it is the main one."""
     global main_thread
     main_thread = get_ident()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=set_main_thread)
+    os.register_at_fork(after_in_child=lambda: set_main_thread())
 
 
 cdef struct SignalWatch:

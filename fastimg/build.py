@@ -43,7 +43,7 @@ def build_info() -> BuildInfo:
     kernels, libjpeg_turbo_built, entropy = _decode.core_info
     return {
         "version": __version__,
-        "libjpeg_turbo": _decode.libjpeg_version() or "unknown",
+        "libjpeg_turbo": _decode.libjpeg_version("unknown"),
         "libjpeg_turbo_built": libjpeg_turbo_built,
         "kernels": kernels,
         "entropy": entropy,

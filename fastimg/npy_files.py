@@ -88,7 +88,8 @@ def create_array(
             os.fchmod(file.fileno(), mode)
         arrays.append(begin_array(file, sides, storage, name))
     [array] = arrays
-    array.filename = target  # NumPy saw the name that the file had until now
+    # NumPy saw the name that the file had until now. Its newer stubs call it final.
+    array.filename = target  # type: ignore[misc,unused-ignore]
     return array
 
 
