@@ -43,7 +43,7 @@ def run_probe(name, *args, env=None, timeout=250, **options):
         timeout=timeout,
         **options,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), f"exit status {done.returncode}\n{done.stderr}"
     return done.stdout
 
 
