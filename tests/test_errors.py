@@ -341,7 +341,9 @@ def test_cut_at_every_byte(progressive):
                 continue
             decoded += 1
             assert cut >= scan
-            assert_same(image, jpegs.rgb_turbo(part))
+            # libjpeg-turbo 2.x and 3.x smooth what scans are missing from differently.
+            if not progressive or jpegs.smooths_as_turbo():
+                assert_same(image, jpegs.rgb_turbo(part))
             # Between two scans of a progressive file nothing tells that more were to come.
             if strict and not progressive:
                 assert_same(image, whole)

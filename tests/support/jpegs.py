@@ -14,6 +14,7 @@ import numpy as np
 import turbojpeg
 from PIL import Image
 
+import fastimg
 from support.segments import DHT, DQT, SOF2, SOS, segment
 
 # The oracles must open what the tests craft; the limit under test is fastimg's own.
@@ -256,6 +257,12 @@ def _turbo_decode(data, pixel_format, channels):
 
 def rgb_turbo(data):
     return _turbo_decode(data, turbojpeg.TJPF_RGB, 3)
+
+
+def smooths_as_turbo():
+    """Whether fastimg's libjpeg-turbo makes of a progressive file that ends early what `rgb_turbo` does."""
+    turbo_is_3 = _turbo._TurboJPEG__transform3 is not None  # it has tj3Transform
+    return turbo_is_3 is not fastimg.build_info()["libjpeg_turbo"].startswith("2.")
 
 
 def rgb_turbo_rows(data, fill=0):
