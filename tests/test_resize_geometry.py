@@ -140,9 +140,14 @@ def test_fit(source, fit, target, crop):
 def test_the_reference_fits_as_pillow_does(target):
     for height, width in ((45, 62), (63, 30), (40, 40), (1, 70), (70, 1), (33, 71)):
         picture = Image.new("L", (width, height), 200)
-        fitting = ImageOps.contain(picture, target[::-1]).size[::-1]
-        assert contain_size(height, width, target) == tuple(max(1, n) for n in fitting)
-        if 0 not in fitting:
+        try:
+            fitting = ImageOps.contain(picture, target[::-1]).size[::-1]
+        except ValueError:  # a side is rounded to 0, which Pillow before 13 refuses
+            fitting = None
+            assert 1 in contain_size(height, width, target)
+        else:
+            assert contain_size(height, width, target) == tuple(max(1, n) for n in fitting)
+        if fitting and 0 not in fitting:
             padded = np.array(ImageOps.pad(picture, target[::-1], color=7))
             inner = np.full((*fitting, 1), 200)
             np.testing.assert_array_equal(place(inner, target, 7)[:, :, 0], padded)

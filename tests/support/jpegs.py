@@ -136,7 +136,7 @@ def insert(data, extra, at=2):
 def exif(orientation, order="II", *, tags_before=1):
     """An APP1 segment with the orientation tag, after `tags_before` other tags."""
     mark = {"II": "<", "MM": ">"}[order]
-    entries = [struct.pack(mark + "HHIHH", 0x0100 + i, 3, 1, 7, 0) for i in range(tags_before)]
+    entries = [struct.pack(mark + "HHIHH", 0x0112 - tags_before + i, 3, 1, 7, 0) for i in range(tags_before)]
     entries.append(struct.pack(mark + "HHIHH", 0x0112, 3, 1, orientation, 0))
     tiff = order.encode() + struct.pack(mark + "HI", 42, 8)
     tiff += struct.pack(mark + "H", len(entries)) + b"".join(entries) + struct.pack(mark + "I", 0)
