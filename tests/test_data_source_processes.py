@@ -17,7 +17,7 @@ import pytest
 from support import jpegs
 from support.data_sources import PATIENCE, Numbers, in_batches, orders, wait_until
 from support.jpegs import assert_same
-from support.processes import assert_died_of_interrupt, interrupt_child, run_probe, skip_forking
+from support.processes import HAS_GIL, assert_died_of_interrupt, interrupt_child, run_probe, skip_forking
 from support.sanitizers import skip_measuring
 
 import fastimg
@@ -43,7 +43,8 @@ def test_many_iterators(tmp_path, manner, count):
     result = json.loads(run_probe("data_source_probe", manner, count, *paths))
     assert (result["names"], result["tasks"], result["files"]) == ([], 0, 0)
     skip_measuring("growth")
-    assert result["growth"] <= 2**20
+    # Without the GIL, functions and frames wait for the collector: those that an error holds, here.
+    assert result["growth"] <= (2**20 if HAS_GIL or manner != "fail" else 2**23)
 
 
 # ---- Ctrl-C ------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from support.data_sources import (
     wait_until,
 )
 from support.jpegs import assert_same
+from support.processes import HAS_GIL
 
 import fastimg
 from fastimg.data_source import ArrayDataSource
@@ -201,7 +202,8 @@ def test_prefetch_and_two_results_at_most(prefetch, consumer):
             time.sleep(0.002)
         assert batch.indices == [2 * given - 1, 2 * given]
     assert (array.made, results.made, array.alive, results.alive) == (N // 2, N // 2, 0, 1)
-    assert array.most <= prefetch + 2 and results.most <= prefetch + 2
+    if HAS_GIL:  # without it, what another thread made is freed when that one comes to it
+        assert array.most <= prefetch + 2 and results.most <= prefetch + 2
 
 
 @pytest.mark.parametrize("manner", ["close", "drop", "exit"])
