@@ -174,8 +174,8 @@ class CallableFallback:
 
     def __repr__(self) -> str:
         function = self.function
-        name = getattr(function, "__qualname__", None)
-        return f"{function.__module__}.{name}" if name else type(function).__name__
+        names = (getattr(function, name, None) for name in ("__module__", "__qualname__"))  # some have but one
+        return ".".join(filter(None, names)) if hasattr(function, "__qualname__") else type(function).__name__
 
     def __dask_tokenize__(self) -> tuple[str, Callable[[Any], Any]]:
         return "fastimg.fallback", self.function

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What may be given as a fallback, and what functions as fallbacks get and return."""
 
+import functools
 import io
 import os
 import pickle
@@ -144,3 +145,8 @@ def test_an_exception_of_a_callable():
     error = refused(b"any", parse_fallback(fail))
     assert "ZeroDivisionError: words" in str(error) and isinstance(error.__cause__, ZeroDivisionError)
     refused(b"any", parse_fallback(lambda source: RGB), fastimg.ImageTooLargeError, max_pixels=5)
+
+
+@pytest.mark.parametrize("function", [bytes.upper, len, functools.partial(len)], ids=repr)
+def test_any_callable_has_a_name(function):
+    assert type(refused(b"any", parse_fallback(function))) is fastimg.FallbackError
