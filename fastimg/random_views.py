@@ -177,7 +177,7 @@ class RandomViews(HasEpochs, ObjectArrayLike):
         TypeError
             Always.
         """
-        raise TypeError("views make no single array: an index gives a tuple of arrays, one a view")
+        raise TypeError("views make no single array: an index gives a tuple of arrays, one per view")
 
     def _batch(self, indices: Indices, **how: Any) -> BatchDecode:
         own = {"boxes": self._random._replace(epoch=self.epoch).for_core(), **self._how()}

@@ -91,7 +91,7 @@ def parse_views(views: Any, options: Options, crop: Any, flip: Any, count: int) 
 def named_views(views: Any) -> list[tuple[str, Any]]:
     """Each view, after what errors call it."""
     if isinstance(views, Mapping | str) or not isinstance(views, Sequence):
-        raise TypeError(f"views must be a list of dicts, one a view, found {views!r}")
+        raise TypeError(f"views must be a list of dicts, one per view, found {views!r}")
     if not views:
         raise ValueError("views must hold at least one view, found none")
     return [(f"views[{i}]", view) for i, view in enumerate(views)]
@@ -158,7 +158,7 @@ class ViewsDecode(BatchDecode):
             ]
         elif not isinstance(out, list | tuple) or len(out) != len(self.views):
             found = f"{len(out)} of them" if isinstance(out, list | tuple) else type(out).__name__
-            raise ValueError(f"out must be a list of {len(self.views)} arrays, one a view, found {found}")
+            raise ValueError(f"out must be a list of {len(self.views)} arrays, one per view, found {found}")
         self._decode_into(out, shapes)
         return out if isinstance(out, list) else list(out)
 

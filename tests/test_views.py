@@ -90,8 +90,8 @@ def test_out(motley):
     assert found is outs
     assert_all(found, expected)
     for wrong, error, text in (
-        (outs[:-1], ValueError, "out must be a list of 7 arrays, one a view, found 6 of them"),
-        (outs[0], ValueError, "out must be a list of 7 arrays, one a view, found ndarray"),
+        (outs[:-1], ValueError, "out must be a list of 7 arrays, one per view, found 6 of them"),
+        (outs[0], ValueError, "out must be a list of 7 arrays, one per view, found ndarray"),
         (
             [*outs[:4], outs[0], *outs[5:]],
             ValueError,
@@ -235,9 +235,9 @@ def test_readers_and_progress(motley):
 
 
 WRONG = [
-    ({"size": 3}, TypeError, "views must be a list of dicts, one a view, found"),
-    ("size", TypeError, "views must be a list of dicts, one a view, found 'size'"),
-    (3, TypeError, "views must be a list of dicts, one a view, found 3"),
+    ({"size": 3}, TypeError, "views must be a list of dicts, one per view, found"),
+    ("size", TypeError, "views must be a list of dicts, one per view, found 'size'"),
+    (3, TypeError, "views must be a list of dicts, one per view, found 3"),
     ([], ValueError, "views must hold at least one view, found none"),
     ([{"size": 3}, 5], TypeError, r"views\[1\] must be a dict of options, found 5"),
     ([{"size": 3, "strict": False}], ValueError, r"views\[0\] has 'strict', which is the same for all views"),
