@@ -217,7 +217,7 @@ def test_numpydoc(name):
 @pytest.mark.filterwarnings("ignore:Unknown section")
 def test_numpydoc_complains(monkeypatch):
     assert complaints("decode") == []
-    doc = fastimg.decode.__doc__.replace("    size : int", "    sizes : int").replace(
+    doc = fastimg.decode.__doc__.replace("size : int or", "sizes : int or", 1).replace(
         "Returns\n", "Results\n"
     )
     monkeypatch.setattr(fastimg.decode, "__doc__", doc)
