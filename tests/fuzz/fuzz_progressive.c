@@ -10,7 +10,11 @@
 #include "plain_progressive.h"
 
 /* Of each component, for libFuzzer. What has more of them is passed over. */
-static uint64_t most_blocks = 128;
+#if defined(FASTIMG_FUZZ_MAIN)
+static const uint64_t most_blocks = 1 << 18;
+#else
+static const uint64_t most_blocks = 128;
+#endif
 
 /* The blocks of each component. */
 typedef struct {
@@ -199,13 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 
-#if defined(FASTIMG_FUZZ_MAIN)
-static void prepare_replay(void) {
-    most_blocks = 1 << 18;
-}
-
-static void print_result(void) {
+void print_result(void) {
     printf("%llu %llu %llu %llu\n", (unsigned long long)done.mcus, (unsigned long long)kept[0].decoded,
            (unsigned long long)kept[1].decoded, (unsigned long long)done.scans);
 }
-#endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the targets of the entropy stage share: versions of the stage, and a program that takes files. */
+/* What the targets of the entropy stage share: versions of the stage, and verdicts. */
 #include "plain_entropy.h"
+#include "replay.h"
 
 #include "cpu.h"
 
@@ -55,7 +56,9 @@ int LLVMFuzzerInitialize(const int *argc, char ***argv) {
     return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+void free_kept(void) {
+    for (unsigned i = 0; i < 2; i++) fi_entropy_free(kept[i].entropy);
+}
 
 /* The kept ones, or as many with new stages, until they are given back. */
 static void take_runners(runner runners[2], bool is_new) {
@@ -176,40 +179,3 @@ static bool try_finish(runner *r, const plain_reader *plain, uint64_t mcus) {
             plain->stray_nbytes, plain->stray_marker);
     return false;
 }
-
-/* ---- without libFuzzer ------------------------------------------------------------------------------------------- */
-
-#if defined(FASTIMG_FUZZ_MAIN)
-/* Each target's own: takes no bounds for what is too much to do thousands of times a second; prints what was done. */
-static void prepare_replay(void);
-static void print_result(void);
-
-static void replay(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END) != 0) {
-        perror(path);
-        exit(2);
-    }
-    const size_t size = (size_t)ftell(file);
-    uint8_t *data = allocate(size);
-    rewind(file);
-    if (fread(data, 1, size, file) != size) {
-        perror(path);
-        exit(2);
-    }
-    fclose(file);
-    printf("%s: ", path);
-    fflush(stdout);
-    LLVMFuzzerTestOneInput(data, size);
-    free(data);
-    print_result();
-}
-
-int main(int argc, char **argv) {
-    prepare_replay();
-    LLVMFuzzerInitialize(&argc, &argv);
-    for (int i = 1; i < argc; i++) replay(argv[i]);
-    for (int i = 0; i < 2; i++) fi_entropy_free(kept[i].entropy);
-    return 0;
-}
-#endif

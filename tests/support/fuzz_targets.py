@@ -80,7 +80,7 @@ AS_OURS = {
 
 
 def compile_target(sources, target, *flags):
-    compiled = compile_c(sources, target, "-DFASTIMG_FUZZ_MAIN", *flags)
+    compiled = compile_c([*sources, FOLDER / "replay.c"], target, "-DFASTIMG_FUZZ_MAIN", *flags)
     assert compiled.returncode == 0, compiled.stderr
     return target
 
