@@ -174,7 +174,8 @@ class CallableFallback:
 
     def __repr__(self) -> str:
         function = self.function
-        names = (getattr(function, name, None) for name in ("__module__", "__qualname__"))  # some have but one
+        # Some have but one.
+        names = (getattr(function, name, None) for name in ("__module__", "__qualname__"))
         return ".".join(filter(None, names)) if hasattr(function, "__qualname__") else type(function).__name__
 
     def __dask_tokenize__(self) -> tuple[str, Callable[[Any], Any]]:
