@@ -26,7 +26,7 @@ ROUTES = {"exact": {}, "resized": {"size": 256}}
 STAGES = [
     (
         "Huffman decoding",
-        r"decode_(bmi2|c)|decode_(sequential|progressive)|fi_entropy_\w+|end_block|fi_limits_\w+",
+        r"decode_(bmi2|pdep|c)|decode_(sequential|progressive)|fi_entropy_\w+|end_block|fi_limits_\w+",
     ),
     ("Huffman decoding", r"__memchr\w*|__memmove\w*|__memcpy\w*|source_\w+"),
     (

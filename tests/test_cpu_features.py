@@ -9,17 +9,23 @@ import pytest
 from support.c_programs import CORE, PLAIN_ENV, TESTS, compile_c, skip_without, skip_without_compiler
 
 SOURCES = [TESTS / "core" / "test_cpu.c", CORE / "cpu.c"]
-# With each set of features; with one missing; without what keeps AVX registers; and without cpuid's leaf 7.
+# With each set of features; with one missing; without what keeps AVX registers; and without cpuid's leaf 7. With a pdep
+# in microcode.
 MODELS = {
     "qemu64": 0,
     "Nehalem": 1,
     "SandyBridge": 1,
-    "Haswell": 7,
+    "Haswell": 23,
     "Haswell,-bmi2": 3,
-    "Haswell,-avx2": 5,
-    "Haswell,-xsave": 5,
+    "Haswell,-avx2": 21,
+    "Haswell,-xsave": 21,
     "Haswell,level=6": 1,
+    "EPYC": 7,
+    "EPYC-Rome": 7,
+    "EPYC-Milan": 23,
 }
+# Of makers that the compiler's own functions find nothing of; and without features that they do not ask for.
+OTHERS = {"Dhyana": 7, "Haswell,vendor=CentaurHauls": 7, "Haswell,-popcnt": 7, "Haswell,-abm": 7}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,13 @@ def test_here(program):
 def test_on_models_of_x86(program, model):
     done = run("qemu-x86_64", "-cpu", model, program)
     assert (done.returncode, done.stdout) == (0, f"{MODELS[model]}, expected {MODELS[model]}\n")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="of x86")
+@pytest.mark.skipif(not shutil.which("qemu-x86_64"), reason="no qemu-x86_64")
+@pytest.mark.parametrize("model", OTHERS)
+def test_no_fast_pdep(program, model):
+    assert run("qemu-x86_64", "-cpu", model, program).stdout.startswith(f"{OTHERS[model]}, ")
 
 
 @pytest.mark.skipif(not shutil.which("aarch64-linux-gnu-gcc"), reason="no aarch64-linux-gnu-gcc")

@@ -33,12 +33,12 @@ info = fastimg.build_info()
 print(json.dumps({"kernels": info["kernels"], "entropy": info["entropy"], "pixels": pixels}))
 """
 
-KNOWN_CPU = ("c", "ssse3", "avx2", "bmi2", "neon")
+KNOWN_CPU = ("c", "ssse3", "avx2", "bmi2", "pdep", "neon")
 KNOWN_ENTROPY = ("fastimg", "libjpeg")
 MASKS = (
     *KNOWN_CPU,
-    *("-ssse3", "-avx2", "-bmi2", "-neon"),
-    *("avx2,-bmi2", "-avx2,-bmi2", "-bmi2,-avx2", "ssse3,-bmi2", "c,-neon", "neon,-neon"),
+    *("-ssse3", "-avx2", "-bmi2", "-pdep", "-neon"),
+    *("avx2,-bmi2", "-avx2,-bmi2", "-bmi2,-avx2", "ssse3,-bmi2", "c,-neon", "neon,-neon", "bmi2,-pdep"),
 )
 UNKNOWN = (
     "sse9",

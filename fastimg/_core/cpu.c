@@ -7,6 +7,21 @@
 
 #include <cpuid.h>
 
+/*
+ * pdep is part of BMI2, but microcode before Zen 3 (family 25), with a cycle or more per bit. Kernels that use it count
+ * bits, too: POPCNT and LZCNT are older.
+ */
+static bool has_fast_pdep(void) {
+    unsigned a, b, c, d, family;
+
+    if (!__get_cpuid(0, &a, &b, &c, &d)) return false;
+    const bool is_intel = b == signature_INTEL_ebx, is_amd = b == signature_AMD_ebx;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_POPCNT)) return false;
+    family = (a >> 8 & 15) + (a >> 20 & 255);
+    if (!__get_cpuid(0x80000001, &a, &b, &c, &d) || !(c & bit_LZCNT)) return false;
+    return is_intel || (is_amd && family >= 25);
+}
+
 /* Not __builtin_cpu_supports(): with clang-cl its data is in a library that nothing links to. */
 unsigned fi_cpu_features(void) {
     unsigned a, b, c, d, features = 0, states = 0;
@@ -17,7 +32,7 @@ unsigned fi_cpu_features(void) {
     if (c & bit_OSXSAVE) __asm__("xgetbv" : "=a"(states), "=d"(d) : "c"(0));
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return features;
     if ((b & bit_AVX2) && (states & 6) == 6) features |= FI_CPU_AVX2;
-    if (b & bit_BMI2) features |= FI_CPU_BMI2;
+    if (b & bit_BMI2) features |= has_fast_pdep() ? FI_CPU_BMI2 | FI_CPU_FAST_PDEP : FI_CPU_BMI2;
     return features;
 }
 
@@ -34,19 +49,21 @@ unsigned fi_cpu_features(void) {
 #endif
 
 /* A word, what "-word" takes away, and what stays as a ceiling. AVX2 and BMI2 came together, with x86-64-v3. */
+enum { X86_64_V3 = FI_CPU_SSSE3 | FI_CPU_AVX2 | FI_CPU_BMI2 | FI_CPU_FAST_PDEP };
 static const struct {
     const char *name;
     unsigned own, ceiling;
 } words_known[] = {
     {"c", 0, 0},
     {"ssse3", FI_CPU_SSSE3, FI_CPU_SSSE3},
-    {"avx2", FI_CPU_AVX2, FI_CPU_SSSE3 | FI_CPU_AVX2 | FI_CPU_BMI2},
-    {"bmi2", FI_CPU_BMI2, FI_CPU_SSSE3 | FI_CPU_AVX2 | FI_CPU_BMI2},
+    {"avx2", FI_CPU_AVX2, X86_64_V3},
+    {"bmi2", FI_CPU_BMI2, X86_64_V3},
+    {"pdep", FI_CPU_FAST_PDEP, X86_64_V3},
     {"neon", FI_CPU_NEON, FI_CPU_NEON},
 };
 
 const char *fi_cpu_words(void) {
-    return "c, ssse3, avx2, bmi2, neon";
+    return "c, ssse3, avx2, bmi2, pdep, neon";
 }
 
 static bool apply(const char *word, size_t nbytes, unsigned *features) {

@@ -5,7 +5,7 @@
 
 #include "fi.h"
 
-enum { FI_CPU_SSSE3 = 1, FI_CPU_AVX2 = 2, FI_CPU_BMI2 = 4, FI_CPU_NEON = 8 };
+enum { FI_CPU_SSSE3 = 1, FI_CPU_AVX2 = 2, FI_CPU_BMI2 = 4, FI_CPU_NEON = 8, FI_CPU_FAST_PDEP = 16 };
 
 /* Those of this CPU. */
 unsigned fi_cpu_features(void);

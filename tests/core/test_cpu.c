@@ -24,6 +24,9 @@ int main(void) {
     if (__builtin_cpu_supports("ssse3")) expected |= FI_CPU_SSSE3;
     if (__builtin_cpu_supports("avx2")) expected |= FI_CPU_AVX2;
     if (__builtin_cpu_supports("bmi2")) expected |= FI_CPU_BMI2;
+    const bool is_old = __builtin_cpu_is("amdfam10h") || __builtin_cpu_is("amdfam15h") || __builtin_cpu_is("amdfam17h");
+    const bool is_known = __builtin_cpu_is("intel") || (__builtin_cpu_is("amd") && !is_old);
+    if ((expected & FI_CPU_BMI2) && is_known) expected |= FI_CPU_FAST_PDEP;
 #elif defined(__aarch64__)
     expected = FI_CPU_NEON;
 #endif

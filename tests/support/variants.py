@@ -9,7 +9,7 @@ import os
 from support.processes import best_kernels, child_env, run_probe
 
 # Values of FASTIMG_CPU. Words for what the CPU lacks change nothing.
-CPU_MASKS = ("", "c", "-bmi2", "-avx2", "ssse3")
+CPU_MASKS = ("", "c", "-bmi2", "-pdep", "-avx2", "ssse3")
 
 
 def hash_of(pixels):
@@ -47,7 +47,8 @@ def pixels_of_all_variants(folder, files, options, libjpeg_entropy=()):
     for (mask, entropy), (kernels, stage, hashes) in results.items():
         # Otherwise nothing is compared.
         assert stage == (entropy or "fastimg")
-        assert kernels == {"c": "c", "": best_kernels(), "-bmi2": best_kernels()}.get(mask, kernels)
+        best = dict.fromkeys(("", "-bmi2", "-pdep"), best_kernels())
+        assert kernels == {"c": "c", **best}.get(mask, kernels)
         assert kernels != "avx2" or mask not in ("-avx2", "ssse3")
         assert [key for key in expected if hashes[key] != expected[key]] == [], (mask, entropy)
     return expected

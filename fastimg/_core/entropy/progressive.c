@@ -74,17 +74,11 @@ FI_INLINE uint32_t read_eobrun(reader *r, unsigned run) {
     return (1u << run) + more;
 }
 
-/* Sets the coefficient before index k, which is at most 79. */
-FI_INLINE void put(int16_t *block, uint64_t *nonzero, unsigned k, int16_t coefficient) {
-    const unsigned place = k <= 64 ? k - 1 : 63;
-    block[natural_order[k]] = coefficient;
-    *nonzero = (*nonzero & ~((uint64_t)1 << place)) | (uint64_t)(coefficient != 0) << place;
-}
-
 FI_INLINE fi_fault_kind first_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
     const table *t = entropy->block[0].ac_table;
     const limits *l = &entropy->limits[0];
     const unsigned se = entropy->se, al = entropy->al;
+    uint64_t found = *nonzero;
     unsigned k = entropy->ss;
 
     while (k <= se) {
@@ -99,6 +93,7 @@ FI_INLINE fi_fault_kind first_ac(fi_entropy *entropy, reader *r, int16_t *block,
                 const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
                 if (size == 0 && run < 15) {
                     entropy->eobrun = read_eobrun(r, run) - 1;
+                    *nonzero = found;
                     return FI_FAULT_NONE;
                 }
                 value = size ? read_value(r, size) : 0;
@@ -112,34 +107,85 @@ FI_INLINE fi_fault_kind first_ac(fi_entropy *entropy, reader *r, int16_t *block,
                 value = (int16_t)(entry >> 16);
                 k += (uint8_t)(entry >> 8);
             }
-            if (value) put(block, nonzero, k, (int16_t)((uint32_t)value << al));
+            if (value) {
+                const int16_t coefficient = (int16_t)((uint32_t)value << al);
+                const unsigned place = (k - 1) & 63; /* past 64, which is a fault, any will do */
+                block[natural_order[k]] = coefficient;
+                found = (found & ~((uint64_t)1 << place)) | (uint64_t)(coefficient != 0) << place;
+            }
         }
     }
+    *nonzero = found;
     return k > se + 1 && k < END ? FI_FAULT_BLOCK_END : FI_FAULT_NONE;
 }
 
-/* The bits of coefficients first to end - 1. */
+/* The bits of coefficients first to end - 1, of which there is at least one. */
 FI_INLINE uint64_t band(unsigned first, unsigned end) {
-    const uint64_t below = end < 64 ? ((uint64_t)1 << end) - 1 : ~(uint64_t)0;
-    return below >> first << first;
+    return ~(uint64_t)0 << first & ~(uint64_t)0 >> (64 - end);
 }
 
-/* Reads a correction bit for each of these nonzero coefficients. A set bit adds to the magnitude. */
-FI_INLINE void correct(reader *r, int16_t *block, uint64_t which, int32_t one) {
-    for (; which; which &= which - 1) {
+FI_INLINE unsigned count_bits(uint64_t bits, bool has_pdep) {
+    if (has_pdep) return (unsigned)__builtin_popcountll(bits);
+    bits -= bits >> 1 & 0x5555555555555555;
+    bits = (bits & 0x3333333333333333) + (bits >> 2 & 0x3333333333333333);
+    return (unsigned)(((bits + (bits >> 4)) & 0x0F0F0F0F0F0F0F0F) * 0x0101010101010101 >> 56);
+}
+
+/* The low bits of `bits`, in order, where bits are set in `places`: by pdep, and never called without it. */
+FI_INLINE uint64_t deposit(uint64_t bits, uint64_t places) {
+    uint64_t deposited = bits & places;
+#if defined(__x86_64__)
+    __asm__("pdep %2, %1, %0" : "=r"(deposited) : "r"(bits), "r"(places));
+#endif
+    return deposited;
+}
+
+/* The lowest bit that is set in `places`, after n others are passed over; 0 if there are not so many. */
+FI_INLINE uint64_t select_bit(uint64_t places, unsigned n, bool has_pdep) {
+    if (has_pdep) return deposit((uint64_t)1 << n, places);
+    for (; n; n--) places &= places - 1; /* 0 & anything stays 0 */
+    return places & -places;
+}
+
+FI_INLINE uint64_t reverse_bits(uint64_t bits) {
+    bits = (bits >> 1 & 0x5555555555555555) | (bits & 0x5555555555555555) << 1;
+    bits = (bits >> 2 & 0x3333333333333333) | (bits & 0x3333333333333333) << 2;
+    bits = (bits >> 4 & 0x0F0F0F0F0F0F0F0F) | (bits & 0x0F0F0F0F0F0F0F0F) << 4;
+    return __builtin_bswap64(bits);
+}
+
+/* Appends n more bits, of which the reader has 39, or n if those are fewer. */
+FI_INLINE uint64_t append_bits(reader *r, uint64_t to, unsigned n) {
+    if (__builtin_expect(n > 39, 0)) {
+        refill(r);
+        to = to << 32 | r->bits >> 32;
+        consume(r, 32);
+        refill(r);
+        n -= 32;
+    }
+    to = to << n | r->bits >> 1 >> (63 - n);
+    consume(r, n);
+    return to;
+}
+
+/*
+ * Adds `one` to the magnitudes of those of these coefficients whose bit is set; the first one's is the highest. Those that
+ * have it already stay as they are, as in libjpeg: what has come in full may come again.
+ */
+FI_INLINE void correct(int16_t *block, uint64_t which, uint64_t bits, int32_t one, bool has_pdep) {
+    if (has_pdep) which = deposit(reverse_bits(bits), which);
+    for (; which; which &= which - 1, bits <<= 1) {
         int16_t *coefficient = &block[natural_order[__builtin_ctzll(which) + 1]];
-        if ((r->count & 63) == 0) refill(r);
-        const int32_t value = *coefficient, sign = value >> 15;
-        const int32_t is_set = (int32_t)(r->bits >> 63) & ((value & one) == 0);
-        consume(r, 1);
-        *coefficient = (int16_t)(value + (((one ^ sign) - sign) & -is_set));
+        const int32_t sign = *coefficient >> 15, is_set = (has_pdep || bits >> 63) && !(*coefficient & one);
+        *coefficient = (int16_t)(*coefficient + (((one ^ sign) - sign) & -is_set));
     }
 }
 
-/* Reads a symbol: how many zeros to pass over, and the value after them. Returns false if it is nonsense. */
-FI_INLINE bool read_refinement(fi_entropy *entropy, reader *r, unsigned *run, int32_t *value) {
-    const table *t = entropy->block[0].ac_table;
-
+/*
+ * Reads a symbol: how many zeros to pass over, and the value after them; or a run of blocks that end here. Takes at most
+ * 17 bits then, or else 30. Returns false if it is nonsense.
+ */
+FI_INLINE bool read_refinement(reader *r, const table *t, unsigned *run, int32_t *value, uint32_t *eobrun) {
     refill(r);
     const uint64_t entry = look_up(r, t);
     if (entry & SLOW) {
@@ -147,60 +193,72 @@ FI_INLINE bool read_refinement(fi_entropy *entropy, reader *r, unsigned *run, in
         if (symbol < 0) return false;
         const unsigned size = (unsigned)symbol & 15;
         *run = (unsigned)symbol >> 4;
-        if (size == 0 && *run < 15) entropy->eobrun = read_eobrun(r, *run);
+        if (size == 0 && *run < 15) *eobrun = read_eobrun(r, *run);
         *value = size ? read_value(r, size) : 0;
         return size <= 1;
     }
     consume(r, entry);
     *run = (uint8_t)(entry >> 8) - 1u;
     *value = (int16_t)(entry >> 16);
-    if (*run >= END - 1) entropy->eobrun = 1;
+    if (*run >= END - 1) *eobrun = 1;
     return *value >= -1 && *value <= 1;
 }
 
-FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
-    const unsigned end = entropy->se + 1u;
+/*
+ * The bits that correct a block's nonzero coefficients come in the order of these, between the symbols for new ones:
+ * they are put one after the other, at most 63, and dealt out in the end.
+ */
+FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero, bool has_pdep) {
+    const table *t = entropy->block[0].ac_table;
     const int32_t one = 1 << entropy->al;
-    unsigned k = entropy->ss, run;
-    int32_t value;
+    uint64_t left = band(entropy->ss, entropy->se + 1u), added = 0, bits = 0; /* left: of the band */
+    const uint64_t before = *nonzero & left;
+    uint32_t eobrun = entropy->eobrun;
 
-    while (k < end && !entropy->eobrun) {
-        if (!read_refinement(entropy, r, &run, &value)) return FI_FAULT_CODE;
-        if (entropy->eobrun) break;
-        uint64_t zeros = ~*nonzero & band(k, end);
-        for (; run; run--) zeros &= zeros - 1; /* 0 & anything stays 0 */
-        if (!zeros) return FI_FAULT_BLOCK_END;
-        const unsigned stop = (unsigned)__builtin_ctzll(zeros);
-        correct(r, block, *nonzero & band(k, stop), one);
-        k = stop + 1;
-        if (value) put(block, nonzero, k, (int16_t)(value * one));
+    while (left && !eobrun) {
+        unsigned run;
+        int32_t value;
+        if (!read_refinement(r, t, &run, &value, &eobrun)) return FI_FAULT_CODE;
+        if (eobrun) break;
+        const uint64_t place = select_bit(left & ~before, run, has_pdep);
+        if (!place) return FI_FAULT_BLOCK_END;
+        bits = append_bits(r, bits, count_bits(left & before & (place - 1), has_pdep));
+        left &= -place << 1;
+        if (value) {
+            block[natural_order[__builtin_ctzll(place) + 1]] = (int16_t)(value * one);
+            added |= place;
+        }
     }
-    if (!entropy->eobrun) return FI_FAULT_NONE;
-    if (k < end) correct(r, block, *nonzero & band(k, end), one);
-    entropy->eobrun--;
+    if (eobrun) {
+        refill(r);
+        bits = append_bits(r, bits, count_bits(left & before, has_pdep));
+        entropy->eobrun = eobrun - 1;
+    }
+    if (before) correct(block, before, bits << (64 - count_bits(before, has_pdep)), one, has_pdep);
+    *nonzero |= added;
     return FI_FAULT_NONE;
 }
 
 /* ---- both ------------------------------------------------------------------------------------------------------ */
 
-FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, int16_t *const blocks[]) {
+FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, int16_t *const blocks[], bool has_pdep) {
     if (entropy->ss == 0) {
         if (!entropy->is_refinement) return first_dc(entropy, r, blocks);
         refine_dc(entropy, r, blocks);
         return FI_FAULT_NONE;
     }
     uint64_t *nonzero = entropy->next_nonzero++;
-    if (entropy->is_refinement) return refine_ac(entropy, r, blocks[0], nonzero);
+    if (entropy->is_refinement) return refine_ac(entropy, r, blocks[0], nonzero, has_pdep);
     if (!entropy->eobrun) return first_ac(entropy, r, blocks[0], nonzero);
     entropy->eobrun--;
     return FI_FAULT_NONE;
 }
 
-FI_INLINE bool decode_progressive(fi_entropy *entropy, int16_t *const blocks[]) {
+FI_INLINE bool decode_progressive(fi_entropy *entropy, int16_t *const blocks[], bool has_pdep) {
     reader r = {entropy->next, entropy->bits, entropy->count};
 
     if (!prepare_mcu(entropy, &r, 0)) return false;
-    const fi_fault_kind kind = decode_mcu(entropy, &r, blocks);
+    const fi_fault_kind kind = decode_mcu(entropy, &r, blocks, has_pdep);
     if (!in_bounds(entropy, &r)) return fi_entropy_fail_short(entropy, 0);
     if (kind != FI_FAULT_NONE) return fi_entropy_fail(entropy, kind, 0);
     entropy->mcu++;
@@ -209,12 +267,16 @@ FI_INLINE bool decode_progressive(fi_entropy *entropy, int16_t *const blocks[]) 
 }
 
 static bool decode_c(fi_entropy *entropy, int16_t *const blocks[]) {
-    return decode_progressive(entropy, blocks);
+    return decode_progressive(entropy, blocks, false);
 }
 
 #if defined(__x86_64__)
 __attribute__((target("bmi2"))) static bool decode_bmi2(fi_entropy *entropy, int16_t *const blocks[]) {
-    return decode_progressive(entropy, blocks);
+    return decode_progressive(entropy, blocks, false);
+}
+
+__attribute__((target("bmi2,lzcnt,popcnt"))) static bool decode_pdep(fi_entropy *entropy, int16_t *const blocks[]) {
+    return decode_progressive(entropy, blocks, true);
 }
 #endif
 
@@ -222,6 +284,7 @@ void fi_entropy_choose_progressive(fi_entropy_kernels *kernels, unsigned cpu_fea
     kernels->decode_progressive = decode_c;
 #if defined(__x86_64__)
     if (cpu_features & FI_CPU_BMI2) kernels->decode_progressive = decode_bmi2;
+    if ((cpu_features & FI_CPU_BMI2) && (cpu_features & FI_CPU_FAST_PDEP)) kernels->decode_progressive = decode_pdep;
 #else
     (void)cpu_features;
 #endif
