@@ -16,6 +16,8 @@ static const uint64_t most_blocks = 1 << 18;
 static const uint64_t most_blocks = 128;
 #endif
 
+#define MAX_TOGETHER 16
+
 /* The blocks of each component. */
 typedef struct {
     int16_t (*blocks[4])[64];
@@ -24,6 +26,7 @@ typedef struct {
 /* What else there is to pick, by the file's length. */
 typedef struct {
     bool is_new, is_trimmed, is_after_baseline, is_bounded;
+    unsigned together; /* MCUs in one call, of one row */
 } choice;
 
 static struct {
@@ -37,6 +40,7 @@ static choice choose(size_t size) {
         .is_trimmed = (bits >> 24 & 1) == 0,
         .is_after_baseline = (bits >> 20 & 7) == 0,
         .is_bounded = (bits >> 18 & 3) == 0,
+        .together = 1 + (bits >> 14 & (MAX_TOGETHER - 1)),
     };
 }
 
@@ -84,18 +88,33 @@ static bool is_same(const runner *r, const fi_scan *scan, uint64_t mcu, unsigned
     return false;
 }
 
-static bool try_mcu(runner *r, const plain_jpeg *jpeg, uint64_t mcu, int16_t *const *found, int16_t *const *wanted,
-                    const plain_verdict *verdict) {
+static bool try_mcus(runner *r, const plain_jpeg *jpeg, uint64_t mcu, unsigned count, const image *found,
+                     const image *wanted, const plain_verdict *verdicts) {
+    uint64_t places[FI_MAX_MCU_BLOCKS];
+    int16_t *one[FI_MAX_MCU_BLOCKS], *other[FI_MAX_MCU_BLOCKS];
+    fi_block_row rows[FI_MAX_MCU_BLOCKS];
+
     if (r->has_ended) return true;
-    r->has_ended = !fi_entropy_decode_progressive(stage_of(r), found);
-    if (!try_verdicts(r, !r->has_ended, mcu, 1, verdict)) {
+    plain_place(jpeg, mcu, places);
+    for (unsigned b = 0; b < jpeg->scan.blocks; b++) {
+        const unsigned i = jpeg->scan.component[b];
+        rows[b].blocks = &found->blocks[plain_index(jpeg, i)][places[b]];
+        rows[b].step = jpeg->scan_count == 1 ? 1 : jpeg->in_scan[i]->across;
+    }
+    r->has_ended = !fi_entropy_decode_progressive(stage_of(r), count, rows);
+    if (!try_verdicts(r, !r->has_ended, mcu, count, verdicts)) {
         fprintf(stderr, "in scan %llu\n", (unsigned long long)done.scans);
         return false;
     }
     if (r->has_ended) return true;
-    r->decoded++;
-    for (unsigned b = 0; b < jpeg->scan.blocks; b++) {
-        if (!is_same(r, &jpeg->scan, mcu, b, found[b], wanted[b])) return false;
+    r->decoded += count;
+    for (unsigned i = 0; i < count; i++) {
+        plain_place(jpeg, mcu + i, places);
+        find_blocks(jpeg, found, places, one);
+        find_blocks(jpeg, wanted, places, other);
+        for (unsigned b = 0; b < jpeg->scan.blocks; b++) {
+            if (!is_same(r, &jpeg->scan, mcu + i, b, one[b], other[b])) return false;
+        }
     }
     return true;
 }
@@ -125,6 +144,21 @@ static void start_baseline(fi_entropy *entropy, const fi_scan *scan) {
     fi_entropy_start(entropy, &baseline);
 }
 
+/* Up to the first fault. */
+static void decode_plainly(plain_reader *plain, const plain_jpeg *jpeg, uint64_t mcu, unsigned count, const image *to,
+                           plain_verdict *verdicts) {
+    uint64_t places[FI_MAX_MCU_BLOCKS];
+    int16_t *blocks[FI_MAX_MCU_BLOCKS];
+    bool is_good = true;
+
+    for (unsigned i = 0; i < count; i++) {
+        plain_place(jpeg, mcu + i, places);
+        find_blocks(jpeg, to, places, blocks);
+        is_good = is_good && plain_decode_progressive(plain, jpeg, blocks);
+        verdicts[i] = plain->verdict;
+    }
+}
+
 /* Both versions of the stage beside the plain decoder: images[2] is its. */
 static bool try_scan(runner runners[2], const choice *chosen, plain_jpeg *jpeg, const image images[3]) {
     plain_reader plain;
@@ -136,16 +170,15 @@ static bool try_scan(runner runners[2], const choice *chosen, plain_jpeg *jpeg, 
         if (chosen->is_after_baseline) start_baseline(entropy, &jpeg->scan);
         if (!try_start(&runners[i], fi_entropy_start_progressive(entropy, &jpeg->scan), is_sound)) return false;
     }
-    for (uint64_t mcu = 0; mcu < jpeg->mcus && !(runners[0].has_ended && runners[1].has_ended); mcu++) {
-        uint64_t places[FI_MAX_MCU_BLOCKS];
-        int16_t *found[FI_MAX_MCU_BLOCKS], *wanted[FI_MAX_MCU_BLOCKS];
-        plain_place(jpeg, mcu, places);
-        find_blocks(jpeg, &images[2], places, wanted);
-        plain_decode_progressive(&plain, jpeg, wanted);
+    for (uint64_t mcu = 0; mcu < jpeg->mcus && !(runners[0].has_ended && runners[1].has_ended);) {
+        const unsigned left = plain_row(jpeg) - (unsigned)(mcu % plain_row(jpeg));
+        const unsigned count = left < chosen->together ? left : chosen->together;
+        plain_verdict verdicts[MAX_TOGETHER];
+        decode_plainly(&plain, jpeg, mcu, count, &images[2], verdicts);
         for (int i = 0; i < 2; i++) {
-            find_blocks(jpeg, &images[i], places, found);
-            if (!try_mcu(&runners[i], jpeg, mcu, found, wanted, &plain.verdict)) return false;
+            if (!try_mcus(&runners[i], jpeg, mcu, count, &images[i], &images[2], verdicts)) return false;
         }
+        mcu += count;
     }
     if (is_sound) plain_finish(&plain, &jpeg->scan);
     for (int i = 0; i < 2; i++) {

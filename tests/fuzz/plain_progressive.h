@@ -79,6 +79,16 @@ static uint64_t plain_count_blocks(const plain_jpeg *jpeg, unsigned c) {
 }
 
 /* The place of each block of an MCU among those of its component. */
+/* MCUs in a row of them. */
+static unsigned plain_row(const plain_jpeg *jpeg) {
+    const plain_component *c = jpeg->in_scan[0];
+    unsigned across, down;
+
+    plain_most_factors(jpeg, &across, &down);
+    if (jpeg->scan_count > 1) return plain_divide_up(jpeg->width, 8 * across);
+    return plain_divide_up(plain_divide_up(jpeg->width * c->across, across), 8);
+}
+
 static void plain_place(const plain_jpeg *jpeg, uint64_t mcu, uint64_t places[FI_MAX_MCU_BLOCKS]) {
     unsigned across, down, b = 0;
 
@@ -86,7 +96,7 @@ static void plain_place(const plain_jpeg *jpeg, uint64_t mcu, uint64_t places[FI
     const unsigned columns = plain_divide_up(jpeg->width, 8 * across);
     if (jpeg->scan_count == 1) {
         const plain_component *c = jpeg->in_scan[0];
-        const unsigned own_columns = plain_divide_up(plain_divide_up(jpeg->width * c->across, across), 8);
+        const unsigned own_columns = plain_row(jpeg);
         places[0] = mcu / own_columns * columns * c->across + mcu % own_columns;
         return;
     }

@@ -24,7 +24,7 @@ WRONG = """
 bool inner_start(fi_entropy *entropy, const fi_scan *scan);
 bool inner_start_progressive(fi_entropy *entropy, const fi_scan *scan);
 bool inner_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
-bool inner_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]);
+bool inner_decode_progressive(fi_entropy *entropy, size_t mcus, const fi_block_row *rows);
 const uint8_t *inner_finish(fi_entropy *entropy);
 const fi_fault *inner_fault(const fi_entropy *entropy);
 size_t inner_stray_nbytes(const fi_entropy *entropy, unsigned *marker);
@@ -47,8 +47,8 @@ bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (
     DECODE
 }
 
-bool fi_entropy_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]) {
-    const bool is_good = inner_decode_progressive(entropy, blocks);
+bool fi_entropy_decode_progressive(fi_entropy *entropy, size_t mcus, const fi_block_row *rows) {
+    const bool is_good = inner_decode_progressive(entropy, mcus, rows);
     PROGRESSIVE
 }
 

@@ -16,8 +16,8 @@ bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (
     return kernels.decode(entropy, mcus, whole, blocks, eob);
 }
 
-bool fi_entropy_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]) {
-    return kernels.decode_progressive(entropy, blocks);
+bool fi_entropy_decode_progressive(fi_entropy *entropy, size_t mcus, const fi_block_row *rows) {
+    return kernels.decode_progressive(entropy, mcus, rows);
 }
 
 fi_entropy *fi_entropy_new(void) {

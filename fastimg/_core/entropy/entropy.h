@@ -87,12 +87,24 @@ void fi_entropy_begin_progressive(fi_entropy *entropy);
 
 /*
  * Like fi_entropy_start(). Only tables that the scan uses are looked at. All AC scans of a component must be decoded
- * here, or none. fi_entropy_decode_progressive() may be called scan.mcus times after it.
+ * here, or none. fi_entropy_decode_progressive() may be asked for scan.mcus MCUs after it.
  */
 bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan);
 
-/* Adds what the scan has for the next MCU to its blocks. */
-bool fi_entropy_decode_progressive(fi_entropy *entropy, int16_t *const blocks[]);
+/* The block at one place of the first MCU, in natural order, and how many blocks there are from one MCU to the next. */
+typedef struct fi_block_row {
+    int16_t (*blocks)[64];
+    size_t step;
+} fi_block_row;
+
+/* Adds what the scan has for the next MCUs to their blocks: a row for each block of an MCU. */
+bool fi_entropy_decode_progressive(fi_entropy *entropy, size_t mcus, const fi_block_row *rows);
+
+/*
+ * What AC scans have found of a component's blocks in this image, row after row, width_in_blocks each: bit k is set if
+ * coefficient k in zigzag order is not zero. NULL: there was no such scan, and all are.
+ */
+const uint64_t *fi_entropy_nonzero(const fi_entropy *entropy, unsigned component_index);
 
 /* ---- both ------------------------------------------------------------------------------------------------------ */
 

@@ -25,6 +25,11 @@ void fi_entropy_begin_progressive(fi_entropy *entropy) {
     for (int c = 0; c < 4; c++) entropy->nonzero[c].has_begun = false;
 }
 
+const uint64_t *fi_entropy_nonzero(const fi_entropy *entropy, unsigned component_index) {
+    const fi_nonzero *nonzero = &entropy->nonzero[component_index & 3];
+    return nonzero->has_begun ? nonzero->bits : NULL;
+}
+
 bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
     const bool is_dc = scan->ss == 0, has_codes = !is_dc || scan->ah == 0;
 
@@ -46,23 +51,28 @@ bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
 
 /* ---- DC -------------------------------------------------------------------------------------------------------- */
 
-FI_INLINE fi_fault_kind first_dc(fi_entropy *entropy, reader *r, int16_t *const blocks[]) {
+FI_INLINE int16_t *block_of(const fi_block_row *row, size_t mcu) {
+    return row->blocks[mcu * row->step];
+}
+
+FI_INLINE fi_fault_kind first_dc(fi_entropy *entropy, reader *r, const fi_block_row *rows, size_t mcu) {
     for (unsigned b = 0; b < entropy->blocks; b++) {
         const block_kind *kind = &entropy->block[b];
         int32_t diff;
         if (!decode_dc(r, kind->dc_table, &diff)) return FI_FAULT_CODE;
         if (!add_dc(kind->dc, diff)) return FI_FAULT_RANGE;
-        blocks[b][0] = (int16_t)((uint32_t)kind->dc->last << entropy->al);
+        *block_of(&rows[b], mcu) = (int16_t)((uint32_t)kind->dc->last << entropy->al);
     }
     return FI_FAULT_NONE;
 }
 
-FI_INLINE void refine_dc(const fi_entropy *entropy, reader *r, int16_t *const blocks[]) {
+FI_INLINE fi_fault_kind refine_dc(const fi_entropy *entropy, reader *r, const fi_block_row *rows, size_t mcu) {
     refill(r);
     for (unsigned b = 0; b < entropy->blocks; b++) {
-        if (r->bits >> 63) blocks[b][0] |= (int16_t)(1 << entropy->al);
+        if (r->bits >> 63) *block_of(&rows[b], mcu) |= (int16_t)(1 << entropy->al);
         consume(r, 1);
     }
+    return FI_FAULT_NONE;
 }
 
 /* ---- AC -------------------------------------------------------------------------------------------------------- */
@@ -239,44 +249,64 @@ FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block
     return FI_FAULT_NONE;
 }
 
-/* ---- both ------------------------------------------------------------------------------------------------------ */
+/* Of a run of empty blocks in a first scan, MCU i is one: takes as many more as come before the end of the MCUs. */
+FI_INLINE size_t pass_over_empty(fi_entropy *entropy, size_t more) {
+    size_t blocks = entropy->eobrun - 1;
 
-FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, int16_t *const blocks[], bool has_pdep) {
-    if (entropy->ss == 0) {
-        if (!entropy->is_refinement) return first_dc(entropy, r, blocks);
-        refine_dc(entropy, r, blocks);
-        return FI_FAULT_NONE;
+    if (blocks > more) blocks = more;
+    if (entropy->restart_interval) {
+        if (blocks > entropy->restarts_to_go) blocks = entropy->restarts_to_go;
+        entropy->restarts_to_go -= (unsigned)blocks;
     }
-    uint64_t *nonzero = entropy->next_nonzero++;
-    if (entropy->is_refinement) return refine_ac(entropy, r, blocks[0], nonzero, has_pdep);
-    if (!entropy->eobrun) return first_ac(entropy, r, blocks[0], nonzero);
-    entropy->eobrun--;
-    return FI_FAULT_NONE;
+    entropy->eobrun -= (uint32_t)blocks + 1;
+    entropy->next_nonzero += blocks + 1;
+    return blocks;
 }
 
-FI_INLINE bool decode_progressive(fi_entropy *entropy, int16_t *const blocks[], bool has_pdep) {
+/* ---- both ------------------------------------------------------------------------------------------------------ */
+
+typedef enum { FIRST_DC, REFINE_DC, FIRST_AC, REFINE_AC } scan_kind;
+
+FI_INLINE bool decode_mcus(fi_entropy *entropy, size_t mcus, const fi_block_row *rows, scan_kind scan, bool has_pdep) {
     reader r = {entropy->next, entropy->bits, entropy->count};
 
-    if (!prepare_mcu(entropy, &r, 0)) return false;
-    const fi_fault_kind kind = decode_mcu(entropy, &r, blocks, has_pdep);
-    if (!in_bounds(entropy, &r)) return fi_entropy_fail_short(entropy, 0);
-    if (kind != FI_FAULT_NONE) return fi_entropy_fail(entropy, kind, 0);
-    entropy->mcu++;
+    for (size_t i = 0; i < mcus; i++) {
+        fi_fault_kind kind;
+        if (!prepare_mcu(entropy, &r, i)) return false;
+        if (scan == FIRST_AC && entropy->eobrun) {
+            i += pass_over_empty(entropy, mcus - 1 - i);
+            continue;
+        }
+        if (scan == FIRST_DC) kind = first_dc(entropy, &r, rows, i);
+        else if (scan == REFINE_DC) kind = refine_dc(entropy, &r, rows, i);
+        else if (scan == FIRST_AC) kind = first_ac(entropy, &r, block_of(rows, i), entropy->next_nonzero++);
+        else kind = refine_ac(entropy, &r, block_of(rows, i), entropy->next_nonzero++, has_pdep);
+        if (!in_bounds(entropy, &r)) return fi_entropy_fail_short(entropy, i);
+        if (kind != FI_FAULT_NONE) return fi_entropy_fail(entropy, kind, i);
+    }
+    entropy->mcu += mcus;
     put_back(entropy, &r);
     return true;
 }
 
-static bool decode_c(fi_entropy *entropy, int16_t *const blocks[]) {
-    return decode_progressive(entropy, blocks, false);
+FI_INLINE bool decode_progressive(fi_entropy *entropy, size_t mcus, const fi_block_row *rows, bool has_pdep) {
+    if (entropy->ss > 0 && entropy->is_refinement) return decode_mcus(entropy, mcus, rows, REFINE_AC, has_pdep);
+    if (entropy->ss > 0) return decode_mcus(entropy, mcus, rows, FIRST_AC, has_pdep);
+    return decode_mcus(entropy, mcus, rows, entropy->is_refinement ? REFINE_DC : FIRST_DC, has_pdep);
+}
+
+static bool decode_c(fi_entropy *entropy, size_t mcus, const fi_block_row *rows) {
+    return decode_progressive(entropy, mcus, rows, false);
 }
 
 #if defined(__x86_64__)
-__attribute__((target("bmi2"))) static bool decode_bmi2(fi_entropy *entropy, int16_t *const blocks[]) {
-    return decode_progressive(entropy, blocks, false);
+__attribute__((target("bmi2"))) static bool decode_bmi2(fi_entropy *entropy, size_t mcus, const fi_block_row *rows) {
+    return decode_progressive(entropy, mcus, rows, false);
 }
 
-__attribute__((target("bmi2,lzcnt,popcnt"))) static bool decode_pdep(fi_entropy *entropy, int16_t *const blocks[]) {
-    return decode_progressive(entropy, blocks, true);
+__attribute__((target("bmi2,lzcnt,popcnt"))) static bool decode_pdep(fi_entropy *entropy, size_t mcus,
+                                                                     const fi_block_row *rows) {
+    return decode_progressive(entropy, mcus, rows, true);
 }
 #endif
 

@@ -183,7 +183,7 @@ bool fi_entropy_fail_short(fi_entropy *entropy, size_t ahead);
 
 typedef struct fi_entropy_kernels {
     bool (*decode)(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
-    bool (*decode_progressive)(fi_entropy *entropy, int16_t *const blocks[]);
+    bool (*decode_progressive)(fi_entropy *entropy, size_t mcus, const fi_block_row *rows);
 } fi_entropy_kernels;
 
 /* Each file fills in its own part. */

@@ -201,7 +201,7 @@ static void try_decode(fi_decompressor *jpeg, const fi_route *route, const fi_re
     jpeg->multiple_scans = false;
     jpeg->stage = FI_STAGE_LIBJPEG;
     jpeg->scan_end = NULL;
-    jpeg->mcus_left = 0;
+    jpeg->mcus_left = jpeg->array_count = 0;
     jpeg->warning_count = jpeg->warnings_nbytes = 0;
     jpeg->warnings[0] = '\0';
     jpeg->is_cut = nbytes < request->nbytes;

@@ -1,43 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "jpeg/hooks.h"
 
+#include "jpeg/coef_rows.h"
+#include "jpeg/private.h"
 #include "jpeg/state.h"
 #include "jpeg/warnings.h"
 
 #include <string.h>
-
-/*
- * The first members of structs in libjpeg-turbo's jpegint.h, 2.1 to 3.x: all that the core knows of its private
- * parts.
- */
-struct jpeg_entropy_decoder {
-    void (*start_pass)(j_decompress_ptr cinfo);
-    boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
-};
-
-struct jpeg_input_controller {
-    int (*consume_input)(j_decompress_ptr cinfo);
-    void (*reset_input_controller)(j_decompress_ptr cinfo);
-    void (*start_input_pass)(j_decompress_ptr cinfo);
-    void (*finish_input_pass)(j_decompress_ptr cinfo);
-};
-
-struct jpeg_d_coef_controller {
-    void (*start_input_pass)(j_decompress_ptr cinfo);
-    int (*consume_data)(j_decompress_ptr cinfo);
-    void (*start_output_pass)(j_decompress_ptr cinfo);
-    int (*decompress_data)(j_decompress_ptr cinfo, JSAMPIMAGE output);
-};
-
-struct jpeg_color_deconverter {
-    void (*start_pass)(j_decompress_ptr cinfo);
-    void (*color_convert)(j_decompress_ptr cinfo, JSAMPIMAGE input, JDIMENSION row, JSAMPARRAY output, int rows);
-};
-
-struct jpeg_inverse_dct {
-    void (*start_pass)(j_decompress_ptr cinfo);
-    fi_inverse_dct *inverse_DCT[MAX_COMPONENTS];
-};
 
 /* Written by fi_init() at import, and only read after that. */
 static bool hooks_verified, idct_verified;
@@ -104,15 +73,60 @@ static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     return JPEG_SCAN_COMPLETED;
 }
 
-static boolean decode_progressive(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
-    fi_decompressor *jpeg = cinfo->client_data;
-    int16_t *coefficients[FI_MAX_MCU_BLOCKS];
+/* ---- progressive scans ----------------------------------------------------------------------------------------- */
 
-    for (int b = 0; b < cinfo->blocks_in_MCU; b++) coefficients[b] = blocks[b][0];
-    if (!fi_entropy_decode_progressive(jpeg->entropy, coefficients)) end_at_fault(jpeg);
-    if (--jpeg->mcus_left == 0) go_on_from(jpeg, finish_scan(jpeg));
-    return TRUE;
+static boolean suspend(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
+    (void)cinfo, (void)blocks;
+    return FALSE;
 }
+
+/*
+ * libjpeg remembers the last iMCU row that had data, for its block smoothing. It notes it before it asks for an MCU, which
+ * it is not given.
+ */
+static int consume_data(j_decompress_ptr cinfo) {
+    fi_decompressor *jpeg = cinfo->client_data;
+    const bool is_last = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
+
+    if (!fi_coef_rows_decode(jpeg->entropy, cinfo, jpeg->arrays)) end_at_fault(jpeg);
+    if (is_last) {
+        jpeg->consume_data(cinfo);
+        go_on_from(jpeg, finish_scan(jpeg));
+    }
+    cinfo->input_iMCU_row++;
+    if (!is_last) return JPEG_ROW_COMPLETED;
+    cinfo->inputctl->finish_input_pass(cinfo);
+    return JPEG_SCAN_COMPLETED;
+}
+
+static int output_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
+    fi_decompressor *jpeg = cinfo->client_data;
+    const bool islow = cinfo->dct_method == JDCT_ISLOW && idct_verified;
+
+    fi_coef_rows_output(&jpeg->sorted, jpeg->entropy, cinfo, jpeg->arrays, cinfo->idct->inverse_DCT, islow, output);
+    return ++cinfo->output_iMCU_row < cinfo->total_iMCU_rows ? JPEG_ROW_COMPLETED : JPEG_SCAN_COMPLETED;
+}
+
+/* All scans have been read. Where they leave coefficients open, libjpeg smooths the blocks by a method of its own. */
+static void start_output_pass(j_decompress_ptr cinfo) {
+    fi_decompressor *jpeg = cinfo->client_data;
+
+    jpeg->start_output_pass(cinfo);
+    const bool is_plain = cinfo->coef->decompress_data == jpeg->decompress_data;
+    if (cinfo->progressive_mode && jpeg->stage == FI_STAGE_OWN && is_plain) cinfo->coef->decompress_data = output_data;
+}
+
+/* libjpeg asks for one array of blocks per component, in their order, and for no others. */
+static jvirt_barray_ptr request_virt_barray(j_common_ptr cinfo, int pool, boolean is_zero, JDIMENSION width,
+                                            JDIMENSION height, JDIMENSION rows) {
+    fi_decompressor *jpeg = cinfo->client_data;
+    const jvirt_barray_ptr array = jpeg->request_virt_barray(cinfo, pool, is_zero, width, height, rows);
+
+    if (jpeg->array_count < MAX_COMPONENTS) jpeg->arrays[jpeg->array_count++] = array;
+    return array;
+}
+
+/* ---- scans into libjpeg's blocks ------------------------------------------------------------------------------- */
 
 /* The next MCU of a sequential scan, into blocks of the decompressor's own. */
 static void decode_into_scratch(fi_decompressor *jpeg) {
@@ -141,9 +155,9 @@ static boolean check_and_decode(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
         if (!cinfo->progressive_mode) {
             decode_into_scratch(jpeg);
         } else {
-            int16_t *coefficients[FI_MAX_MCU_BLOCKS];
-            for (int b = 0; b < FI_MAX_MCU_BLOCKS; b++) coefficients[b] = jpeg->scratch[b];
-            if (!fi_entropy_decode_progressive(jpeg->entropy, coefficients)) end_at_fault(jpeg);
+            fi_block_row rows[FI_MAX_MCU_BLOCKS];
+            for (int b = 0; b < FI_MAX_MCU_BLOCKS; b++) rows[b] = (fi_block_row){&jpeg->scratch[b], 1};
+            if (!fi_entropy_decode_progressive(jpeg->entropy, 1, rows)) end_at_fault(jpeg);
         }
         if (--jpeg->mcus_left == 0) jpeg->scan_end = finish_scan(jpeg);
     }
@@ -252,9 +266,9 @@ static void start_entropy_pass(j_decompress_ptr cinfo) {
     if (jpeg->stage == FI_STAGE_OWN && jpeg->errors.num_warnings > 0) jpeg->stage = other_stage(jpeg);
     if (jpeg->stage != FI_STAGE_LIBJPEG && !start_scan(jpeg)) jpeg->stage = FI_STAGE_LIBJPEG;
     if (jpeg->stage == FI_STAGE_CHECKED) cinfo->entropy->decode_mcu = check_and_decode;
-    if (jpeg->stage == FI_STAGE_OWN) {
-        cinfo->entropy->decode_mcu = cinfo->progressive_mode ? decode_progressive : decode_sequential;
-    }
+    const bool is_own = jpeg->stage == FI_STAGE_OWN;
+    if (is_own) cinfo->entropy->decode_mcu = cinfo->progressive_mode ? suspend : decode_sequential;
+    if (cinfo->progressive_mode) cinfo->coef->consume_data = is_own ? consume_data : jpeg->consume_data;
 }
 
 /*
@@ -282,6 +296,10 @@ static void start_input_pass(j_decompress_ptr cinfo) {
     jpeg->start_entropy_pass = cinfo->entropy->start_pass;
     jpeg->decode_mcu = cinfo->entropy->decode_mcu;
     cinfo->entropy->start_pass = start_entropy_pass;
+    jpeg->consume_data = cinfo->coef->consume_data;
+    jpeg->decompress_data = cinfo->coef->decompress_data;
+    jpeg->start_output_pass = cinfo->coef->start_output_pass;
+    cinfo->coef->start_output_pass = start_output_pass;
     jpeg->start_input_pass(cinfo);
 }
 
@@ -371,4 +389,6 @@ void fi_hooks_install(fi_decompressor *jpeg) {
     jpeg->cinfo.inputctl->start_input_pass = start_input_pass;
     jpeg->finish_input_pass = jpeg->cinfo.inputctl->finish_input_pass;
     jpeg->cinfo.inputctl->finish_input_pass = finish_input_pass;
+    jpeg->request_virt_barray = jpeg->cinfo.mem->request_virt_barray;
+    jpeg->cinfo.mem->request_virt_barray = request_virt_barray;
 }

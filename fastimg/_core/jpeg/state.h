@@ -6,6 +6,7 @@
 #include "entropy/entropy.h"
 #include "jpeg/compat.h"
 #include "jpeg/mcu_rows.h"
+#include "jpeg/sorted_blocks.h"
 #include "pixels/idct.h"
 #include "pixels/sink.h"
 
@@ -74,6 +75,14 @@ struct fi_decompressor {
     void (*finish_input_pass)(j_decompress_ptr cinfo);
     void (*start_entropy_pass)(j_decompress_ptr cinfo);
     boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW *blocks);
+    int (*consume_data)(j_decompress_ptr cinfo);
+    void (*start_output_pass)(j_decompress_ptr cinfo);
+    int (*decompress_data)(j_decompress_ptr cinfo, JSAMPIMAGE output);
+    jvirt_barray_ptr (*request_virt_barray)(j_common_ptr cinfo, int pool, boolean is_zero, JDIMENSION width,
+                                            JDIMENSION height, JDIMENSION rows);
+    jvirt_barray_ptr arrays[MAX_COMPONENTS]; /* libjpeg's coefficients, if there are several scans */
+    unsigned array_count;
+    fi_sorted_blocks sorted;
     int warning_codes[MAX_WARNINGS];
     size_t warning_count, warnings_nbytes;
     char warnings[MAX_WARNINGS * FI_TEXT_NBYTES];
