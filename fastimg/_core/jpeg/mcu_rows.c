@@ -1,28 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "jpeg/mcu_rows.h"
 
+#include "jpeg/sorted_blocks.h"
 #include "os/system.h"
-#include "pixels/fixed_point.h"
-#include "pixels/kernels.h"
 
 #include <string.h>
 
-/*
- * Blocks are decoded in batches small enough for the first-level cache, and then sorted by what is in them: in file
- * order, branches between kinds of block are as unpredictable as the picture.
- */
-#define BATCH 64
+/* Blocks are decoded in batches small enough for the first-level cache, and then sorted. */
+#define BATCH FI_MAX_SORTED
 
 /* The first 10 coefficients in zigzag order are within the 4 x 4 lowest frequencies (T.81, figure A.6). */
 #define LOW_4X4_END 10
 
-enum { DC_ONLY, LOW_4X4, FULL, KINDS };
-
 struct fi_mcu_rows {
     _Alignas(64) int16_t coefficients[BATCH][DCTSIZE2]; /* all zeros between batches */
     uint8_t eob[BATCH];
-    fi_block sorted[KINDS][BATCH];
-    size_t counts[KINDS];
+    fi_sorted_blocks sorted;
 };
 
 /* Where one block of every MCU of a row goes. */
@@ -54,35 +47,16 @@ void fi_mcu_rows_free(fi_mcu_rows *work) {
 
 /* ---- inverse DCTs ---------------------------------------------------------------------------------------------- */
 
-/* Only the DC coefficient is not zero: all samples are equal. */
-static void fill_dc(const fi_block *block) {
-    const uint32_t dc = (uint32_t)fi_dequantise(block->coefficients, block->quantisation, 0);
-    const uint8_t sample = fi_clamp8((((int16_t)(uint16_t)(dc << 2) + 16) >> 5) + 128);
-    for (int y = 0; y < DCTSIZE; y++) memset(block->rows[y] + block->column, sample, DCTSIZE);
-}
-
-static void transform_sorted(fi_mcu_rows *work) {
-    const fi_idct_kernels *kernels = fi_idct_kernels_active();
-
-    for (size_t i = 0; i < work->counts[DC_ONLY]; i++) fill_dc(&work->sorted[DC_ONLY][i]);
-    for (int kind = LOW_4X4; kind <= FULL; kind++) {
-        const fi_block *next = work->sorted[kind];
-        size_t left = work->counts[kind];
-        for (; left >= 2; left -= 2, next += 2) kernels->idct_8(&next[0], &next[1], kind == LOW_4X4);
-        if (left) kernels->idct_8(next, next, kind == LOW_4X4);
-    }
-    memset(work->counts, 0, sizeof work->counts);
-}
-
 static void sort_block(fi_mcu_rows *work, unsigned i, const destination *target, JDIMENSION column) {
-    const unsigned kind = (work->eob[i] > 1) + (work->eob[i] > LOW_4X4_END);
+    const fi_block_kind kind = work->eob[i] > LOW_4X4_END ? FI_FULL : work->eob[i] > 1 ? FI_LOW_4X4 : FI_DC_ONLY;
 
-    work->sorted[kind][work->counts[kind]++] = (fi_block){
-        .coefficients = work->coefficients[i],
-        .quantisation = target->component->quant_table->quantval,
-        .rows = target->rows,
-        .column = column,
-    };
+    fi_sorted_blocks_add(&work->sorted, kind,
+                         (fi_block){
+                             .coefficients = work->coefficients[i],
+                             .quantisation = target->component->quant_table->quantval,
+                             .rows = target->rows,
+                             .column = column,
+                         });
 }
 
 /* The batch, which holds MCUs first to end - 1 of the row. */
@@ -102,7 +76,7 @@ static void transform_batch(const mcu_row *row, JDIMENSION first, JDIMENSION end
             }
         }
     }
-    transform_sorted(work);
+    fi_sorted_blocks_transform(&work->sorted);
     memset(work->coefficients, 0, (end - first) * row->count * sizeof work->coefficients[0]);
 }
 
