@@ -19,6 +19,8 @@ static void set_large_sizes(fi_entropy *entropy) {
         if (t->large_scan != entropy->scan) memcpy(t->large, sizes, sizeof t->large);
         t->large_scan = entropy->scan;
         for (unsigned k = 0; k < sizeof t->large; k++) t->large[k] = sizes[k] < t->large[k] ? sizes[k] : t->large[k];
+        memcpy(t->stop, t->large, 64);
+        memset(t->stop + 64, 0, sizeof t->stop - 64);
     }
 }
 
@@ -54,20 +56,20 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last) {
 
 /*
  * What the index of the next coefficient becomes where a block ends: 64 after the last one, or END more than it was at
- * an end of block. At a large value, its size comes on top, and it has not been read. Other numbers are errors.
+ * an end of block. At a large value, LARGE comes on top. Other numbers are errors.
  */
-enum { LARGE_SHIFT = 8, LARGE = 1 << LARGE_SHIFT, BAD_CODE = 16 << LARGE_SHIFT };
+enum { LARGE = 256, BAD_CODE = 512 };
 
-/* Decodes a SLOW entry at index k. Returns the next index. */
-FI_INLINE size_t decode_slow(reader *r, const table *t, uint64_t entry, size_t k, int16_t *block) {
+/* Decodes the symbol of a SLOW entry at index k. Returns the next index, and the size of the value. */
+FI_INLINE size_t decode_slow(reader *r, const table *t, const entry *e, size_t k, int16_t *block, uint8_t *size) {
     refill(r);
-    const int symbol = read_symbol(r, t, entry);
+    const int symbol = read_slow_symbol(r, t, e);
     if (symbol < 0) return BAD_CODE;
-    const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
-    if (size == 0) return run == 15 ? k + 16 : k + END;
+    const unsigned run = (unsigned)symbol >> 4;
+    *size = symbol & 15;
+    if (*size == 0) return run == 15 ? k + 16 : k + END;
     k += run + 1;
-    if (__builtin_expect(size >= t->large[k], 0)) return k + ((size_t)size << LARGE_SHIFT);
-    block[natural_order[k]] = (int16_t)read_value(r, size);
+    block[natural_order[k]] = (int16_t)read_value(r, *size);
     return k;
 }
 
@@ -91,13 +93,15 @@ FI_INLINE size_t skip_ac(reader *r, const table *t, size_t k) {
             k = next;
             continue;
         }
-        const uint64_t entry = look_up(r, t);
-        if (entry & SLOW) {
-            k = decode_slow(r, t, entry, k, unwanted);
+        const entry *e = find_entry(r, t);
+        uint8_t size = e->size;
+        if (e->nbits & SLOW) {
+            k = decode_slow(r, t, e, k, unwanted, &size);
         } else {
-            consume(r, entry);
-            k += (uint8_t)(entry >> 8);
+            consume(r, e->nbits);
+            k += e->nbits & ENDS ? END : e->advance;
         }
+        if (k < END && size >= t->large[k]) return k + LARGE;
     }
     return k;
 }
@@ -109,23 +113,52 @@ FI_INLINE bool are_equal(const int16_t *four) {
     return all != 0 && all == (all & 0xFFFF) * 0x0001000100010001;
 }
 
-/* Decodes the block from index k on. */
+/* Keeps compilers from having computed a pointer in another way: see its uses. */
+#define OPAQUE(pointer) __asm__("" : "+r"(pointer))
+
+/*
+ * Decodes the block from index k on, and past index `last` by some. The next entry is looked up as soon as there are
+ * bits, before its predecessor's value is stored and before a refill. OPAQUE makes nbits, which the look-up after it
+ * waits for, a load from the table and not from *e, whose address takes a step more; and keeps two tables in registers.
+ */
 FI_INLINE size_t decode_ac(reader *r, const table *t, size_t k, int16_t *block, size_t last) {
-    while (k <= last) {
+    const entry *e = find_entry(r, t);
+    const uint8_t *stop = t->stop, *order = natural_order;
+    uint64_t nbits = e->nbits;
+    uint8_t size = 0;
+
+    OPAQUE(stop);
+    OPAQUE(order);
+    do {
         refill(r);
-        for (int i = 0; i < SYMBOLS_PER_REFILL; i++) {
-            const uint64_t entry = look_up(r, t);
-            if (entry & SLOW) {
-                k = decode_slow(r, t, entry, k, block);
+#pragma GCC unroll 3
+        for (int i = 0; i < ENTRIES_PER_REFILL; i++) {
+            if (nbits >= ENDS) {
+                if (__builtin_expect(nbits < SLOW, 1)) {
+                    consume(r, nbits);
+                    return k + END;
+                }
+                k = decode_slow(r, t, e, k, block, &size);
+                if (k >= END) return k;
+                e = find_entry(r, t);
+                nbits = e->nbits;
+                if (size >= stop[k]) goto stopped;
                 break;
             }
-            consume(r, entry);
-            k += (uint8_t)(entry >> 8);
-            block[natural_order[k]] = (int16_t)(entry >> 16);
-            if (k > last) break;
+            const int16_t value = entry_value(r, e);
+            k += e->advance;
+            consume(r, nbits);
+            size = e->size;
+            e = find_entry(r, t);
+            nbits = e->nbits;
+            OPAQUE(e);
+            block[order[k]] = value;
+            if (__builtin_expect(size >= stop[k], 0)) goto stopped;
         }
-    }
+    } while (k <= last);
     return k;
+stopped:
+    return size >= t->large[k] ? k + LARGE : k;
 }
 
 /*
@@ -141,7 +174,7 @@ FI_INLINE size_t skip_rest(reader *r, const table *t, size_t k) {
     const reader start = *r;
     const size_t end = skip_ac(r, t, k);
     if (__builtin_expect(end - END - 1 <= 62, 1)) return end;
-    if (end == 64 ? !may_be_equal(start, r->next, r->count, k) : end < LARGE || end == BAD_CODE) return end;
+    if (end == 64 ? !may_be_equal(start, r->next, r->count, k) : !(end & LARGE)) return end;
     *r = start;
     return k;
 }
@@ -154,24 +187,24 @@ static __attribute__((noinline)) size_t end_block(fi_entropy *entropy, const blo
                                                   size_t ahead) {
     reader r = {entropy->next, entropy->bits, entropy->count};
     fi_fault_kind fault = FI_FAULT_NONE;
-    bool is_large = false;
+    bool has_large = false;
 
-    while ((k = decode_ac(&r, kind->ac_table, k, block, 63)) >= LARGE && k < BAD_CODE) {
-        const unsigned size = (unsigned)(k >> LARGE_SHIFT);
-        k %= LARGE;
-        block[natural_order[k]] = (int16_t)read_value(&r, size);
-        is_large = true;
+    for (;;) {
+        has_large |= (k & LARGE) != 0;
+        k &= ~(size_t)LARGE;
+        if (k >= 64) break;
+        k = decode_ac(&r, kind->ac_table, k, block, 63);
     }
     put_back(entropy, &r);
     if (k == BAD_CODE) fault = FI_FAULT_CODE;
     else if (k > 64 && k < END) fault = FI_FAULT_BLOCK_END;
-    else if (!fi_limits_allow(entropy, kind->component, block, is_large, ahead)) fault = FI_FAULT_RANGE;
+    else if (!fi_limits_allow(entropy, kind->component, block, has_large, ahead)) fault = FI_FAULT_RANGE;
     entropy->fault.kind = fault;
     return fault != FI_FAULT_NONE ? 0 : k > END ? k - END : 64;
 }
 
-/* `last` is 63 if all coefficients are needed, else 0. */
-FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, size_t ahead, unsigned last, int16_t (*blocks)[64],
+/* `all` is 63 if all coefficients are needed, else 0. */
+FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, size_t ahead, unsigned all, int16_t (*blocks)[64],
                                    uint8_t *eob) {
     const block_kind *const past = entropy->block + entropy->blocks;
 
@@ -180,7 +213,8 @@ FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, size_t ahead,
         if (!decode_dc(r, kind->dc_table, &diff)) return FI_FAULT_CODE;
         if (!add_dc(kind->dc, diff)) return FI_FAULT_RANGE;
         (*blocks)[0] = (int16_t)kind->dc->last;
-        size_t k = decode_ac(r, kind->ac_table, 1, *blocks, kind->last_needed | last);
+        const unsigned last = kind->last_needed | all;
+        size_t k = last ? decode_ac(r, kind->ac_table, 1, *blocks, last) : 1;
         if (k < 64) k = skip_rest(r, kind->ac_table, k);
         size_t end = k - END;
         if (__builtin_expect(end - 1 > 62, 0)) {

@@ -41,19 +41,28 @@ FI_INLINE void consume(reader *r, uint64_t nbits) {
     r->count -= nbits;
 }
 
-/* Consumes the code of a SLOW entry and returns its symbol, or -1 if there is no such code. */
-FI_INLINE int read_symbol(reader *r, const table *t, uint64_t entry) {
-    unsigned length = (unsigned)(entry >> 16);
-
-    if (length) {
-        consume(r, length);
-        return (uint8_t)(entry >> 8);
-    }
+/* Consumes a code of at least `length` bits and returns its symbol, or -1 if there is no such code. */
+FI_INLINE int read_long_symbol(reader *r, const table *t, unsigned length) {
     const int32_t look = (int32_t)(r->bits >> 48);
-    for (length = LOOK_BITS + 1; look >= t->max_code[length]; length++) continue;
+    while (look >= t->max_code[length]) length++;
     if (length > 16) return -1;
     consume(r, length);
     return t->symbols[(t->offset[length] + (look >> (16 - length))) & 255];
+}
+
+/* The same for the code of a SLOW entry of `look`. */
+FI_INLINE int read_symbol(reader *r, const table *t, uint64_t look) {
+    const unsigned length = (unsigned)(look >> 16);
+    if (!length) return read_long_symbol(r, t, LOOK_BITS + 1);
+    consume(r, length);
+    return (uint8_t)(look >> 8);
+}
+
+/* The same for the code of a SLOW entry. */
+FI_INLINE int read_slow_symbol(reader *r, const table *t, const entry *e) {
+    if (!e->shift) return read_long_symbol(r, t, ENTRY_BITS + 1);
+    consume(r, e->shift);
+    return e->offset;
 }
 
 FI_INLINE int32_t read_value(reader *r, unsigned size) {
@@ -66,15 +75,24 @@ FI_INLINE uint64_t look_up(const reader *r, const table *t) {
     return t->look[r->bits >> (64 - LOOK_BITS)];
 }
 
+FI_INLINE const entry *find_entry(const reader *r, const table *t) {
+    return &t->entries[r->bits >> (64 - ENTRY_BITS)];
+}
+
+/* The value of an entry that is not SLOW; takes only the low 6 bits of its shift. */
+FI_INLINE int16_t entry_value(const reader *r, const entry *e) {
+    return (int16_t)(uint16_t)(e->offset + (r->bits >> (e->shift & 63)));
+}
+
 FI_INLINE bool decode_dc(reader *r, const table *t, int32_t *diff) {
     refill(r);
-    const uint64_t entry = look_up(r, t);
-    if (!(entry & SLOW)) {
-        consume(r, entry);
-        *diff = (int32_t)entry >> 16;
+    const entry *e = find_entry(r, t);
+    if (!(e->nbits & SLOW)) {
+        *diff = entry_value(r, e);
+        consume(r, e->nbits);
         return true;
     }
-    const int symbol = read_symbol(r, t, entry);
+    const int symbol = read_slow_symbol(r, t, e);
     if (symbol < 0) return false;
     *diff = symbol & 15 ? read_value(r, (unsigned)symbol & 15) : 0;
     return true;

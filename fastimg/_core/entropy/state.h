@@ -14,28 +14,54 @@
  *   coefficient at least, and an MCU has at most 10 blocks: 10 * 64 * 31 bits are 2480 bytes. Before every MCU the
  *   chunk holds that many bytes after the read position, and 8 more for the last load. At the end of the data they
  *   are zeros.
- * - A coefficient's index is at most 63 when an entry is looked up, and advances by END at most: natural_order has
- *   entries for all of these. Those past the last coefficient map to it, as in libjpeg.
- * - A table is indexed by exactly LOOK_BITS bits, and the index of a longer code is checked.
+ * - A coefficient's index is at most 63 when an entry is looked up, and advances by 16 at most, or by END where no
+ *   value follows: large_sizes and natural_order have entries for these. Those past the last coefficient map to it, as
+ *   in libjpeg.
+ * - Tables are indexed by exactly ENTRY_BITS, LOOK_BITS or RUN_BITS bits, and the index of a longer code is checked.
+ * - An entry is looked up before the refill, so ENTRY_BITS = 9 bits must be left: of the 56 that a refill brings,
+ *   ENTRIES_PER_REFILL = 3 entries of at most MAX_ENTRY_NBITS = 15 leave 11. A SLOW symbol or a DC difference, of at most
+ *   31, comes right after a refill, and leaves 25.
  * - The same bound holds in progressive scans, where a coefficient takes a correction bit or a symbol of at most 31
  *   bits. The caller asks for no more MCUs than the scan has, and fi_nonzero has room for that many blocks.
  */
 #define MAX_MCU_NBYTES (FI_MAX_MCU_BLOCKS * 64 * 31 / 8 + 16)
 #define CHUNK_NBYTES 16384
 
+#define ENTRY_BITS 9
+#define MAX_ENTRY_NBITS 15
+#define ENTRIES_PER_REFILL 3
+#define UNCHECKED_NBITS 10 /* shorter codes with their values are common, and seldom damage: they are not checked */
+
+/* Of progressive scans. */
 #define LOOK_BITS 10
 #define SYMBOLS_PER_REFILL 5 /* of at most LOOK_BITS bits each, as long as none is SLOW; a refill brings at least 56 */
+
 #define RUN_BITS 12
 #define CACHED_TABLES 8
 
 /* What a table's symbols mean. In progressive scans they may end more than one block; such entries are SLOW. */
 typedef enum { DC_TABLE, AC_TABLE, PROGRESSIVE_TABLE } table_kind;
 
+enum { ENDS = 1 << 6, SLOW = 1 << 7, END = 128 };
+
 /* Indexed as natural_order: the sizes from which a value calls for a look at the whole block. */
 typedef uint8_t large_sizes[1 + 64 + 15];
 
 /*
- * An entry for the next LOOK_BITS bits of input:
+ * What the next ENTRY_BITS bits of input begin with: a code, and the sign of its value. The value is the first nbits of
+ * the input, as a number, plus `offset`, in 16 bits. So not all of its bits need be among those that are looked up, and
+ * a table has one entry to fill per code and sign. If there is no value, it is 0, and written over a 0.
+ */
+typedef struct {
+    uint8_t nbits; /* of the code and its value together, plus ENDS at an end of block; or SLOW */
+    uint8_t shift; /* 64 - nbits; if SLOW, the length of the code, or 0 if that is more than ENTRY_BITS */
+    uint16_t offset; /* if SLOW, the symbol */
+    uint16_t advance; /* of the coefficient's index: run + 1. The value belongs to the one before the new index */
+    uint8_t size; /* of the value, or 0 if it takes no more than UNCHECKED_NBITS with its code */
+} entry;
+
+/*
+ * Of a progressive scan's AC table, for the next LOOK_BITS bits of input:
  *   bits 0 to 5    how many bits the code and the value take together
  *   bit 7          SLOW: the code with its value is longer than LOOK_BITS
  *   bits 8 to 15   how far the coefficient's index advances: run + 1, or END. The value belongs to the coefficient
@@ -46,7 +72,10 @@ typedef uint8_t large_sizes[1 + 64 + 15];
  * LOOK_BITS.
  */
 typedef struct {
-    uint32_t look[1 << LOOK_BITS];
+    union {
+        entry entries[1 << ENTRY_BITS];
+        uint32_t look[1 << LOOK_BITS]; /* of a PROGRESSIVE_TABLE */
+    };
     /* Per length: the last code plus one, left-aligned in 16 bits. */
     int32_t max_code[18];
     int32_t offset[17]; /* symbols[offset[l] + code] for a code of l bits */
@@ -55,11 +84,10 @@ typedef struct {
     bool has_run_table;
     uint64_t last_scan; /* the last scan that used it, or 0 */
     large_sizes large; /* of the components that use it in this scan; of several, the least */
+    large_sizes stop; /* the same, but 0 past the last coefficient: one comparison finds either */
     uint64_t large_scan;
     uint16_t run_table[1 << RUN_BITS];
 } table;
-
-enum { SLOW = 1 << 7, END = 128 };
 
 /*
  * An entry of run_table skips values that are not needed. It covers all symbols whose codes are within the next
@@ -67,8 +95,8 @@ enum { SLOW = 1 << 7, END = 128 };
  *   bits 0 to 5    how many bits they and their values take: at most RUN_BITS - 1, and 15 for the last one's value
  *   bits 6 to 14   how far the coefficient's index advances: at most 64, and RUN_END more if the last symbol is an end
  *                  of block
- * If even the first code is longer, or SLOW in `look`, as large values are, the entry takes the index, which is 1 or
- * more, past 64. Whatever goes past 64 without an end of block is decoded symbol by symbol.
+ * If even the first code is longer, or takes more than UNCHECKED_NBITS with its value, the entry takes the index, which
+ * is 1 or more, past 64. Whatever goes past 64 without an end of block is decoded symbol by symbol.
  */
 enum { RUN_ADVANCE = 6, RUN_END = 128 };
 

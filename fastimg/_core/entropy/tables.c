@@ -2,23 +2,48 @@
 /* Huffman tables in look-up form, cached by their content. */
 #include "entropy/state.h"
 
-static uint32_t *fill(uint32_t *to, unsigned bits, uint32_t entry) {
-    for (uint32_t *const end = to + (1u << bits); to < end; to++) *to = entry;
+static entry *fill(entry *to, unsigned bits, entry e) {
+    for (entry *const end = to + (1u << bits); to < end; to++) *to = e;
     return to;
 }
 
 /* Fills the entries that begin with a code. Returns the next one. */
-static uint32_t *fill_code(uint32_t *to, unsigned length, unsigned symbol, table_kind kind) {
-    const unsigned size = symbol & 15, run = symbol >> 4, spread = LOOK_BITS - length;
-    const bool ends = kind != DC_TABLE && size == 0 && run < 15;
-    const unsigned advance = kind == DC_TABLE ? 0 : ends ? END : run + 1;
-    const uint32_t entry = advance << 8 | (length + size);
+static entry *fill_code(entry *to, unsigned code, unsigned length, unsigned symbol, table_kind kind) {
+    const unsigned size = symbol & 15, run = symbol >> 4, spread = ENTRY_BITS - length, nbits = length + size;
+    const bool ends = kind == AC_TABLE && size == 0 && run < 15;
+    entry e = {
+        .nbits = (uint8_t)(nbits | (ends ? ENDS : 0)),
+        .shift = (uint8_t)(64 - nbits),
+        .offset = (uint16_t)(0u - (code << size)), /* takes the code away */
+        .advance = (uint16_t)(run + 1),
+        .size = (uint8_t)(nbits > UNCHECKED_NBITS ? size : 0),
+    };
 
-    if (size > spread || (kind == PROGRESSIVE_TABLE && ends && run > 0)) {
-        return fill(to, spread, length << 16 | symbol << 8 | SLOW);
+    if (size == 0) return fill(to, spread, e);
+    if (spread == 0 || (kind == AC_TABLE && nbits > MAX_ENTRY_NBITS)) {
+        return fill(to, spread, (entry){.nbits = SLOW, .shift = (uint8_t)length, .offset = (uint16_t)symbol});
     }
-    if (size == 0) return fill(to, spread, entry);
-    for (uint32_t v = 0; v < 1u << size; v++) to = fill(to, spread - size, (uint32_t)extend(v, size) << 16 | entry);
+    entry negative = e; /* begins with 0 (T.81, F.2.2.1) */
+    negative.offset = (uint16_t)(e.offset + 1 - (1u << size));
+    return fill(fill(to, spread - 1, negative), spread - 1, e);
+}
+
+static uint32_t *fill_look(uint32_t *to, unsigned bits, uint32_t look) {
+    for (uint32_t *const end = to + (1u << bits); to < end; to++) *to = look;
+    return to;
+}
+
+/* The same in a PROGRESSIVE_TABLE. */
+static uint32_t *fill_code_look(uint32_t *to, unsigned length, unsigned symbol) {
+    const unsigned size = symbol & 15, run = symbol >> 4, spread = LOOK_BITS - length;
+    const bool ends = size == 0 && run < 15;
+    const uint32_t look = (ends ? END : run + 1) << 8 | (length + size);
+
+    if (size > spread || (ends && run > 0)) return fill_look(to, spread, length << 16 | symbol << 8 | SLOW);
+    if (size == 0) return fill_look(to, spread, look);
+    for (uint32_t v = 0; v < 1u << size; v++) {
+        to = fill_look(to, spread - size, (uint32_t)extend(v, size) << 16 | look);
+    }
     return to;
 }
 
@@ -36,24 +61,42 @@ static bool is_sound(const fi_huffman *huffman, table_kind kind) {
     return true;
 }
 
+static void build_entries(table *t) {
+    unsigned code = 0, index = 0;
+    entry *e = t->entries;
+
+    for (unsigned length = 1; length <= ENTRY_BITS; length++, code <<= 1) {
+        for (unsigned i = 0; i < t->counts[length]; i++) e = fill_code(e, code++, length, t->symbols[index++], t->kind);
+    }
+    while (e < t->entries + (1 << ENTRY_BITS)) *e++ = (entry){.nbits = SLOW};
+}
+
+static void build_look(table *t) {
+    unsigned index = 0;
+    uint32_t *look = t->look;
+
+    for (unsigned length = 1; length <= LOOK_BITS; length++) {
+        for (unsigned i = 0; i < t->counts[length]; i++) look = fill_code_look(look, length, t->symbols[index++]);
+    }
+    while (look < t->look + (1 << LOOK_BITS)) *look++ = SLOW;
+}
+
 static void build(table *t, const fi_huffman *huffman, table_kind kind) {
     unsigned code = 0, index = 0;
-    uint32_t *look = t->look;
 
     memcpy(t->counts, huffman->counts, sizeof t->counts);
     memcpy(t->symbols, huffman->symbols, sizeof t->symbols);
     t->kind = kind;
     t->has_run_table = false;
-    for (unsigned length = 1; length <= 16; length++) {
+    for (unsigned length = 1; length <= 16; length++, code <<= 1) {
         t->offset[length] = (int32_t)index - (int32_t)code;
-        for (unsigned i = 0; i < t->counts[length]; i++, code++, index++) {
-            if (length <= LOOK_BITS) look = fill_code(look, length, t->symbols[index], kind);
-        }
+        index += t->counts[length];
+        code += t->counts[length];
         t->max_code[length] = (int32_t)(code << (16 - length));
-        code <<= 1;
     }
     t->max_code[17] = INT32_MAX;
-    while (look < t->look + (1 << LOOK_BITS)) *look++ = SLOW;
+    if (kind == PROGRESSIVE_TABLE) build_look(t);
+    else build_entries(t);
 }
 
 /*
@@ -76,7 +119,7 @@ void fi_entropy_build_run_table(table *t) {
                     const unsigned more = rest[k & ((1u << left) - 1)], far = more >> RUN_ADVANCE & (RUN_END - 1);
                     const unsigned first = nbits | advance << RUN_ADVANCE,
                                    both = far + advance > 64 ? first : first + more;
-                    *window++ = (uint16_t)(nbits <= LOOK_BITS ? both : 0);
+                    *window++ = (uint16_t)(nbits <= UNCHECKED_NBITS ? both : 0);
                 }
             }
         }
