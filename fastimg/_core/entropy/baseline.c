@@ -6,6 +6,9 @@
 /* Run tables take about 20 us to build: scans shorter than this do not pay for them. */
 #define SHORT_SCAN_NBYTES 32768
 
+/* Where more coefficients are needed, few are left to skip, and to decode them takes less time than to change over. */
+#define MAX_LAST_BEFORE_SKIP 15
+
 static table *ac_table(fi_entropy *entropy, unsigned b) {
     return &entropy->tables[entropy->block[b].ac_table - entropy->tables];
 }
@@ -46,7 +49,7 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last) {
     for (unsigned b = 0; b < entropy->blocks; b++) {
         if (entropy->block[b].component != component) continue;
         table *t = ac_table(entropy, b);
-        const bool skips = last < 63 && entropy->may_skip;
+        const bool skips = last <= MAX_LAST_BEFORE_SKIP && entropy->may_skip;
         if (skips && !t->has_run_table) fi_entropy_build_run_table(t);
         entropy->block[b].last_needed = (uint8_t)(skips ? last : 63);
     }
