@@ -100,6 +100,29 @@ static void build(table *t, const fi_huffman *huffman, table_kind kind) {
 }
 
 /*
+ * Fills the windows of n bits that begin with a symbol's code: with the symbol and the entry of the bits that are left
+ * after it, which are `rest`, again for each value. Returns the next one.
+ */
+static uint16_t *fill_windows(uint16_t *to, unsigned n, unsigned length, unsigned symbol, const uint16_t *windows) {
+    const unsigned size = symbol & 15, run = symbol >> 4, nbits = length + size, count = 1u << (n - length);
+    const bool ends = size == 0 && run < 15;
+    const unsigned advance = ends ? RUN_END : run + 1, first = nbits | advance << RUN_ADVANCE;
+
+    if (nbits > UNCHECKED_NBITS || ends || nbits >= n) {
+        for (unsigned k = 0; k < count; k++) to[k] = (uint16_t)(nbits <= UNCHECKED_NBITS ? first : 0);
+        return to + count;
+    }
+    const unsigned each = 1u << (n - nbits);
+    const uint16_t *rest = windows + each;
+    for (unsigned k = 0; k < each; k++) {
+        const unsigned far = rest[k] >> RUN_ADVANCE & (RUN_END - 1);
+        to[k] = (uint16_t)(far + advance > 64 ? first : first + rest[k]);
+    }
+    for (unsigned k = each; k < count; k *= 2) memcpy(to + k, to, k * sizeof *to);
+    return to + count;
+}
+
+/*
  * Works up through windows of 0 to RUN_BITS bits: an entry is the window's first symbol plus the entry of the bits
  * that are left. The windows of n bits begin at 1 << n.
  */
@@ -110,17 +133,7 @@ void fi_entropy_build_run_table(table *t) {
         uint16_t *window = windows + (1 << n);
         for (unsigned length = 1, index = 0; length <= n; length++) {
             for (unsigned i = 0; i < t->counts[length]; i++, index++) {
-                const unsigned size = t->symbols[index & 255] & 15, run = t->symbols[index & 255] >> 4;
-                const bool ends = size == 0 && run < 15;
-                const unsigned advance = ends ? RUN_END : run + 1, nbits = length + size;
-                const unsigned left = ends || nbits > n ? 0 : n - nbits;
-                const uint16_t *rest = windows + (1 << left);
-                for (unsigned k = 0; k < 1u << (n - length); k++) {
-                    const unsigned more = rest[k & ((1u << left) - 1)], far = more >> RUN_ADVANCE & (RUN_END - 1);
-                    const unsigned first = nbits | advance << RUN_ADVANCE,
-                                   both = far + advance > 64 ? first : first + more;
-                    *window++ = (uint16_t)(nbits <= UNCHECKED_NBITS ? both : 0);
-                }
+                window = fill_windows(window, n, length, t->symbols[index & 255], windows);
             }
         }
     }
