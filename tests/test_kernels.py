@@ -22,7 +22,8 @@ from support.processes import best_kernels
 
 SOURCES = [*(TESTS / "kernels").glob("*.c"), *(CORE / "pixels").glob("*.c"), CORE / "cpu.c"]
 KERNELS = (
-    *("deinterleave3", "interleave3", "reverse", "transpose", "normalize32", "lut16", "ycc_u8_to_rgb"),
+    *("deinterleave3", "interleave3", "reverse", "transpose", "normalize32", "lut16"),
+    *(f"{sampling}_to_{what}" for what in ("planes", "pixels") for sampling in ("h1v1", "h2v1", "h2v2")),
     *("resample_h", "resample_h_shuffle", "resample_v", "round_q6", "ycc_q6_to_rgb", "idct_4", "idct_8"),
 )
 FORMULAS = ("cmyk_to_rgb", "rgb_to_luma", "jfif", "low_pass", "edges", "accuracy")

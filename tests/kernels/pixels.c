@@ -39,16 +39,41 @@ static void lut16_defined(const uint8_t *src, const uint16_t *table, void *dst, 
     for (size_t i = 0; i < 2 * n; i++) ((uint8_t *)dst)[i] = ((const uint8_t *)(table + src[i / 2]))[i % 2];
 }
 
+/*
+ * A sample of Cb or Cr as libjpeg's fancy upsampling gives it: a weighted mean of the 1, 2 or 4 samples next to pixel x,
+ * where exact halves, and what is a 16th from them, go up or down by the pixel's parity.
+ */
+static int64_t sample_defined(fi_sampling sampling, const uint8_t *near, const uint8_t *far, size_t x) {
+    const ptrdiff_t i = (ptrdiff_t)(x / 2), j = x % 2 ? i + 1 : i - 1;
+
+    if (sampling == FI_H1V1) return near[x];
+    if (sampling == FI_H2V1) return divide(3 * near[i] + near[j] + (x % 2 ? 2 : 1), 4);
+    return divide(9 * near[i] + 3 * near[j] + 3 * far[i] + far[j] + (x % 2 ? 7 : 8), 16);
+}
+
 /* JFIF's equations as libjpeg computes them: Q16 factors, and one rounding for everything that is added to Y. */
-static void ycc_u8_to_rgb_defined(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
+static void ycc_defined(fi_sampling sampling, const uint8_t *const src[5], size_t x, uint8_t *const dst[3], size_t step,
+                        size_t n) {
     for (size_t i = 0; i < n; i++) {
-        const int64_t cb = (int64_t)ycc[1][i] - 128, cr = (int64_t)ycc[2][i] - 128;
+        const int64_t cb = sample_defined(sampling, src[1], src[3], x + i) - 128;
+        const int64_t cr = sample_defined(sampling, src[2], src[4], x + i) - 128;
         const int64_t chroma[3] = {91881 * cr, -22554 * cb - 46802 * cr, 116130 * cb};
         for (int c = 0; c < 3; c++) {
-            rgb[c][i] = (uint8_t)limit(ycc[0][i] + divide(chroma[c] + 32768, 65536), 0, UINT8_MAX);
+            dst[c][step * i] = (uint8_t)limit(src[0][x + i] + divide(chroma[c] + 32768, 65536), 0, UINT8_MAX);
         }
     }
 }
+
+#define DEFINED(name, sampling, step)                                                                                  \
+    static void name##_defined(const uint8_t *const src[5], size_t x, uint8_t *const dst[3], size_t n) {               \
+        ycc_defined(sampling, src, x, dst, step, n);                                                                   \
+    }
+DEFINED(h1v1_to_planes, FI_H1V1, 1)
+DEFINED(h2v1_to_planes, FI_H2V1, 1)
+DEFINED(h2v2_to_planes, FI_H2V2, 1)
+DEFINED(h1v1_to_pixels, FI_H1V1, 3)
+DEFINED(h2v1_to_pixels, FI_H2V1, 3)
+DEFINED(h2v2_to_pixels, FI_H2V2, 3)
 
 /* k - round((255 - c) k / 255) in integers. There are no ties, as 255 is odd. */
 static void cmyk_to_rgb_defined(const uint8_t *src, uint8_t *dst, size_t n) {
@@ -81,7 +106,8 @@ static const pixel_table definition = {
     .kernels.transpose = transpose_defined,
     .kernels.normalize32 = normalize32_defined,
     .kernels.lut16 = lut16_defined,
-    .kernels.ycc_u8_to_rgb = ycc_u8_to_rgb_defined,
+    .kernels.ycc_to_planes = {h1v1_to_planes_defined, h2v1_to_planes_defined, h2v2_to_planes_defined},
+    .kernels.ycc_to_pixels = {h1v1_to_pixels_defined, h2v1_to_pixels_defined, h2v2_to_pixels_defined},
     .cmyk_to_rgb = cmyk_to_rgb_defined,
     .rgb_to_luma = rgb_to_luma_defined,
 };
@@ -95,15 +121,16 @@ static void choose(void *table, unsigned cpu_features) {
 
 /* ---- cases ------------------------------------------------------------------------------------------------------- */
 
-enum { DEINTERLEAVE3, INTERLEAVE3, REVERSE, TRANSPOSE, NORMALIZE32, LUT16, YCC_U8_TO_RGB, CMYK_TO_RGB, RGB_TO_LUMA };
+enum { DEINTERLEAVE3, INTERLEAVE3, REVERSE, TRANSPOSE, NORMALIZE32, LUT16, YCC_TO_PLANES };
+enum { YCC_TO_PIXELS = YCC_TO_PLANES + FI_SAMPLINGS, CMYK_TO_RGB = YCC_TO_PIXELS + FI_SAMPLINGS, RGB_TO_LUMA };
 _Static_assert(sizeof(fi_pixel_kernels) == sizeof(char *) + CMYK_TO_RGB * sizeof(void (*)(void)),
                "a kernel is not tested");
 
 static struct {
-    size_t n, rows, cols, src_stride, dst_stride;
+    size_t n, x, rows, cols, src_stride, dst_stride;
     float mean, std;
-    bool in_place;
-    uint8_t *src[3];
+    bool in_place, bgr;
+    uint8_t *src[5];
 } tried;
 
 /* The number of sources and destinations, and the bytes per pixel in each. */
@@ -111,8 +138,8 @@ static const struct {
     unsigned sources, src_item, dests, dst_item;
 } rows_of[] = {
     [DEINTERLEAVE3] = {1, 3, 3, 1}, [INTERLEAVE3] = {3, 1, 1, 3}, [REVERSE] = {1, 1, 1, 1},
-    [NORMALIZE32] = {1, 1, 1, 4},   [LUT16] = {1, 1, 1, 2},       [YCC_U8_TO_RGB] = {3, 1, 3, 1},
-    [CMYK_TO_RGB] = {1, 4, 1, 3},   [RGB_TO_LUMA] = {1, 3, 1, 1},
+    [NORMALIZE32] = {1, 1, 1, 4},   [LUT16] = {1, 1, 1, 2},       [CMYK_TO_RGB] = {1, 4, 1, 3},
+    [RGB_TO_LUMA] = {1, 3, 1, 1},
 };
 
 enum { ZEROS, ONES, STRIPES, RANDOM, FILLS };
@@ -153,18 +180,52 @@ static void test_rows(void) {
     }
 }
 
-/* Also every Cb and Cr, with several Y. */
+static fi_sampling sampling_under_test(void) {
+    return (fi_sampling)((which - YCC_TO_PLANES) % FI_SAMPLINGS);
+}
+
+/* Pixels x to x + n - 1, and the samples of chroma that they need. */
+static void begin_ycc(size_t x, size_t n, bool bgr, unsigned fill) {
+    const fi_sampling sampling = sampling_under_test();
+    const size_t chroma = sampling == FI_H1V1 ? x + n : (x + n + 1) / 2 + 2;
+
+    begin("pixels %zu to %zu, bgr %d, %s", x, x + n, bgr, fills[fill]);
+    tried.n = n;
+    tried.x = x;
+    tried.bgr = bgr;
+    for (unsigned i = 0; i < (sampling == FI_H2V2 ? 5u : 3u); i++) {
+        tried.src[i] = filled_input(i ? chroma : x + n, 1, fill);
+    }
+    for (unsigned i = 0; i < (which < YCC_TO_PIXELS ? 3u : 1u); i++) output(which < YCC_TO_PIXELS ? n : 3 * n, 1);
+}
+
+/* Also every Cb and Cr, with several Y; and of two samples next to each other, every pair. */
 static void test_ycc(void) {
-    test_rows();
+    static const size_t long_rows[] = {255, 256, 257, 1023, 4099, 65535};
+    const size_t short_rows = 3 * VECTOR + 6;
+
+    for (size_t i = 0; i < (short_rows + sizeof long_rows / sizeof long_rows[0]) * 2 * FILLS; i++) {
+        const size_t k = i / FILLS / 2;
+        for (int bgr = 0; bgr < (which < YCC_TO_PIXELS ? 1 : 2); bgr++) {
+            begin_ycc(i / FILLS % 2, k < short_rows ? k : long_rows[k - short_rows], bgr, i % FILLS);
+            check(k % 8 == 1 ? VECTOR : 2);
+        }
+    }
     for (int y = 0; y < 256; y += 15) {
-        begin_row(65536, ZEROS);
+        begin_ycc(0, 65536, false, RANDOM);
+        const size_t chroma = sampling_under_test() == FI_H1V1 ? 65536 : 65536 / 2 + 2;
         memset(tried.src[0], y, 65536);
-        for (size_t i = 0; i < 65536; i++) {
-            tried.src[1][i] = (uint8_t)(i >> 8);
+        for (size_t i = 0; i < chroma; i++) {
+            tried.src[1][i] = (uint8_t)((i + (unsigned)y * 32768) >> 8);
             tried.src[2][i] = (uint8_t)i;
         }
         check(1);
     }
+}
+
+static size_t bench_ycc(unsigned i) {
+    begin_ycc(0, 4096, false, RANDOM);
+    return i ? 0 : tried.n;
 }
 
 /* Also every pair of an ink and black (three inks at a time) or every color, and in place, as the decoder does it. */
@@ -217,6 +278,17 @@ static size_t bench_transpose(unsigned i) {
     return i ? 0 : 64 * 64;
 }
 
+static void call_ycc(const fi_pixel_kernels *k, void *const *in, void *const *out) {
+    const fi_sampling sampling = sampling_under_test();
+    const size_t before = sampling == FI_H1V1 ? 0 : 1;
+    const uint8_t *src[5] = {in[0]};
+    uint8_t *const p = out[0], *const rgb[3] = {p, p + 1, p + 2}, *const bgr[3] = {p + 2, p + 1, p};
+
+    for (int i = 1; i < (sampling == FI_H2V2 ? 5 : 3); i++) src[i] = (uint8_t *)in[i] + before;
+    if (which < YCC_TO_PIXELS) k->ycc_to_planes[sampling](src, tried.x, (uint8_t *const *)out, tried.n);
+    else k->ycc_to_pixels[sampling](src, tried.x, tried.bgr ? bgr : rgb, tried.n);
+}
+
 static void call(const void *table, void *const *in, void *const *out) {
     const pixel_table *t = table;
     const fi_pixel_kernels *k = &t->kernels;
@@ -230,7 +302,7 @@ static void call(const void *table, void *const *in, void *const *out) {
     else if (which == TRANSPOSE) k->transpose(src, tried.src_stride, out[0], tried.dst_stride, tried.rows, tried.cols);
     else if (which == NORMALIZE32) k->normalize32(src, tried.mean, tried.std, out[0], n);
     else if (which == LUT16) k->lut16(src, in[1], out[0], n);
-    else if (which == YCC_U8_TO_RGB) k->ycc_u8_to_rgb((const uint8_t *const *)in, (uint8_t *const *)out, n);
+    else if (which >= YCC_TO_PLANES && which < CMYK_TO_RGB) call_ycc(k, in, out);
     else if (which == CMYK_TO_RGB) t->cmyk_to_rgb(src, out[0], n);
     else if (which == RGB_TO_LUMA) t->rgb_to_luma(src, out[0], n);
 }
@@ -238,8 +310,8 @@ static void call(const void *table, void *const *in, void *const *out) {
 /* ---- JFIF -------------------------------------------------------------------------------------------------------- */
 
 /*
- * ycc_u8_to_rgb and ycc_q6_to_rgb against JFIF in double precision. Both round the result once. Before that,
- * ycc_q6_to_rgb rounds two products to 64ths, and ycc_u8_to_rgb multiplies by two factors that are off by up to half of
+ * ycc_to_planes and ycc_q6_to_rgb against JFIF in double precision. Both round the result once. Before that,
+ * ycc_q6_to_rgb rounds two products to 64ths, and ycc_to_planes multiplies by two factors that are off by up to half of
  * their last bit.
  */
 static void test_jfif(void) {
@@ -257,19 +329,21 @@ static void test_jfif(void) {
                                y + 1.772 * (cb - 128)};
         uint8_t found[6];
 
-        u8.ycc_u8_to_rgb((const uint8_t *const[]){ycc, ycc + 1, ycc + 2},
-                         (uint8_t *const[]){found, found + 1, found + 2}, 1);
+        u8.ycc_to_planes[FI_H1V1]((const uint8_t *const[5]){ycc, ycc + 1, ycc + 2}, 0,
+                                  (uint8_t *const[]){found, found + 1, found + 2}, 1);
         q6.ycc_q6_to_rgb((const int16_t *const[]){ycc_q6, ycc_q6 + 1, ycc_q6 + 2},
                          (uint8_t *const[]){found + 3, found + 4, found + 5}, 1);
         for (int k = 0; k < 6; k++) {
             if (fabs(found[k] - fmin(fmax(rgb[k % 3], 0), 255)) <= tolerance[k / 3]) continue;
-            fail("ycc_%s_to_rgb: Y %d, Cb %d, Cr %d: channel %d is %d", k / 3 ? "q6" : "u8", y, cb, cr, k % 3,
-                 found[k]);
+            fail("%s: Y %d, Cb %d, Cr %d: channel %d is %d", k / 3 ? "ycc_q6_to_rgb" : "h1v1_to_planes", y, cb, cr,
+                 k % 3, found[k]);
         }
     }
 }
 
 #define MEMBER(name) offsetof(pixel_table, name)
+#define YCC(name, array, first, sampling)                                                                              \
+    [(first) + (sampling)] = {name, MEMBER(kernels.array[sampling]), test_ycc, bench_ycc}
 static const kernel kernels[] = {
     [DEINTERLEAVE3] = {"deinterleave3", MEMBER(kernels.deinterleave3), test_rows, bench_row},
     [INTERLEAVE3] = {"interleave3", MEMBER(kernels.interleave3), test_rows, bench_row},
@@ -277,7 +351,12 @@ static const kernel kernels[] = {
     [TRANSPOSE] = {"transpose", MEMBER(kernels.transpose), test_transpose, bench_transpose},
     [NORMALIZE32] = {"normalize32", MEMBER(kernels.normalize32), test_rows, bench_row},
     [LUT16] = {"lut16", MEMBER(kernels.lut16), test_rows, bench_row},
-    [YCC_U8_TO_RGB] = {"ycc_u8_to_rgb", MEMBER(kernels.ycc_u8_to_rgb), test_ycc, bench_row},
+    YCC("h1v1_to_planes", ycc_to_planes, YCC_TO_PLANES, FI_H1V1),
+    YCC("h2v1_to_planes", ycc_to_planes, YCC_TO_PLANES, FI_H2V1),
+    YCC("h2v2_to_planes", ycc_to_planes, YCC_TO_PLANES, FI_H2V2),
+    YCC("h1v1_to_pixels", ycc_to_pixels, YCC_TO_PIXELS, FI_H1V1),
+    YCC("h2v1_to_pixels", ycc_to_pixels, YCC_TO_PIXELS, FI_H2V1),
+    YCC("h2v2_to_pixels", ycc_to_pixels, YCC_TO_PIXELS, FI_H2V2),
     [CMYK_TO_RGB] = {"cmyk_to_rgb", MEMBER(cmyk_to_rgb), test_color, bench_row},
     [RGB_TO_LUMA] = {"rgb_to_luma", MEMBER(rgb_to_luma), test_color, bench_row},
     {"jfif", 0, test_jfif, NULL},

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The exact route: libjpeg's own pixels, a strip at a time. */
+/*
+ * The exact route: libjpeg's own pixels. Of Y, Cb and Cr it takes the planes as the inverse DCT leaves them, a row of MCUs
+ * at a time; the sink upsamples and converts them while they are in the first-level cache. Of other files, and where the
+ * core's own stages are not to be used, libjpeg makes rows.
+ */
 #include "jpeg/decompressor.h"
 #include "jpeg/hooks.h"
 #include "jpeg/state.h"
@@ -15,12 +19,28 @@
  */
 #define STREAMED_ALIGNMENT 32
 
-/* What libjpeg delivers: pixels of the output itself if it can, else the rows that take the least work. */
+/*
+ * Whether the sink can do what libjpeg's upsampling would: it has Cb and Cr of one size, which is Y's, or half of the
+ * width, or half of both. libjpeg repeats the samples of images so narrow that these are all edge.
+ */
+static bool has_usual_sampling(const struct jpeg_decompress_struct *cinfo) {
+    const jpeg_component_info *luma = &cinfo->comp_info[0], *cb = &cinfo->comp_info[1], *cr = &cinfo->comp_info[2];
+    const int h = cinfo->max_h_samp_factor, v = cinfo->max_v_samp_factor;
+
+    if (luma->h_samp_factor != h || luma->v_samp_factor != v) return false;
+    if (cb->h_samp_factor != cr->h_samp_factor || cb->v_samp_factor != cr->v_samp_factor) return false;
+    if (cb->h_samp_factor == h) return cb->v_samp_factor == v;
+    return cb->h_samp_factor * 2 == h && cinfo->image_width > 4 &&
+           (cb->v_samp_factor == v || (cb->v_samp_factor == 1 && v == 2));
+}
+
+/* What libjpeg delivers: planes; or pixels of the output itself if it can, else the rows that take the least work. */
 static fi_rows_kind choose_kind(const fi_decompressor *jpeg, const fi_request *request) {
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
     const fi_sink *sink = request->sink;
 
     if (fi_is_four_channel(cinfo)) return FI_ROWS_CMYK_PIXELS;
+    if (cinfo->raw_data_out) return FI_ROWS_YCC;
     if (request->plan->width == cinfo->image_width && sink->takes(sink, FI_ROWS_OUTPUT)) return FI_ROWS_OUTPUT;
     if (cinfo->jpeg_color_space == JCS_GRAYSCALE) return FI_ROWS_GREY;
     if (cinfo->jpeg_color_space == JCS_RGB) return FI_ROWS_RGB_PIXELS;
@@ -38,6 +58,8 @@ static void choose(fi_decompressor *jpeg, const fi_request *request) {
         [FI_ROWS_CMYK_PIXELS] = JCS_CMYK,
     };
 
+    jpeg->cinfo.raw_data_out = jpeg->cinfo.jpeg_color_space == JCS_YCbCr && !jpeg->use_libjpeg_entropy &&
+                               request->sink->takes(request->sink, FI_ROWS_YCC) && has_usual_sampling(&jpeg->cinfo);
     jpeg->rows_kind = choose_kind(jpeg, request);
     jpeg->cinfo.out_color_space =
         jpeg->rows_kind == FI_ROWS_OUTPUT ? output_spaces[request->options->mode] : spaces[jpeg->rows_kind];
@@ -83,6 +105,120 @@ static void read_ycc(fi_decompressor *jpeg, uint8_t *strip, uint32_t end) {
     }
 }
 
+/* ---- planes ---------------------------------------------------------------------------------------------------- */
+
+#define MAX_ROWS (MAX_SAMP_FACTOR * DCTSIZE) /* of a component in one call of libjpeg */
+#define MAX_KEPT 2
+#define MARGIN 32 /* bytes before a row, of which the last is read */
+
+/* Y, Cb or Cr: the rows of a row of MCUs, and before them the last ones of the row of MCUs above. */
+typedef struct {
+    uint32_t kept, per_mcu_row, height; /* rows that are kept, of a row of MCUs, and of the image */
+    size_t width;
+    JSAMPROW rows[MAX_KEPT + MAX_ROWS];
+} plane;
+
+/*
+ * With Cb and Cr per two rows, the last two rows of pixels wait for the next row of MCUs, since the rows of Cb and Cr that
+ * are next nearest are in there or, from the first of the two, above.
+ */
+static size_t describe_planes(const struct jpeg_decompress_struct *cinfo, plane planes[3], fi_format *format) {
+    size_t nbytes = 0;
+
+    *format = (fi_format){
+        .kind = FI_ROWS_YCC,
+        .max_h_samp = (uint32_t)cinfo->max_h_samp_factor,
+        .max_v_samp = (uint32_t)cinfo->max_v_samp_factor,
+    };
+    for (int c = 0; c < 3; c++) {
+        const jpeg_component_info *component = &cinfo->comp_info[c];
+        const size_t nbytes_read = MARGIN + (size_t)component->width_in_blocks * DCTSIZE + 1;
+        planes[c].kept = cinfo->comp_info[1].v_samp_factor < cinfo->max_v_samp_factor ? MAX_KEPT : 0;
+        planes[c].per_mcu_row = (uint32_t)component->v_samp_factor * DCTSIZE;
+        planes[c].height = component->downsampled_height;
+        planes[c].width = component->downsampled_width;
+        format->planes[c] = (fi_plane_format){
+            .stride = ((nbytes_read + 63) & ~(size_t)63) | 64, /* an odd number of cache lines: rows share no sets */
+            .h_samp = (uint32_t)component->h_samp_factor,
+            .v_samp = (uint32_t)component->v_samp_factor,
+        };
+        nbytes += format->planes[c].stride * (planes[c].kept + planes[c].per_mcu_row);
+    }
+    return nbytes;
+}
+
+/* The next row of MCUs. The rows that it replaces are those that nothing is kept of. */
+static void read_mcu_row(j_decompress_ptr cinfo, plane planes[3]) {
+    JSAMPARRAY arrays[3];
+
+    for (int c = 0; c < 3; c++) {
+        plane *p = &planes[c];
+        for (uint32_t i = 0; i < p->kept; i++) {
+            const JSAMPROW row = p->rows[i];
+            p->rows[i] = p->rows[p->per_mcu_row + i];
+            p->rows[p->per_mcu_row + i] = row;
+        }
+        arrays[c] = p->rows + p->kept;
+    }
+    jpeg_read_raw_data(cinfo, arrays, MAX_ROWS);
+    for (int c = 1; c < 3; c++) {
+        for (uint32_t i = 0; i < planes[c].per_mcu_row; i++) {
+            const JSAMPROW row = arrays[c][i];
+            row[-1] = row[0];
+            row[planes[c].width] = row[planes[c].width - 1];
+        }
+    }
+}
+
+/* Rows y to end - 1 of the image; the last row of MCUs that was read has row `first` of it at its top. */
+static void give_rows(fi_sink *sink, const plane planes[3], uint32_t first, uint32_t y, uint32_t end) {
+    const bool halved = planes[1].kept; /* Cb and Cr are, in height */
+
+    for (; y < end && !sink->done(sink); y++) {
+        const uint32_t near = halved ? y / 2 : y, bottom = planes[1].height - 1;
+        const uint32_t far = !halved || near == (y % 2 ? bottom : 0) ? near : y % 2 ? near + 1 : near - 1;
+        const uint32_t top = halved ? first / 2 : first;
+        const uint8_t *rows[5];
+        rows[0] = planes[0].rows[planes[0].kept + y - first];
+        for (int c = 1; c < 3; c++) {
+            rows[c] = planes[c].rows[planes[c].kept + near - top];
+            rows[2 + c] = planes[c].rows[planes[c].kept + far - top];
+        }
+        sink->rows(sink, rows, 1);
+    }
+}
+
+/*
+ * What of the image comes after the window is judged as if it had been read row by row, so output_scanline is set to what
+ * it would be then.
+ */
+static void read_planes(fi_decompressor *jpeg, const fi_request *request) {
+    const j_decompress_ptr cinfo = &jpeg->cinfo;
+    const uint32_t end = request->plan->top + request->plan->height;
+    plane planes[3];
+    fi_format format;
+
+    const size_t nbytes = describe_planes(cinfo, planes, &format);
+    if (!fi_buffer_reserve(request->rows, nbytes, 0) || !jpeg->sink->begin(jpeg->sink, &format)) {
+        fi_fail(jpeg, FI_E_NOMEM);
+    }
+    uint8_t *at = request->rows->data + MARGIN;
+    for (int c = 0; c < 3; c++) {
+        for (uint32_t i = 0; i < planes[c].kept + planes[c].per_mcu_row; i++, at += format.planes[c].stride) {
+            planes[c].rows[i] = at;
+        }
+    }
+    for (uint32_t y = 0; !jpeg->sink->done(jpeg->sink);) {
+        const uint32_t first = cinfo->output_scanline;
+        read_mcu_row(cinfo, planes);
+        const bool is_last = cinfo->output_scanline >= cinfo->output_height;
+        const uint32_t whole = is_last ? cinfo->output_height : cinfo->output_scanline - planes[0].kept;
+        give_rows(jpeg->sink, planes, first, y, whole);
+        y = whole;
+    }
+    if (end < cinfo->output_height) cinfo->output_scanline = end;
+}
+
 static void read_rows(fi_decompressor *jpeg, const fi_request *request) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;
     const size_t row_nbytes = (size_t)cinfo->output_width * (size_t)cinfo->output_components;
@@ -91,6 +227,10 @@ static void read_rows(fi_decompressor *jpeg, const fi_request *request) {
     const uint32_t end = request->plan->top + request->plan->height;
     uint32_t rows = (uint32_t)(STRIP_NBYTES / row_nbytes);
 
+    if (cinfo->raw_data_out) {
+        read_planes(jpeg, request);
+        return;
+    }
     if (rows < 1) rows = 1;
     if (rows > MAX_STRIP_ROWS) rows = MAX_STRIP_ROWS;
     if (!fi_buffer_reserve(request->rows, stride * rows + STREAMED_ALIGNMENT, 0) ||

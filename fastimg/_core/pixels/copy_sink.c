@@ -17,6 +17,21 @@ static bool takes(const fi_sink *base, fi_rows_kind kind) {
     return sink->options->mode != FI_MODE_L || (kind != FI_ROWS_YCC && kind != FI_ROWS_RGB);
 }
 
+static void choose_conversion(fi_copy_sink *sink) {
+    const fi_format *format = &sink->format;
+    const fi_pixel_kernels *kernels = sink->writer.kernels;
+    fi_sampling sampling = FI_H1V1;
+
+    if (format->planes[1].h_samp < format->max_h_samp) {
+        sampling = format->planes[1].v_samp < format->max_v_samp ? FI_H2V2 : FI_H2V1;
+        sink->left = sink->plan->left & ~(size_t)1;
+        sink->chroma_left = sink->plan->left / 2;
+        if (sampling == FI_H2V2) sink->plane_count = 5;
+    }
+    sink->convert =
+        fi_writer_take_pixels(&sink->writer) ? kernels->ycc_to_pixels[sampling] : kernels->ycc_to_planes[sampling];
+}
+
 static bool begin(fi_sink *base, const fi_format *format) {
     fi_copy_sink *sink = (fi_copy_sink *)base;
     const fi_plan *plan = sink->plan;
@@ -26,11 +41,14 @@ static bool begin(fi_sink *base, const fi_format *format) {
     if (!fi_buffer_reserve(sink->memory, row_nbytes + fi_writer_nbytes(plan), 0)) return false;
     sink->format = *format;
     sink->plane_count = kind == FI_ROWS_YCC || kind == FI_ROWS_RGB ? 3 : 1;
-    sink->left = plan->left * (size_t)(kind == FI_ROWS_RGB_PIXELS ? 3 : kind == FI_ROWS_CMYK_PIXELS ? 4 : 1);
+    sink->left = sink->chroma_left = plan->left * (size_t)(kind == FI_ROWS_RGB_PIXELS    ? 3
+                                                           : kind == FI_ROWS_CMYK_PIXELS ? 4
+                                                                                         : 1);
     sink->row = 0;
     sink->end = plan->top + plan->height;
     fi_writer_init(&sink->writer, plan, sink->options, sink->out, fi_rows_channels(kind, sink->options->mode),
                    sink->memory->data + row_nbytes);
+    if (kind == FI_ROWS_YCC) choose_conversion(sink);
     return true;
 }
 
@@ -48,15 +66,15 @@ static uint8_t *dest(const fi_sink *base, uint32_t y) {
     return needs_row(sink, y) ? fi_writer_dest(&sink->writer, y - sink->plan->top) : NULL;
 }
 
-/* One row, beginning with the window's first column. */
-static void take_row(fi_copy_sink *sink, const uint8_t *const src[3]) {
+/* One row, beginning with the window's first column, or the pair of columns that it is in. */
+static void take_row(fi_copy_sink *sink, const uint8_t *const src[5]) {
     const size_t n = sink->plan->cols;
     uint8_t *planes[3];
 
     fi_writer_next_row(&sink->writer, planes);
     switch (sink->format.kind) {
         case FI_ROWS_YCC:
-            sink->writer.kernels->ycc_u8_to_rgb(src, planes, n);
+            sink->convert(src, sink->plan->left - sink->left, planes, n);
             break;
         case FI_ROWS_GREY:
         case FI_ROWS_RGB:
@@ -72,10 +90,12 @@ static void rows(fi_sink *base, const uint8_t *const planes[], uint32_t groups) 
     fi_copy_sink *sink = (fi_copy_sink *)base;
 
     for (uint32_t i = 0; i < groups; i++, sink->row++) {
-        const uint8_t *src[3] = {NULL};
+        const uint8_t *src[5] = {NULL};
         if (!needs_row(sink, sink->row) || sink->format.kind == FI_ROWS_OUTPUT) continue;
-        for (unsigned p = 0; p < sink->plane_count; p++)
-            src[p] = planes[p] + i * sink->format.planes[p].stride + sink->left;
+        for (unsigned p = 0; p < sink->plane_count; p++) {
+            const size_t below = p < 3 ? i * sink->format.planes[p].stride : 0;
+            src[p] = planes[p] + below + (p == 0 ? sink->left : sink->chroma_left);
+        }
         take_row(sink, src);
     }
 }

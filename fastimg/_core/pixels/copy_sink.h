@@ -16,7 +16,8 @@ typedef struct fi_copy_sink {
     fi_format format;
     fi_writer writer;
     unsigned plane_count;  /* of the rows that come: 1 or 3 */
-    size_t left;           /* bytes before the window's first column */
+    fi_ycc_kernel *convert; /* if they are Y, Cb and Cr */
+    size_t left, chroma_left; /* bytes before the window's first column, or its pair of columns; of Cb and Cr */
     uint32_t row, end;     /* of the image: the next row to come; the one after the window's last */
 } fi_copy_sink;
 

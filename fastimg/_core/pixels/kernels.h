@@ -13,6 +13,17 @@
 
 /* ---- pixels ---------------------------------------------------------------------------------------------------- */
 
+/* How many pixels have a sample of Cb and Cr: 1 (4:4:4), 2 x 1 (4:2:2) or 2 x 2 (4:2:0). */
+typedef enum fi_sampling { FI_H1V1, FI_H2V1, FI_H2V2, FI_SAMPLINGS } fi_sampling;
+
+/*
+ * Pixels x to x + n - 1 of a row, x being 0 or 1, from samples of Y, Cb and Cr to R, G and B, rounded as libjpeg does
+ * (formulas: pixel_kernels.c). src: the rows of Y, Cb and Cr, and with FI_H2V2 those of Cb and Cr that are next
+ * nearest. Of chroma at half the width, samples -1 to (x + n + 1) / 2 may be read. Pixel x goes to dst[0], dst[1] and
+ * dst[2].
+ */
+typedef void fi_ycc_kernel(const uint8_t *const src[5], size_t x, uint8_t *const dst[3], size_t n);
+
 typedef struct fi_pixel_kernels {
     const char *name; /* of the instruction set: "c", "avx2", "neon" */
 
@@ -34,8 +45,10 @@ typedef struct fi_pixel_kernels {
     /* dst[i] = table[src[i]], 16 bits each. */
     void (*lut16)(const uint8_t *src, const uint16_t *table, void *dst, size_t n);
 
-    /* n samples of Y, Cb and Cr to R, G and B, rounded as libjpeg does (formula: pixel_kernels.c). */
-    void (*ycc_u8_to_rgb)(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n);
+    /*
+     * To planes, and to pixels of 3 bytes: then dst is {p, p + 1, p + 2}, or {p + 2, p + 1, p} for pixels of B, G and R.
+     */
+    fi_ycc_kernel *ycc_to_planes[FI_SAMPLINGS], *ycc_to_pixels[FI_SAMPLINGS];
 } fi_pixel_kernels;
 
 /* ---- resampling ------------------------------------------------------------------------------------------------ */

@@ -31,7 +31,8 @@ static inline bool fi_rows_are_pixels(fi_rows_kind kind) {
 
 /*
  * One plane of the rows. Interleaved pixels, and all planes that a copy sink takes, have one sample per pixel and come
- * one row per group.
+ * one row per group. But Cb and Cr may have one per 2 x 1 or 2 x 2 pixels: then a copy sink takes the row that is nearest
+ * to the next row of pixels, each time, and reads the samples before and after it, which repeat those at its edges.
  */
 typedef struct fi_plane_format {
     size_t stride;           /* bytes from row to row */
@@ -65,7 +66,8 @@ struct fi_sink {
     uint8_t *(*dest)(const fi_sink *sink, uint32_t y);
 
     /*
-     * The next groups of rows, from the image's first row on, a pointer for each plane. Up to FI_ROW_SLACK bytes
+     * The next groups of rows, from the image's first row on, a pointer for each plane. (One group, if a copy sink takes Cb
+     * and Cr per 2 x 2 pixels, and two more pointers, to the rows of both that are next nearest.) Up to FI_ROW_SLACK bytes
      * after each row are read as well. Rows below the image's last one may come along, and may hold anything.
      */
     void (*rows)(fi_sink *sink, const uint8_t *const planes[], uint32_t groups);

@@ -114,9 +114,23 @@ static uint32_t tile_rows(const fi_writer *writer) {
     return (uint32_t)min_size(TILE, writer->plan->rows - tile_start(writer));
 }
 
+bool fi_writer_take_pixels(fi_writer *writer) {
+    const fi_plan *plan = writer->plan;
+
+    writer->takes_pixels = !writer->is_planar && !plan->transpose && !plan->mirror_x;
+    if (writer->takes_pixels) writer->is_complete = !writer->conversion->pixels;
+    return writer->takes_pixels;
+}
+
 void fi_writer_next_row(const fi_writer *writer, uint8_t *planes[3]) {
     size_t offset = 0;
 
+    if (writer->takes_pixels) {
+        const bool bgr = writer->options->mode == FI_MODE_BGR;
+        uint8_t *const row = writer->is_complete ? element_at(writer, 0, writer->row, 0) : writer->pixels;
+        for (int c = 0; c < 3; c++) planes[c] = row + (bgr ? 2 - c : c);
+        return;
+    }
     if (writer->is_direct) {
         const ptrdiff_t down = (ptrdiff_t)writer->row * writer->row_stride;
         for (unsigned c = 0; c < writer->channels; c++) planes[c] = writer->first_row[c] + down;
@@ -154,6 +168,10 @@ static void write_row(const fi_writer *writer) {
     const bool grey = writer->channels == 1;
     const uint8_t *rgb[3];
 
+    if (writer->takes_pixels) {
+        writer->conversion->pixels(writer->options, writer->pixels, element_at(writer, 0, writer->row, 0), width);
+        return;
+    }
     if (writer->is_direct) {
         for (unsigned c = 1; grey && c < fi_channels(writer->options); c++) {
             memcpy(element_at(writer, c, writer->row, 0), element_at(writer, 0, writer->row, 0), width);

@@ -22,7 +22,8 @@ typedef struct fi_writer {
     unsigned channels;         /* of the rows that come in: 1 (luma, or grey for all channels) or 3 (RGB) */
     bool is_planar;            /* a channel's elements are contiguous along a row */
     bool is_direct;            /* planar uint8 rows, not transposed or mirrored: they go straight to the output */
-    bool is_complete;          /* and nothing is left to do once they are where fi_writer_next_row() says */
+    bool takes_pixels;
+    bool is_complete;          /* nothing is left to do once they are where fi_writer_next_row() says */
     uint8_t *first_row[3];     /* if is_direct: where the planes of row 0 go */
     uint32_t row;              /* the next one */
     uint8_t *planes[3];        /* scratch: one row per channel, or TILE of them if the output is transposed */
@@ -47,7 +48,16 @@ void fi_writer_init(fi_writer *writer, const fi_plan *plan, const fi_options *op
 bool fi_writer_takes_output(const fi_plan *plan, const fi_options *options, const fi_output *out);
 uint8_t *fi_writer_dest(const fi_writer *writer, uint32_t i);
 
-/* Where to put the next row's pixels: `channels` pointers to plan->cols bytes, perhaps the output itself. */
+/*
+ * After it was initialised for three channels: makes it take rows of pixels of 3 bytes, in the output's channel order, if
+ * that is less work for it. Returns whether it does.
+ */
+bool fi_writer_take_pixels(fi_writer *writer);
+
+/*
+ * Where to put the next row's pixels: `channels` pointers to plan->cols bytes, perhaps the output itself. If it takes
+ * pixels, to where R, G and B of the first one go.
+ */
 void fi_writer_next_row(const fi_writer *writer, uint8_t *planes[3]);
 
 /* Call it when they are there: writes them to the output, perhaps only with the rows that follow. */

@@ -103,22 +103,84 @@ static void lut16_neon(const uint8_t *src, const uint16_t *table, void *dst, siz
     lut16_c(src + i, table, (uint8_t *)dst + 2 * i, n - i);
 }
 
-/* vqrdmulh(a, b) is fi_scale16(a, b), as it doubles the product: (2 a b + 32768) >> 16. */
-static void ycc_u8_to_rgb_neon(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
-    size_t i = 0;
+/* ---- Y, Cb and Cr ---------------------------------------------------------------------------------------------- */
 
-    for (; i + 8 <= n; i += 8) {
-        const int16x8_t middle = vdupq_n_s16(128), y = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(ycc[0] + i)));
-        const int16x8_t cb = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(ycc[1] + i))), middle);
-        const int16x8_t cr = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(ycc[2] + i))), middle);
+/* The samples of Cb or Cr, less 128, of 16 pixels, of which the first is of even index: for even and odd ones. */
+static inline void upsample_neon(fi_sampling sampling, const uint8_t *near, const uint8_t *far, int16x8_t v[2]) {
+    uint16x8_t sum[3], even, odd;
+
+    if (sampling == FI_H1V1) {
+        const uint8x8x2_t pairs = vld2_u8(near);
+        even = vmovl_u8(pairs.val[0]);
+        odd = vmovl_u8(pairs.val[1]);
+    } else {
+        for (int k = 0; k < 3; k++) {
+            sum[k] = vmovl_u8(vld1_u8(near + k - 1));
+            if (sampling == FI_H2V2) sum[k] = vmlaq_n_u16(vmovl_u8(vld1_u8(far + k - 1)), sum[k], 3);
+        }
+        even = vmlaq_n_u16(sum[0], sum[1], 3);
+        odd = vmlaq_n_u16(sum[2], sum[1], 3);
+        even = sampling == FI_H2V2 ? vrshrq_n_u16(even, 4) : vshrq_n_u16(vaddq_u16(even, vdupq_n_u16(1)), 2);
+        odd = sampling == FI_H2V2 ? vshrq_n_u16(vaddq_u16(odd, vdupq_n_u16(7)), 4) : vrshrq_n_u16(odd, 2);
+    }
+    v[0] = vsubq_s16(vreinterpretq_s16_u16(even), vdupq_n_s16(128));
+    v[1] = vsubq_s16(vreinterpretq_s16_u16(odd), vdupq_n_s16(128));
+}
+
+/* R, G and B of 16 pixels, from pixel x on, which is even. vqrdmulh(a, b) is fi_scale16(a, b), as it doubles the product. */
+static inline uint8x16x3_t convert_x16(fi_sampling sampling, const uint8_t *const src[5], size_t x) {
+    const size_t at = sampling == FI_H1V1 ? x : x / 2;
+    const uint8x8x2_t luma = vld2_u8(src[0] + x);
+    int16x8_t chroma[2][2];
+    uint8x8_t rgb[3][2];
+    uint8x16x3_t result;
+
+    for (int c = 0; c < 2; c++) {
+        upsample_neon(sampling, src[1 + c] + at, sampling == FI_H2V2 ? src[3 + c] + at : NULL, chroma[c]);
+    }
+    for (int k = 0; k < 2; k++) {
+        const int16x8_t y = vreinterpretq_s16_u16(vmovl_u8(luma.val[k])), cb = chroma[0][k], cr = chroma[1][k];
         const int32x4_t low = vmlal_n_s16(vmull_n_s16(vget_low_s16(cb), G_CB16), vget_low_s16(cr), G_CR16);
         const int32x4_t high = vmlal_n_s16(vmull_n_s16(vget_high_s16(cb), G_CB16), vget_high_s16(cr), G_CR16);
         const int16x8_t green = vcombine_s16(vrshrn_n_s32(low, 16), vrshrn_n_s32(high, 16));
-        vst1_u8(rgb[0] + i, vqmovun_s16(vaddq_s16(vaddq_s16(y, cr), vqrdmulhq_n_s16(cr, FI_R_CR))));
-        vst1_u8(rgb[1] + i, vqmovun_s16(vaddq_s16(vsubq_s16(y, cr), green)));
-        vst1_u8(rgb[2] + i, vqmovun_s16(vaddq_s16(vaddq_s16(y, cb), vqrdmulhq_n_s16(cb, FI_B_CB))));
+        rgb[0][k] = vqmovun_s16(vaddq_s16(vaddq_s16(y, cr), vqrdmulhq_n_s16(cr, FI_R_CR)));
+        rgb[1][k] = vqmovun_s16(vaddq_s16(vsubq_s16(y, cr), green));
+        rgb[2][k] = vqmovun_s16(vaddq_s16(vaddq_s16(y, cb), vqrdmulhq_n_s16(cb, FI_B_CB)));
     }
-    const uint8_t *const rest[3] = {ycc[0] + i, ycc[1] + i, ycc[2] + i};
-    uint8_t *const to[3] = {rgb[0] + i, rgb[1] + i, rgb[2] + i};
-    ycc_u8_to_rgb_c(rest, to, n - i);
+    for (int c = 0; c < 3; c++) {
+        const uint8x8x2_t pairs = vzip_u8(rgb[c][0], rgb[c][1]);
+        result.val[c] = vcombine_u8(pairs.val[0], pairs.val[1]);
+    }
+    return result;
 }
+
+/*
+ * The last pixels are done as a whole vector, some of them twice. Single ones at either end make vectors begin with an
+ * even pixel.
+ */
+static inline void ycc_neon(fi_sampling sampling, const uint8_t *const src[5], size_t x, uint8_t *const dst[3],
+                            size_t step, size_t n) {
+    const size_t end = x + n, last = (end - 16) & ~(size_t)1; /* where the last vector begins */
+    const bool bgr = step == 3 && dst[2] < dst[0];
+    size_t i = x;
+
+    if (end < 16 + 2 * x) {
+        ycc_c(sampling, src, x, dst, step, n);
+        return;
+    }
+    if (x) ycc_c(sampling, src, i++, dst, step, 1);
+    for (;; i = i + 16 < last ? i + 16 : last) { /* i <= last: both are even, and end - i >= 16 */
+        const uint8x16x3_t rgb = convert_x16(sampling, src, i);
+        const uint8x16x3_t pixels = {{rgb.val[bgr ? 2 : 0], rgb.val[1], rgb.val[bgr ? 0 : 2]}};
+        if (step == 3) vst3q_u8(dst[bgr ? 2 : 0] + 3 * (i - x), pixels);
+        else
+            for (int c = 0; c < 3; c++) vst1q_u8(dst[c] + (i - x), rgb.val[c]);
+        if (i == last) break;
+    }
+    if (end % 2) {
+        const size_t at = step * (n - 1);
+        ycc_c(sampling, src, end - 1, (uint8_t *const[]){dst[0] + at, dst[1] + at, dst[2] + at}, step, 1);
+    }
+}
+
+YCC_VERSIONS(ycc_neon, );

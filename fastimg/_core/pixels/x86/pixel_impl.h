@@ -69,6 +69,16 @@ FI_AVX2 static void deinterleave3_avx2(const uint8_t *src, uint8_t *p0, uint8_t 
     deinterleave3_c(src + 3 * i, p0 + i, p1 + i, p2 + i, n - i);
 }
 
+/* 32 pixels, of which index is interleave3_index in both lanes. */
+FI_AVX2 static inline void store_pixels(const __m256i p[3], uint8_t *dst, const __m256i index[3][3]) {
+    const __m256i v0 = gather3(p[0], p[1], p[2], index[0]); /* B0 | B3 */
+    const __m256i v1 = gather3(p[0], p[1], p[2], index[1]); /* B1 | B4 */
+    const __m256i v2 = gather3(p[0], p[1], p[2], index[2]); /* B2 | B5 */
+    _mm256_storeu_si256((__m256i *)dst, _mm256_permute2x128_si256(v0, v1, 0x20));
+    _mm256_storeu_si256((__m256i *)(dst + 32), _mm256_permute2x128_si256(v2, v0, 0x30));
+    _mm256_storeu_si256((__m256i *)(dst + 64), _mm256_permute2x128_si256(v1, v2, 0x31));
+}
+
 FI_AVX2 static void interleave3_avx2(const uint8_t *p0, const uint8_t *p1, const uint8_t *p2, uint8_t *dst, size_t n) {
     __m256i index[3][3];
     size_t i = 0;
@@ -78,12 +88,7 @@ FI_AVX2 static void interleave3_avx2(const uint8_t *p0, const uint8_t *p1, const
         const __m256i r = _mm256_loadu_si256((const __m256i *)(p0 + i));
         const __m256i g = _mm256_loadu_si256((const __m256i *)(p1 + i));
         const __m256i b = _mm256_loadu_si256((const __m256i *)(p2 + i));
-        const __m256i v0 = gather3(r, g, b, index[0]); /* B0 | B3 */
-        const __m256i v1 = gather3(r, g, b, index[1]); /* B1 | B4 */
-        const __m256i v2 = gather3(r, g, b, index[2]); /* B2 | B5 */
-        _mm256_storeu_si256((__m256i *)(dst + 3 * i), _mm256_permute2x128_si256(v0, v1, 0x20));
-        _mm256_storeu_si256((__m256i *)(dst + 3 * i + 32), _mm256_permute2x128_si256(v2, v0, 0x30));
-        _mm256_storeu_si256((__m256i *)(dst + 3 * i + 64), _mm256_permute2x128_si256(v1, v2, 0x31));
+        store_pixels((const __m256i[]){r, g, b}, dst + 3 * i, index);
     }
     interleave3_c(p0 + i, p1 + i, p2 + i, dst + 3 * i, n - i);
 }
@@ -145,46 +150,122 @@ FI_AVX2 static void normalize32_avx2(const uint8_t *src, float mean, float std, 
     normalize32_c(src + i, mean, std, (uint8_t *)dst + 4 * i, n - i);
 }
 
-/* 16 pixels, less `offset`, as 16-bit numbers. */
-FI_AVX2 static inline __m256i load_pixels(const uint8_t *src, int16_t offset) {
-    return _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)src)), _mm256_set1_epi16(offset));
+/* ---- Y, Cb and Cr ---------------------------------------------------------------------------------------------- */
+
+#define FI_AVX2_INLINE FI_AVX2 static inline __attribute__((always_inline))
+
+FI_AVX2_INLINE __m256i widen16(const uint8_t *src) {
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)src));
 }
 
-/* Stores 2 x 16 numbers as clamped bytes. */
-FI_AVX2 static inline void store_pixels(uint8_t *dst, const __m256i v[2]) {
-    _mm256_storeu_si256((__m256i *)dst, _mm256_permute4x64_epi64(_mm256_packus_epi16(v[0], v[1]), 0xD8));
+/* 32 bytes: those of even index, and those of odd index. */
+FI_AVX2_INLINE void split_pairs(const uint8_t *src, __m256i v[2]) {
+    const __m256i both = _mm256_loadu_si256((const __m256i *)src);
+    v[0] = _mm256_and_si256(both, _mm256_set1_epi16(255));
+    v[1] = _mm256_srli_epi16(both, 8);
 }
 
-FI_AVX2 static inline __m256i green_sum(__m256i cb_cr) {
+/* 3 a + b */
+FI_AVX2_INLINE __m256i three_to_one(__m256i a, __m256i b) {
+    return _mm256_add_epi16(_mm256_add_epi16(a, a), _mm256_add_epi16(a, b));
+}
+
+/* (3 a + b + rounding) / 2^shift - 128; an arithmetic shift takes its floor, so 128 can be subtracted before. */
+FI_AVX2_INLINE __m256i blend(__m256i a, __m256i b, int rounding, int shift) {
+    const __m256i offset = _mm256_set1_epi16((short)(rounding - (128 << shift)));
+    return _mm256_srai_epi16(_mm256_add_epi16(three_to_one(a, b), offset), shift);
+}
+
+/* The samples of Cb or Cr, less 128, of 32 pixels, of which the first is of even index: for even and odd ones. */
+FI_AVX2_INLINE void upsample_avx2(fi_sampling sampling, const uint8_t *near, const uint8_t *far, __m256i v[2]) {
+    __m256i sum[3];
+
+    if (sampling == FI_H1V1) {
+        split_pairs(near, v);
+        for (int k = 0; k < 2; k++) v[k] = _mm256_sub_epi16(v[k], _mm256_set1_epi16(128));
+        return;
+    }
+    for (int k = 0; k < 3; k++) {
+        sum[k] = widen16(near + k - 1);
+        if (sampling == FI_H2V2) sum[k] = three_to_one(sum[k], widen16(far + k - 1));
+    }
+    v[0] = sampling == FI_H2V2 ? blend(sum[1], sum[0], 8, 4) : blend(sum[1], sum[0], 1, 2);
+    v[1] = sampling == FI_H2V2 ? blend(sum[1], sum[2], 7, 4) : blend(sum[1], sum[2], 2, 2);
+}
+
+FI_AVX2_INLINE __m256i green_sum(__m256i cb_cr) {
     const __m256i factors = _mm256_set1_epi32((int)((uint32_t)G_CR16 << 16 | (G_CB16 & 0xFFFF)));
     const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(cb_cr, factors), _mm256_set1_epi32(32768));
     return _mm256_srai_epi32(sum, 16);
 }
 
-FI_AVX2 static inline void ycc_u8_to_rgb_x32(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t i) {
+/* R, G and B of 32 pixels, from pixel x on, which is even. In each lane, even pixels come first. */
+FI_AVX2_INLINE void convert_x32(fi_sampling sampling, const uint8_t *const src[5], size_t x, __m256i rgb[3]) {
     const __m256i r_cr = _mm256_set1_epi16(FI_R_CR), b_cb = _mm256_set1_epi16(FI_B_CB);
-    __m256i r[2], g[2], b[2];
+    const size_t at = sampling == FI_H1V1 ? x : x / 2;
+    __m256i luma[2], cb[2], cr[2], r[2], g[2], b[2];
 
-    for (int h = 0; h < 2; h++) {
-        const size_t at = i + 16 * (size_t)h;
-        const __m256i y = load_pixels(ycc[0] + at, 0);
-        const __m256i cb = load_pixels(ycc[1] + at, 128), cr = load_pixels(ycc[2] + at, 128);
-        const __m256i green =
-            _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb, cr)), green_sum(_mm256_unpackhi_epi16(cb, cr)));
-        r[h] = _mm256_add_epi16(_mm256_add_epi16(y, cr), _mm256_mulhrs_epi16(cr, r_cr));
-        g[h] = _mm256_add_epi16(_mm256_sub_epi16(y, cr), green);
-        b[h] = _mm256_add_epi16(_mm256_add_epi16(y, cb), _mm256_mulhrs_epi16(cb, b_cb));
+    split_pairs(src[0] + x, luma);
+    upsample_avx2(sampling, src[1] + at, sampling == FI_H2V2 ? src[3] + at : NULL, cb);
+    upsample_avx2(sampling, src[2] + at, sampling == FI_H2V2 ? src[4] + at : NULL, cr);
+    for (int k = 0; k < 2; k++) {
+        const __m256i green = _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb[k], cr[k])),
+                                                 green_sum(_mm256_unpackhi_epi16(cb[k], cr[k])));
+        r[k] = _mm256_add_epi16(_mm256_add_epi16(luma[k], cr[k]), _mm256_mulhrs_epi16(cr[k], r_cr));
+        g[k] = _mm256_add_epi16(_mm256_sub_epi16(luma[k], cr[k]), green);
+        b[k] = _mm256_add_epi16(_mm256_add_epi16(luma[k], cb[k]), _mm256_mulhrs_epi16(cb[k], b_cb));
     }
-    store_pixels(rgb[0] + i, r);
-    store_pixels(rgb[1] + i, g);
-    store_pixels(rgb[2] + i, b);
+    rgb[0] = _mm256_packus_epi16(r[0], r[1]);
+    rgb[1] = _mm256_packus_epi16(g[0], g[1]);
+    rgb[2] = _mm256_packus_epi16(b[0], b[1]);
 }
 
-/* The last 32 pixels are done as a whole vector, some of them twice. */
-FI_AVX2 static void ycc_u8_to_rgb_avx2(const uint8_t *const ycc[3], uint8_t *const rgb[3], size_t n) {
-    size_t i = 0;
+/* Where pixel i of a lane is. */
+static const int8_t pair_index[16] = {0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15};
 
-    for (; i + 32 <= n; i += 32) ycc_u8_to_rgb_x32(ycc, rgb, i);
-    if (n < 32) ycc_u8_to_rgb_c(ycc, rgb, n);
-    else if (i < n) ycc_u8_to_rgb_x32(ycc, rgb, n - 32);
+FI_AVX2_INLINE void store_planes(const __m256i rgb[3], uint8_t *const dst[3], size_t i) {
+    const __m256i index = both_lanes(pair_index);
+    for (int c = 0; c < 3; c++) _mm256_storeu_si256((__m256i *)(dst[c] + i), _mm256_shuffle_epi8(rgb[c], index));
 }
+
+/* interleave3_index for such pixels; B, G and R are in reverse. */
+FI_AVX2_INLINE void load_pixel_index(__m256i index[3][3], bool bgr) {
+    const __m256i pairs = both_lanes(pair_index), top = _mm256_set1_epi8(-128);
+    for (int k = 0; k < 9; k++) {
+        const __m256i from = both_lanes(interleave3_index[k / 3][k % 3]);
+        index[k / 3][bgr ? 2 - k % 3 : k % 3] =
+            _mm256_or_si256(_mm256_shuffle_epi8(pairs, from), _mm256_and_si256(from, top));
+    }
+}
+
+/*
+ * The last pixels are done as a whole vector, some of them twice. Single ones at either end make vectors begin with an
+ * even pixel.
+ */
+FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const src[5], size_t x, uint8_t *const dst[3],
+                             size_t step, size_t n) {
+    const size_t end = x + n, last = (end - 32) & ~(size_t)1; /* where the last vector begins */
+    const bool bgr = step == 3 && dst[2] < dst[0];
+    uint8_t *const p = dst[bgr ? 2 : 0];
+    __m256i index[3][3], rgb[3];
+    size_t i = x;
+
+    if (end < 32 + 2 * x) {
+        ycc_c(sampling, src, x, dst, step, n);
+        return;
+    }
+    if (step == 3) load_pixel_index(index, bgr);
+    if (x) ycc_c(sampling, src, i++, dst, step, 1);
+    for (;; i = i + 32 < last ? i + 32 : last) { /* i <= last: both are even, and end - i >= 32 */
+        convert_x32(sampling, src, i, rgb);
+        if (step == 3) store_pixels(rgb, p + 3 * (i - x), index);
+        else store_planes(rgb, dst, i - x);
+        if (i == last) break;
+    }
+    if (end % 2) {
+        const size_t at = step * (n - 1);
+        ycc_c(sampling, src, end - 1, (uint8_t *const[]){dst[0] + at, dst[1] + at, dst[2] + at}, step, 1);
+    }
+}
+
+YCC_VERSIONS(ycc_avx2, FI_AVX2);
