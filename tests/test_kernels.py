@@ -24,11 +24,12 @@ SOURCES = [*(TESTS / "kernels").glob("*.c"), *(CORE / "pixels").glob("*.c"), COR
 KERNELS = (
     *("deinterleave3", "interleave3", "reverse", "transpose", "normalize32", "lut16"),
     *(f"{sampling}_to_{what}" for what in ("planes", "pixels") for sampling in ("h1v1", "h2v1", "h2v2")),
-    *("resample_h", "resample_h_shuffle", "resample_v", "round_q6", "ycc_q6_to_rgb", "idct_4", "idct_8"),
+    *("resample_h", "resample_h_q6", "resample_h_shuffle", "resample_v", "round_q6"),
+    *("ycc_q6_to_rgb", "idct_4", "idct_2", "reduce_pixels", "idct_8"),
 )
 FORMULAS = ("cmyk_to_rgb", "rgb_to_luma", "jfif", "low_pass", "edges", "accuracy")
 # Kernels that an instruction set has no version of.
-LACKING = {"avx2": {"lut16"}, "neon": set()}
+LACKING = {"avx2": {"lut16"}, "neon": {"idct_2", "reduce_pixels"}}
 
 
 @pytest.fixture(scope="module", params=["native", "sanitized", "neon"])

@@ -154,6 +154,17 @@ def test_progressive_is_the_same(kind):
             assert_same(resized(baseline, target, 1.0), resized(progressive, target, 1.0))
 
 
+@pytest.mark.parametrize("kind", jpegs.SUBSAMPLINGS)
+def test_nothing_stays_reduced(kind):
+    # One thread has one decoder, which keeps its state between images.
+    images = [jpegs.jpeg(120, 153, kind, seed=seed) for seed in (1, 2)]
+    exact = [fastimg.decode(data) for data in images]
+    for d in (2, 4, 8):
+        resized(images[0], (120 // d, 153 // d), 1.0)
+        for data, expected in zip(images, exact, strict=True):
+            assert_same(fastimg.decode(data), expected)
+
+
 # ---- when --------------------------------------------------------------------------------------
 
 

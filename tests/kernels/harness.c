@@ -237,14 +237,14 @@ static void run(const topic *t, const kernel *k, bool timing) {
 }
 
 int main(int argc, char **argv) {
-    const topic *const topics[] = {&pixels, &resample, &idct};
+    const topic *const topics[] = {&pixels, &resample, &idct, &idct_reduced};
     const bool listing = argc > 1 && strcmp(argv[1], "--list") == 0;
     const bool timing = argc > 1 && strcmp(argv[1], "--bench") == 0;
     const int first_name = 1 + (listing || timing);
     int num_found = 0;
 
     catch_faults(on_fault);
-    for (int t = 0; t < 3; t++) {
+    for (size_t t = 0; t < sizeof topics / sizeof topics[0]; t++) {
         const kernel *k = topics[t]->kernels;
         for (which = 0; k->name; which++, k++) {
             bool is_named = first_name >= argc;

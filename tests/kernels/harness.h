@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Tests and times kernels. Every version that this CPU can run must equal the C version, which must equal a definition.
- * Each topic (pixels.c, resample.c, idct.c) says how to call its kernels and on what. From the root of a checkout:
+ * Each topic (pixels.c, resample.c, idct.c, idct_reduced.c) says how to call its kernels and on what. From the
+ * root of a checkout:
  *
  *   cc -std=c11 -O2 -Ifastimg/_core tests/kernels/[a-z]*.c fastimg/_core/pixels/[a-z]*.c fastimg/_core/cpu.c -lm
  *   ./a.out [--list | --bench] [NAME ...]
@@ -55,7 +56,7 @@ typedef struct topic {
     void (*call)(const void *table, void *const *in, void *const *out);
 } topic;
 
-extern const topic pixels, resample, idct;
+extern const topic pixels, resample, idct, idct_reduced;
 extern size_t which; /* index of the kernel under test, for test(), bench() and call() */
 
 uint16_t random16(void);

@@ -18,6 +18,15 @@ static void resample_h_defined(const uint8_t *const src[2], int16_t *const dst[2
     }
 }
 
+static void resample_h_q6_defined(const int16_t *const src[2], int16_t *const dst[2], const uint32_t *first,
+                                  const int16_t *weights, size_t taps, size_t n) {
+    for (size_t i = 0; i < 2 * n; i++) {
+        int64_t sum = 0;
+        for (size_t k = 0; k < taps; k++) sum += (int64_t)weights[taps * (i / 2) + k] * src[i % 2][first[i / 2] + k];
+        dst[i % 2][i / 2] = rounded(sum, 16384);
+    }
+}
+
 static void resample_h_shuffle_defined(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
                                        const fi_quad *quads, size_t pairs, size_t n) {
     for (size_t x = 0; x < (n + 7) / 8 * 8; x++) {
@@ -65,7 +74,8 @@ static void ycc_q6_to_rgb_defined(const int16_t *const ycc[3], uint8_t *const rg
 }
 
 static const fi_resample_kernels definition = {
-    resample_h_defined, resample_h_shuffle_defined, resample_v_defined, round_q6_defined, ycc_q6_to_rgb_defined,
+    resample_h_defined, resample_h_q6_defined, resample_h_shuffle_defined,
+    resample_v_defined, round_q6_defined,      ycc_q6_to_rgb_defined,
 };
 
 static void choose(void *table, unsigned cpu_features) {
@@ -128,7 +138,7 @@ static void fill_first(uint32_t *first, size_t count, size_t max, bool in_order)
 
 /* ---- cases ------------------------------------------------------------------------------------------------------- */
 
-enum { H, H_SHUFFLE, V, ROUND_Q6, YCC_Q6_TO_RGB, KERNELS };
+enum { H, H_Q6, H_SHUFFLE, V, ROUND_Q6, YCC_Q6_TO_RGB, KERNELS };
 _Static_assert(sizeof(fi_resample_kernels) == KERNELS * sizeof(void (*)(void)), "a kernel is not tested");
 
 /* Inputs: `first` or `base`; weights or quads; resample_v's row pointers; the rows themselves. */
@@ -137,7 +147,7 @@ enum { FIRST, WEIGHTS, POINTERS, ROWS };
 /* Rows that are read (0: one per tap), and rows that are written, with the bytes per sample in each. */
 static const struct {
     unsigned sources, src_item, dests, dst_item;
-} rows_of[KERNELS] = {{2, 1, 2, 2}, {2, 1, 2, 2}, {0, 2, 1, 2}, {1, 2, 1, 1}, {3, 2, 3, 1}};
+} rows_of[KERNELS] = {{2, 1, 2, 2}, {2, 2, 2, 2}, {2, 1, 2, 2}, {0, 2, 1, 2}, {1, 2, 1, 1}, {3, 2, 3, 1}};
 
 static struct {
     size_t n, taps; /* resample_h_shuffle: two taps per pair */
@@ -148,8 +158,8 @@ static struct {
 static void begin_rows(size_t weight_fill, size_t sample_fill) {
     const size_t n = tried.n, taps = tried.taps, item = rows_of[which].src_item;
     const size_t results = which == H_SHUFFLE ? (n + 7) / 8 * 8 : n, quads = which == H_SHUFFLE ? results / 4 : 0;
-    const size_t firsts = which == H ? n : quads, width = which == H_SHUFFLE ? QUAD_BYTES : taps;
-    const size_t weights = which == H ? n * taps : which == V ? taps : 0;
+    const size_t firsts = which <= H_Q6 ? n : quads, width = which == H_SHUFFLE ? QUAD_BYTES : taps;
+    const size_t weights = which <= H_Q6 ? n * taps : which == V ? taps : 0;
     const unsigned sources = rows_of[which].sources ? rows_of[which].sources : (unsigned)taps;
 
     begin("%zu results, %zu taps, rows of %zu, %s weights, %s samples%s", n, taps, tried.reach,
@@ -183,17 +193,17 @@ static void test_size(size_t n, size_t taps, size_t reach, size_t offsets) {
 
 static void test(void) {
     const size_t short_rows = 3 * VECTOR / rows_of[which].dst_item + 2; /* 0 to 3 vectors + 1 */
-    const size_t step = which == H ? 8 : 2, max_taps = which == H_SHUFFLE ? 16 : MAX_TAPS;
+    const size_t step = which <= H_Q6 ? 8 : 2, max_taps = which == H_SHUFFLE ? 16 : MAX_TAPS;
 
     for (size_t n = 0; n < short_rows; n++) {
         /* Enlarging; all results from the same pixels; reducing. */
         const size_t span = n % 3 == 0 ? n / 2 : n % 3 == 1 ? 0 : 3 * n;
         if (which >= ROUND_Q6) test_size(n, 0, n, VECTOR);
         for (size_t taps = step; which < ROUND_Q6 && taps <= max_taps; taps += step) {
-            test_size(n, taps, which == V ? n : span + (which == H ? taps : QUAD_BYTES), 2);
+            test_size(n, taps, which == V ? n : span + (which <= H_Q6 ? taps : QUAD_BYTES), 2);
         }
     }
-    if (which == H) test_size(255, 200, 2000, 2);
+    if (which <= H_Q6) test_size(255, 200, 2000, 2);
     if (which <= H_SHUFFLE) test_size(1023, 8, 3000, 2);
     else if (which == V) test_size(4099, 4, 4099, 2);
     else test_size(65536, 0, 65536, 2); /* in order: every Q6 sample */
@@ -219,7 +229,10 @@ static void call(const void *table, void *const *in, void *const *out) {
     int16_t *const dst[2] = {out[0], out[!tried.same_row]};
 
     if (which == V) memcpy(in[POINTERS], rows, taps * sizeof(void *));
+    const int16_t *const q6[2] = {rows[0], rows[!tried.same_row]};
+
     if (which == H) k->resample_h(src, dst, in[FIRST], in[WEIGHTS], taps, n);
+    else if (which == H_Q6) k->resample_h_q6(q6, dst, in[FIRST], in[WEIGHTS], taps, n);
     else if (which == H_SHUFFLE) k->resample_h_shuffle(src, dst, in[FIRST], in[WEIGHTS], taps / 2, n);
     else if (which == V) k->resample_v(in[POINTERS], in[WEIGHTS], taps, out[0], n);
     else if (which == ROUND_Q6) k->round_q6(rows[0], out[0], n);
@@ -229,6 +242,7 @@ static void call(const void *table, void *const *in, void *const *out) {
 #define MEMBER(name) offsetof(fi_resample_kernels, name)
 static const kernel kernels[] = {
     [H] = {"resample_h", MEMBER(resample_h), test, bench},
+    [H_Q6] = {"resample_h_q6", MEMBER(resample_h_q6), test, bench},
     [H_SHUFFLE] = {"resample_h_shuffle", MEMBER(resample_h_shuffle), test, bench},
     [V] = {"resample_v", MEMBER(resample_v), test, bench},
     [ROUND_Q6] = {"round_q6", MEMBER(round_q6), test, bench},

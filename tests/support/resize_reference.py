@@ -157,10 +157,10 @@ def to_pixels(image):
 
 # ---- fewer samples a block ---------------------------------------------------------------------
 
-# How far an inverse DCT to 4 x 4 may be from its definition, before both are rounded. Between its passes numbers are
+# How far an inverse DCT to 4 x 4 may be from its definition. Between its passes numbers are
 # rounded to quarters, an eighth away at most; four of them count 1, 1.31, 1 and 0.54 times in 8 times a sample: 0.06.
-# The rest is for cosines of 13 bits. Other sizes, and blocks at the edges, are nearer.
-INEXACT = 1 / 16
+# The rest is for cosines of 13 bits. Other sizes, and blocks at the edges, are nearer. Then all are rounded to 64ths.
+INEXACT = 1 / 16 + 0.5 / 64
 
 # The most between a result and the reference, if no sample is in doubt: half a level by rounding the result, and before
 # that resampling rounds to 64ths twice, half of one each time; which colours can make 2.8 times as much of, and a 64th.
@@ -168,7 +168,7 @@ AWAY_MOST = 0.5 + (2.8 + 1.2) / 64
 
 
 class Reduced(NamedTuple):
-    """A file at 1 / divisor of its size: rounded samples, and by how much each of them may be off."""
+    """A file at 1 / divisor of its size: samples, not clipped, and by how much each of them may be off."""
 
     image: np.ndarray
     doubt: np.ndarray
@@ -219,9 +219,8 @@ def reduced(crafted, height, width, divisor):
         count = samples_per_block(factors, i, divisor)
         samples = reduce_plane(crafted.planes[i], crafted.coefficients[i], count)
         ratio = tuple((np.max(factors, 0) * 8 // (np.array((h, v)) * count * divisor)).tolist())
-        from_tie = np.abs(samples % 1 - 0.5)
-        doubtful = (from_tie > 0) & (from_tie < INEXACT)  # might be rounded the other way, too
-        for values, to in ((to_pixels(samples), images), (doubtful, doubts)):
+        inexact = np.full(samples.shape, INEXACT if count < 8 else 0.0)
+        for values, to in ((samples, images), (inexact, doubts)):
             spread = upsample(values, ratio, height, width)
             to.append(np.pad(spread, ((0, height - spread.shape[0]), (0, width - spread.shape[1])), "edge"))
     return Reduced(np.stack(images, 2), np.stack(doubts, 2), divisor)

@@ -63,7 +63,8 @@ static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     fi_decompressor *jpeg = cinfo->client_data;
     const bool islow = cinfo->dct_method == JDCT_ISLOW && idct_verified;
 
-    if (!fi_mcu_rows_decode(jpeg->mcu_rows, jpeg->entropy, cinfo, cinfo->idct->inverse_DCT, islow, output)) {
+    if (!fi_mcu_rows_decode(jpeg->mcu_rows, jpeg->entropy, cinfo, cinfo->idct->inverse_DCT, islow, jpeg->reduced,
+                            output)) {
         end_at_fault(jpeg);
     }
     cinfo->output_iMCU_row++;
@@ -290,9 +291,13 @@ static void finish_input_pass(j_decompress_ptr cinfo) {
     jpeg->finish_input_pass(cinfo);
 }
 
-/* Runs once per image, before the first scan; libjpeg starts later scans without this hook. */
+/*
+ * Runs once per image, before the first scan; libjpeg starts later scans without this hook. The previous image may have
+ * been reduced, and its samples were wider.
+ */
 static void start_input_pass(j_decompress_ptr cinfo) {
     fi_decompressor *jpeg = cinfo->client_data;
+    memset(jpeg->reduced, 0, sizeof jpeg->reduced);
     jpeg->start_entropy_pass = cinfo->entropy->start_pass;
     jpeg->decode_mcu = cinfo->entropy->decode_mcu;
     cinfo->entropy->start_pass = start_entropy_pass;
@@ -324,7 +329,7 @@ static void reduced_inverse_dct(j_decompress_ptr cinfo, jpeg_component_info *com
     const fi_reduced *reduced = &jpeg->reduced[component->component_index];
 
     if (reduced->first + (uint32_t)(rows - reduced->rows) < reduced->whole_rows && column < reduced->whole_columns) {
-        reduced->idct(block, reduced->quantisation, rows, column);
+        reduced->idct(&(fi_block_run){block, DCTSIZE2, reduced->quantisation, rows, column, 0, 1});
     } else {
         reduce_edge(cinfo, component, block, reduced, rows, column);
     }

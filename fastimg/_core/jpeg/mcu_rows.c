@@ -25,6 +25,8 @@ typedef struct {
     JSAMPARRAY rows;
     JDIMENSION column, step; /* in the first MCU; from one MCU to the next */
     JDIMENSION end; /* the first MCU where it is padding, or not needed */
+    const fi_reduced *reduced;
+    JDIMENSION reduced_end; /* the first MCU where it is not reduced, or padding is in it */
 } destination;
 
 /* One row of MCUs. */
@@ -59,6 +61,23 @@ static void sort_block(fi_mcu_rows *work, unsigned i, const destination *target,
                          });
 }
 
+/* Reduces a block of each MCU from the first one on, in which no padding is. Returns the first MCU that is left. */
+static JDIMENSION reduce_whole(const destination *target, const int16_t *coefficients, size_t pitch, JDIMENSION first,
+                               JDIMENSION end) {
+    if (target->reduced_end < end) end = target->reduced_end;
+    if (end <= first) return first;
+    target->reduced->idct(&(fi_block_run){
+        .coefficients = coefficients,
+        .pitch = pitch,
+        .quantisation = target->reduced->quantisation,
+        .rows = target->rows,
+        .column = target->column + first * target->step,
+        .step = target->step,
+        .count = end - first,
+    });
+    return end;
+}
+
 /* The batch, which holds MCUs first to end - 1 of the row. */
 static void transform_batch(const mcu_row *row, JDIMENSION first, JDIMENSION end) {
     fi_mcu_rows *work = row->work;
@@ -66,8 +85,9 @@ static void transform_batch(const mcu_row *row, JDIMENSION first, JDIMENSION end
     for (unsigned b = 0; b < row->count; b++) {
         const destination *target = &row->targets[b];
         const JDIMENSION last = target->end < end ? target->end : end;
-        unsigned i = b;
-        for (JDIMENSION mcu = first; mcu < last; mcu++, i += row->count) {
+        JDIMENSION mcu = reduce_whole(target, work->coefficients[b], row->count * DCTSIZE2, first, last);
+        unsigned i = b + (mcu - first) * row->count;
+        for (; mcu < last; mcu++, i += row->count) {
             const JDIMENSION column = target->column + mcu * target->step;
             if (target->method) {
                 target->method(row->cinfo, target->component, work->coefficients[i], target->rows, column);
@@ -82,7 +102,19 @@ static void transform_batch(const mcu_row *row, JDIMENSION first, JDIMENSION end
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
-static void set_targets(mcu_row *row, fi_inverse_dct *const methods[], bool islow, JSAMPIMAGE output, int first) {
+/* The first MCU whose block, at target->column there, is not reduced, or not whole. */
+static JDIMENSION find_reduced_end(const destination *target) {
+    const fi_reduced *reduced = target->reduced;
+
+    if (!reduced->idct || target->column >= reduced->whole_columns ||
+        reduced->first + (uint32_t)(target->rows - reduced->rows) >= reduced->whole_rows) {
+        return 0;
+    }
+    return (reduced->whole_columns - target->column - 1) / target->step + 1;
+}
+
+static void set_targets(mcu_row *row, fi_inverse_dct *const methods[], bool islow, const fi_reduced reduced[3],
+                        JSAMPIMAGE output, int first) {
     const j_decompress_ptr cinfo = row->cinfo;
     const bool last_row = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
 
@@ -94,21 +126,24 @@ static void set_targets(mcu_row *row, fi_inverse_dct *const methods[], bool islo
         for (int y = first; y < first + component->MCU_height; y++) {
             const bool is_there = needed && (!last_row || y < component->last_row_height);
             for (int x = 0; x < component->MCU_width; x++) {
-                row->targets[row->count++] = (destination){
+                destination *target = &row->targets[row->count++];
+                *target = (destination){
                     .component = component,
                     .method = islow && size == DCTSIZE ? NULL : methods[c],
                     .rows = output[c] + y * size,
                     .column = (JDIMENSION)(x * size),
                     .step = (JDIMENSION)component->MCU_sample_width,
                     .end = !is_there ? 0 : cinfo->MCUs_per_row - (x >= component->last_col_width),
+                    .reduced = c < 3 ? &reduced[c] : NULL,
                 };
+                target->reduced_end = c < 3 ? find_reduced_end(target) : 0;
             }
         }
     }
 }
 
 bool fi_mcu_rows_decode(fi_mcu_rows *work, fi_entropy *entropy, j_decompress_ptr cinfo, fi_inverse_dct *const methods[],
-                        bool islow, JSAMPIMAGE output) {
+                        bool islow, const fi_reduced reduced[3], JSAMPIMAGE output) {
     const jpeg_component_info *only = cinfo->cur_comp_info[0];
     const bool last = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
     /* If a component is alone in its scan, each block is an MCU. */
@@ -117,7 +152,7 @@ bool fi_mcu_rows_decode(fi_mcu_rows *work, fi_entropy *entropy, j_decompress_ptr
     mcu_row row = {.work = work, .cinfo = cinfo};
 
     for (int y = 0; y < rows; y++) {
-        set_targets(&row, methods, islow, output, y);
+        set_targets(&row, methods, islow, reduced, output, y);
         for (JDIMENSION first = 0; first < mcus; first += most) {
             const JDIMENSION end = mcus - first < most ? mcus : first + most;
             if (!fi_entropy_decode(entropy, end - first, end == mcus, work->coefficients, work->eob)) {

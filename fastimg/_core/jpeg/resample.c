@@ -31,7 +31,7 @@ static void choose(fi_decompressor *jpeg, const fi_request *request) {
     cinfo->out_color_space = jpeg->rows_kind == FI_ROWS_CMYK_PIXELS ? JCS_CMYK : JCS_EXT_RGB;
 }
 
-/* Bytes between rows of n samples, with what the sink may read after them. */
+/* Bytes between rows of n bytes, with what the sink may read after them. */
 static size_t plane_stride(size_t n) {
     return (n + FI_ROW_SLACK + 63) & ~(size_t)63;
 }
@@ -56,12 +56,14 @@ static fi_format describe(const fi_decompressor *jpeg, const fi_request *request
     for (int c = 0; c < cinfo->num_components && c < 3; c++) {
         const jpeg_component_info *component = &cinfo->comp_info[c];
         const uint32_t size = (uint32_t)FI_DCT_SIZE(component);
+        const bool is_q6 = size < DCTSIZE && fi_hooks_verified();
         format.planes[c] = (fi_plane_format){
-            .stride = plane_stride((size_t)component->width_in_blocks * size),
+            .stride = plane_stride((size_t)component->width_in_blocks * size * (is_q6 ? sizeof(int16_t) : 1)),
             .rows_per_group = (uint32_t)component->v_samp_factor * size,
             .h_samp = (uint32_t)component->h_samp_factor,
             .v_samp = (uint32_t)component->v_samp_factor,
             .scaled_size = size,
+            .is_q6 = is_q6,
         };
     }
     return format;

@@ -16,17 +16,6 @@
 
 typedef struct fi_decompressor fi_decompressor;
 
-/* A component that the inverse DCT reduces. */
-typedef struct fi_reduced {
-    uint32_t height, width; /* in samples, before it is reduced */
-    uint32_t whole_rows, whole_columns; /* those of its samples that no padding is in */
-    JSAMPARRAY rows; /* where its samples go */
-    uint32_t first; /* which of its rows rows[0] is */
-    fi_idct *idct;
-    const uint16_t *quantisation;
-    fi_inverse_dct *full_size; /* libjpeg's own */
-} fi_reduced;
-
 /* Which entropy stage decodes a scan. */
 typedef enum fi_stage {
     FI_STAGE_OWN,

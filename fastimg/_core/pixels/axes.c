@@ -53,6 +53,7 @@ void fi_axes_make(fi_axis *x, fi_axis *y, const fi_plan *plan, fi_filter filter,
     /* As libjpeg chooses its upsampling (jdsample.c): other ratios, and the narrowest components, are repeated. */
     const bool wide_enough = x->ratio == 1 || x->samples > 2;
     x->horizontal = true;
+    x->is_q6 = plane->is_q6;
     x->filter = y->filter = filter;
     x->fancy = x->ratio == 2 && y->ratio <= 2 && wide_enough;
     y->fancy = y->ratio == 2 && x->ratio <= 2 && wide_enough;

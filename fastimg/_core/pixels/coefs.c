@@ -193,7 +193,7 @@ static bool make_quads(entry *e) {
 
 /*
  * The kernel reads all taps of a result, zeros included. Windows that would leave the row are moved back into it, so that
- * fewer than FI_TAPS_STEP bytes after the row are read, however wide the filter is.
+ * fewer than FI_TAPS_STEP samples after the row are read, however wide the filter is.
  */
 static void move_inside(const fi_axis *axis, uint32_t *first, int16_t *weights, size_t taps) {
     const uint32_t limit = axis->samples > taps ? axis->samples - (uint32_t)taps : 0;
@@ -238,7 +238,7 @@ static bool make_coefs(fi_coef_cache *cache, entry *e) {
     }
     e->coefs = (fi_coefs){.first = first, .used = used, .weights = weights, .taps = (uint32_t)taps};
     if (!axis->horizontal) return true;
-    if (!make_quads(e)) return false;
+    if (!axis->is_q6 && !make_quads(e)) return false;
     if (!e->coefs.pairs) move_inside(axis, first, weights, taps);
     return true;
 }
@@ -272,7 +272,7 @@ void fi_coef_cache_trim(fi_coef_cache *cache) {
 static bool is_same(const fi_axis *a, const fi_axis *b) {
     return a->start == b->start && a->length == b->length && a->low == b->low && a->high == b->high &&
            a->samples == b->samples && a->ratio == b->ratio && a->count == b->count && a->filter == b->filter &&
-           a->horizontal == b->horizontal && a->reversed == b->reversed && a->fancy == b->fancy;
+           a->horizontal == b->horizontal && a->is_q6 == b->is_q6 && a->reversed == b->reversed && a->fancy == b->fancy;
 }
 
 const fi_coefs *fi_coef_cache_get(fi_coef_cache *cache, const fi_axis *axis) {

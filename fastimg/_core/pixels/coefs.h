@@ -22,7 +22,8 @@ typedef struct fi_axis {
     uint32_t ratio;
     uint32_t count; /* of results */
     fi_filter filter;
-    bool horizontal; /* build fi_coefs.quads, too */
+    bool horizontal; /* keep windows in the row, and build fi_coefs.quads, too */
+    bool is_q6; /* samples are 16 bits wide: no quads */
     bool reversed;   /* runs against the upright image's axis, along which ties are decided */
     bool fancy;      /* ratio 2: spread by 3/4 and 1/4, as libjpeg's fancy upsampling does; else repeated */
 } fi_axis;

@@ -23,6 +23,11 @@ static inline int32_t fi_dequantise(const int16_t *x, const uint16_t *q, unsigne
     return (int16_t)(uint16_t)((uint32_t)(uint16_t)x[k] * q[k]);
 }
 
+/* Eight times a sample less 128, to Q6. |v| <= 2^17 */
+static inline int16_t fi_dc_to_q6(int32_t v) {
+    return fi_clamp16(v * 8 + (128 << 6));
+}
+
 /*
  * JFIF 1.02, page 3, with 128 subtracted from Cb and Cr:
  *

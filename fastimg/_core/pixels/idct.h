@@ -3,16 +3,15 @@
 #ifndef FI_IDCT_H
 #define FI_IDCT_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "pixels/kernels.h"
 
-/* A block of 64 coefficients in natural order to samples at rows[0 .. size)[column .. column + size). */
-typedef void fi_idct(const int16_t *coefficients, const uint16_t *quantisation, uint8_t *const *rows, size_t column);
+/* Blocks to Q6 samples. */
+typedef void fi_idct(const fi_block_run *run);
 
 /* For a size of 1, 2 or 4. */
 fi_idct *fi_idct_choose(unsigned size);
 
-/* The last coefficient in zigzag order that it reads; 63 for a size of 8. */
+/* The last coefficient in zigzag order that it needs; 63 for a size of 8. */
 unsigned fi_idct_last(unsigned size);
 
 /*

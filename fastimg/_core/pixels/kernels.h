@@ -78,8 +78,12 @@ typedef struct fi_resample_kernels {
     void (*resample_h)(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
                        const int16_t *weights, size_t taps, size_t n);
 
+    /* The same of Q6 samples: clamp16((sum + 8192) >> 14). */
+    void (*resample_h_q6)(const int16_t *const src[2], int16_t *const dst[2], const uint32_t *first,
+                          const int16_t *weights, size_t taps, size_t n);
+
     /*
-     * The same by byte shuffles: result x is the sum over `pairs` steps of quad x / 4, whose bytes begin at base[x /
+     * resample_h by byte shuffles: result x is the sum over `pairs` steps of quad x / 4, whose bytes begin at base[x /
      * 4], where 16 bytes of src are readable. There are quads for n rounded up to a multiple of 8, and that many
      * results are written.
      */
@@ -106,12 +110,26 @@ typedef struct fi_block {
     size_t column;
 } fi_block;
 
+/*
+ * Blocks beside each other, and where their samples go: rows of int16_t. Reduced samples are Q6 and not clamped to
+ * pixels, because what overshoots at an edge belongs to the mean that resampling makes of it.
+ */
+typedef struct fi_block_run {
+    const int16_t *coefficients; /* of the first block, in natural order */
+    size_t pitch; /* coefficients from one block to the next */
+    const uint16_t *quantisation;
+    uint8_t *const *rows;
+    size_t column, step; /* of the first block's samples; from one block's to the next one's */
+    size_t count;
+} fi_block_run;
+
 typedef struct fi_idct_kernels {
-    /*
-     * The 4 x 4 lowest frequencies of a block (natural order, rows of 8) to samples rows[0 .. 4)[column .. column +
-     * 4).
-     */
-    void (*idct_4)(const int16_t *coefficients, const uint16_t *quantisation, uint8_t *const *rows, size_t column);
+    /* The 4 x 4 or 2 x 2 lowest frequencies of blocks, of which whole rows of 8 are read, to as many samples. */
+    void (*idct_4)(const fi_block_run *run);
+    void (*idct_2)(const fi_block_run *run);
+
+    /* What idct_4 or idct_2 (size) would make of a block with these pixels: samples at rows[0 .. size)[column ..]. */
+    void (*reduce_pixels)(const uint8_t pixels[8][8], unsigned size, uint8_t *const *rows, size_t column);
 
     /*
      * Two blocks, which may be the same, to 8 x 8 samples each, like libjpeg-turbo's SIMD version of JDCT_ISLOW for the

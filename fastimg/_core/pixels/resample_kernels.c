@@ -18,6 +18,19 @@ static void resample_h_c(const uint8_t *const src[2], int16_t *const dst[2], con
     }
 }
 
+/* |sum| <= 2 * 16384 * 32768 = 2^30 */
+static void resample_h_q6_c(const int16_t *const src[2], int16_t *const dst[2], const uint32_t *first,
+                            const int16_t *weights, size_t taps, size_t n) {
+    for (size_t x = 0; x < n; x++, weights += taps) {
+        for (int r = 0; r < 2; r++) {
+            const int16_t *s = src[r] + first[x];
+            int32_t sum = 8192;
+            for (size_t k = 0; k < taps; k++) sum += weights[k] * s[k];
+            dst[r][x] = fi_clamp16(sum >> 14);
+        }
+    }
+}
+
 static void resample_h_shuffle_c(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
                                  const fi_quad *quads, size_t pairs, size_t n) {
     const size_t padded = (n + 7) & ~(size_t)7;
@@ -75,6 +88,7 @@ static void ycc_q6_to_rgb_c(const int16_t *const ycc[3], uint8_t *const rgb[3], 
 void fi_resample_kernels_choose(fi_resample_kernels *table, unsigned cpu_features) {
     *table = (fi_resample_kernels){
         .resample_h = resample_h_c,
+        .resample_h_q6 = resample_h_q6_c,
         .resample_h_shuffle = resample_h_shuffle_c,
         .resample_v = resample_v_c,
         .round_q6 = round_q6_c,
@@ -83,6 +97,7 @@ void fi_resample_kernels_choose(fi_resample_kernels *table, unsigned cpu_feature
 #if defined(__x86_64__)
     if (!(cpu_features & FI_CPU_AVX2)) return;
     table->resample_h = resample_h_avx2;
+    table->resample_h_q6 = resample_h_q6_avx2;
     table->resample_h_shuffle = resample_h_shuffle_avx2;
     table->resample_v = resample_v_avx2;
     table->round_q6 = round_q6_avx2;
@@ -90,6 +105,7 @@ void fi_resample_kernels_choose(fi_resample_kernels *table, unsigned cpu_feature
 #elif defined(__aarch64__)
     if (!(cpu_features & FI_CPU_NEON)) return;
     table->resample_h = resample_h_neon;
+    table->resample_h_q6 = resample_h_q6_neon;
     table->resample_h_shuffle = resample_h_shuffle_neon;
     table->resample_v = resample_v_neon;
     table->round_q6 = round_q6_neon;

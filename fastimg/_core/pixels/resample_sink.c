@@ -64,6 +64,7 @@ static bool find_coefs(fi_resample_sink *sink) {
             .x = fi_coef_cache_get(sink->cache, &x),
             .y = fi_coef_cache_get(sink->cache, &y),
             .rows_per_group = are_pixels ? SPLIT_ROWS : sink->format.planes[p].rows_per_group,
+            .is_q6 = !are_pixels && sink->format.planes[p].is_q6,
         };
         if (!plane->x || !plane->y) return false;
         plane->begin = plane->y->first[0];
@@ -151,7 +152,10 @@ static void push(fi_resample_sink *sink, fi_plane_state *plane, const uint8_t *s
         const uint32_t other = y + 1 < start + count && y < last ? y + 1 : y;
         const uint8_t *const from[2] = {src + (y - start) * stride, src + (other - start) * stride};
         int16_t *const to[2] = {ring_row(sink, plane, y), ring_row(sink, plane, other)};
-        if (x->pairs) kernels->resample_h_shuffle(from, to, x->base, x->quads, x->pairs, sink->plan->cols);
+        if (plane->is_q6) {
+            const int16_t *const q6[2] = {(const void *)from[0], (const void *)from[1]};
+            kernels->resample_h_q6(q6, to, x->first, x->weights, x->taps, sink->plan->cols);
+        } else if (x->pairs) kernels->resample_h_shuffle(from, to, x->base, x->quads, x->pairs, sink->plan->cols);
         else kernels->resample_h(from, to, x->first, x->weights, x->taps, sink->plan->cols);
     }
 }

@@ -20,6 +20,7 @@ typedef struct fi_plane_state {
     uint32_t rows_per_group;
     uint32_t begin, end; /* rows that any result needs: begin to end - 1 */
     uint32_t next;       /* the next row to come */
+    bool is_q6;
 } fi_plane_state;
 
 typedef struct fi_resample_sink {

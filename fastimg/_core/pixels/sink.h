@@ -39,6 +39,7 @@ typedef struct fi_plane_format {
     uint32_t rows_per_group; /* that come at once */
     uint32_t h_samp, v_samp; /* T.81's sampling factors: samples per fi_format.max_h_samp, max_v_samp pixels */
     uint32_t scaled_size;    /* samples left of every 8 after the inverse DCT: 8, 4, 2 or 1 */
+    bool is_q6; /* samples are int16_t in Q6, which may leave the range of pixels, and not bytes */
 } fi_plane_format;
 
 typedef struct fi_format {

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* NEON version of the inverse DCT to 4 x 4 samples. vqrshrn_n_s32 rounds, shifts and clamps at once. */
+/* NEON versions of the inverse DCTs. */
 #include <arm_neon.h>
 
 /* Both passes of idct_4, on four columns and then on four rows. */
-static inline void idct_4_pass_neon(const int16x4_t x[4], int16x4_t out[4], bool last) {
-    const int32x4_t e0 = vmlal_n_s16(vmull_n_s16(x[0], IDCT_ONE), x[2], IDCT_ONE);
-    const int32x4_t e1 = vmlsl_n_s16(vmull_n_s16(x[0], IDCT_ONE), x[2], IDCT_ONE);
+static inline void idct_4_pass_neon(const int16x4_t x[4], int16x4_t out[4], int add, int shift) {
+    const int32x4_t e0 = vmlal_n_s16(vmlal_n_s16(vdupq_n_s32(add), x[0], IDCT_ONE), x[2], IDCT_ONE);
+    const int32x4_t e1 = vmlsl_n_s16(vmlal_n_s16(vdupq_n_s32(add), x[0], IDCT_ONE), x[2], IDCT_ONE);
     const int32x4_t o0 = vmlal_n_s16(vmull_n_s16(x[1], IDCT_COS), x[3], IDCT_SIN);
     const int32x4_t o1 = vmlsl_n_s16(vmull_n_s16(x[1], IDCT_SIN), x[3], IDCT_COS);
     const int32x4_t sums[4] = {vaddq_s32(e0, o0), vaddq_s32(e1, o1), vsubq_s32(e1, o1), vsubq_s32(e0, o0)};
 
-    for (int i = 0; i < 4; i++) {
-        if (!last) out[i] = vqrshrn_n_s32(sums[i], IDCT_BITS - 2);
-        else out[i] = vqmovn_s32(vrshrq_n_s32(sums[i], IDCT_BITS + 5)); /* narrowing shifts go up to 16 */
-    }
+    for (int i = 0; i < 4; i++) out[i] = vqmovn_s32(vshlq_s32(sums[i], vdupq_n_s32(-shift)));
 }
 
 static inline void transpose_4_neon(int16x4_t v[4]) {
@@ -25,19 +22,18 @@ static inline void transpose_4_neon(int16x4_t v[4]) {
     }
 }
 
-static void idct_4_neon(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
-    int16x4_t v[4];
+static void idct_4_neon(const fi_block_run *run) {
+    int16x4_t q[4], v[4];
 
-    for (int r = 0; r < 4; r++) v[r] = vmul_s16(vld1_s16(x + 8 * r), vreinterpret_s16_u16(vld1_u16(q + 8 * r)));
-    idct_4_pass_neon(v, v, false);
-    transpose_4_neon(v);
-    idct_4_pass_neon(v, v, true);
-    transpose_4_neon(v);
-    for (int r = 0; r < 4; r++) {
-        const int16x4_t levels = vqadd_s16(v[r], vdup_n_s16(128));
-        const uint8x8_t bytes = vqmovun_s16(vcombine_s16(levels, levels));
-        const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
-        memcpy(rows[r] + column, &four, 4);
+    for (int r = 0; r < 4; r++) q[r] = vreinterpret_s16_u16(vld1_u16(run->quantisation + 8 * r));
+    for (size_t i = 0; i < run->count; i++) {
+        const int16_t *x = run->coefficients + i * run->pitch;
+        for (int r = 0; r < 4; r++) v[r] = vmul_s16(vld1_s16(x + 8 * r), q[r]);
+        idct_4_pass_neon(v, v, COLUMN_4_ADD, COLUMN_4_SHIFT);
+        transpose_4_neon(v);
+        idct_4_pass_neon(v, v, ROW_4_ADD, ROW_4_SHIFT);
+        transpose_4_neon(v);
+        for (unsigned r = 0; r < 4; r++) vst1_s16(samples_at(run, r, i), v[r]);
     }
 }
 

@@ -39,6 +39,29 @@ static inline void resample_h_taps_neon(const uint8_t *const src[2], int16_t *co
     resample_h_c(src, rest, first + x, weights, taps, n - x);
 }
 
+static void resample_h_q6_neon(const int16_t *const src[2], int16_t *const dst[2], const uint32_t *first,
+                               const int16_t *weights, size_t taps, size_t n) {
+    size_t x = 0;
+
+    for (; x + 4 <= n; x += 4, weights += 4 * taps) {
+        for (int r = 0; r < 2; r++) {
+            int32x4_t sums[4]; /* four partial sums per result */
+            for (size_t i = 0; i < 4; i++) {
+                const int16_t *const s = src[r] + first[x + i], *const w = weights + i * taps;
+                sums[i] = vdupq_n_s32(0);
+                for (size_t k = 0; k < taps; k += 8) {
+                    const int16x8_t samples = vld1q_s16(s + k), factors = vld1q_s16(w + k);
+                    sums[i] = vmlal_s16(sums[i], vget_low_s16(samples), vget_low_s16(factors));
+                    sums[i] = vmlal_high_s16(sums[i], samples, factors);
+                }
+            }
+            vst1_s16(dst[r] + x, vqrshrn_n_s32(sum4_neon(sums), 14));
+        }
+    }
+    int16_t *const rest[2] = {dst[0] + x, dst[1] + x};
+    resample_h_q6_c(src, rest, first + x, weights, taps, n - x);
+}
+
 /* Separate loops for 8 and 16 taps, as with AVX2. */
 static void resample_h_neon(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
                             const int16_t *weights, size_t taps, size_t n) {

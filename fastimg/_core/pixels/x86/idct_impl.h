@@ -1,57 +1,182 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * AVX2 versions of the inverse DCTs. That to 8 x 8 samples does columns first, in Q13, with libjpeg-turbo's rounding,
+ * AVX2 versions of the inverse DCTs. The one to 8 x 8 samples does columns first, in Q13, with libjpeg-turbo's rounding,
  * and with what its SIMD versions for x86 do to numbers that do not fit into 16 bits: dequantised ones and sums of two
  * wrap around, results of the columns are clamped. A register holds a row of 8 numbers of two blocks, one block per
  * lane.
  */
 #include "pixels/x86/avx2.h"
 
-/* Both passes of idct_4, on four columns and then on four rows: 32-bit sums of exact products. */
-FI_AVX2 static inline void idct_4_pass_avx2(__m128i x01, __m128i x23, int shift, __m128i *out01, __m128i *out23) {
-    /* weights for pairs (x0, x2) and (x1, x3) */
-    const __m128i even0 = _mm_set1_epi32(IDCT_ONE << 16 | IDCT_ONE),
-                  even1 = _mm_set1_epi32(-IDCT_ONE * 65536 + IDCT_ONE);
-    const __m128i odd0 = _mm_set1_epi32(IDCT_SIN << 16 | IDCT_COS), odd1 = _mm_set1_epi32(-IDCT_COS * 65536 + IDCT_SIN);
-    const __m128i x02 = _mm_unpacklo_epi16(x01, x23), x13 = _mm_unpackhi_epi16(x01, x23);
-    const __m128i half = _mm_set1_epi32(1 << (shift - 1));
-    const __m128i e0 = _mm_add_epi32(_mm_madd_epi16(x02, even0), half);
-    const __m128i e1 = _mm_add_epi32(_mm_madd_epi16(x02, even1), half);
-    const __m128i o0 = _mm_madd_epi16(x13, odd0), o1 = _mm_madd_epi16(x13, odd1);
-
-    *out01 =
-        _mm_packs_epi32(_mm_srai_epi32(_mm_add_epi32(e0, o0), shift), _mm_srai_epi32(_mm_add_epi32(e1, o1), shift));
-    *out23 =
-        _mm_packs_epi32(_mm_srai_epi32(_mm_sub_epi32(e1, o1), shift), _mm_srai_epi32(_mm_sub_epi32(e0, o0), shift));
+/* 16 bytes per lane. */
+FI_AVX2 static inline __m256i load_lanes(const void *first, const void *second) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(first)), _mm_loadu_si128(second), 1);
 }
 
-/* Rows 2 r and 2 r + 1 of four dequantised coefficients each. */
-FI_AVX2 static inline __m128i dequantise_two(const int16_t *x, const uint16_t *q) {
-    const __m128i xs =
-        _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)x), _mm_loadl_epi64((const __m128i *)(x + 8)));
-    const __m128i qs =
-        _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)q), _mm_loadl_epi64((const __m128i *)(q + 8)));
-    return _mm_mullo_epi16(xs, qs);
+/* ---- fewer samples ---------------------------------------------------------------------------------------------- */
+
+/*
+ * Both passes of idct_4, on four columns or four rows per lane: 32-bit sums of exact products, from pairs (x0, x2) and
+ * (x1, x3).
+ */
+FI_AVX2 static inline void idct_4_pass_avx2(__m256i x02, __m256i x13, int add, int shift, __m256i *out01,
+                                            __m256i *out23) {
+    const __m256i even0 = _mm256_set1_epi32(IDCT_ONE << 16 | IDCT_ONE),
+                  even1 = _mm256_set1_epi32(-IDCT_ONE * 65536 + IDCT_ONE);
+    const __m256i odd0 = _mm256_set1_epi32(IDCT_SIN << 16 | IDCT_COS),
+                  odd1 = _mm256_set1_epi32(-IDCT_COS * 65536 + IDCT_SIN);
+    const __m256i e0 = _mm256_add_epi32(_mm256_madd_epi16(x02, even0), _mm256_set1_epi32(add));
+    const __m256i e1 = _mm256_add_epi32(_mm256_madd_epi16(x02, even1), _mm256_set1_epi32(add));
+    const __m256i o0 = _mm256_madd_epi16(x13, odd0), o1 = _mm256_madd_epi16(x13, odd1);
+
+    *out01 = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(e0, o0), shift),
+                                _mm256_srai_epi32(_mm256_add_epi32(e1, o1), shift));
+    *out23 = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_sub_epi32(e1, o1), shift),
+                                _mm256_srai_epi32(_mm256_sub_epi32(e0, o0), shift));
 }
 
-FI_AVX2 static void idct_4_avx2(const int16_t *x, const uint16_t *q, uint8_t *const *rows, size_t column) {
-    const __m128i transpose_bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m128i v01, v23;
+/* Two blocks, one per lane, to rows 0 and 1 and rows 2 and 3. q: the first four rows, in both lanes. */
+FI_AVX2 static inline void idct_4_two(const int16_t *first, const int16_t *second, const __m256i q[4], __m256i *rows01,
+                                      __m256i *rows23) {
+    /* 00 01 02 03 10 11 12 13 to 00 02 10 12 01 03 11 13 */
+    const __m256i pairs =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    __m256i x[4], v01, v23;
 
-    idct_4_pass_avx2(dequantise_two(x, q), dequantise_two(x + 16, q + 16), IDCT_BITS - 2, &v01, &v23);
-    /* v01: 00 01 02 03 10 11 12 13, v23: 20 21 ... 33, to columns 0 and 1, 2 and 3 */
-    const __m128i even = _mm_unpacklo_epi16(v01, v23),
-                  odd = _mm_unpackhi_epi16(v01, v23); /* 00 20 01 21 .., 10 30 .. */
-    v01 = _mm_unpacklo_epi16(even, odd);
-    v23 = _mm_unpackhi_epi16(even, odd);
-    idct_4_pass_avx2(v01, v23, IDCT_BITS + 5, &v01, &v23);
-    const __m128i zero = _mm_set1_epi16(128);
-    __m128i bytes = _mm_packus_epi16(_mm_adds_epi16(v01, zero), _mm_adds_epi16(v23, zero)); /* by columns */
-    bytes = _mm_shuffle_epi8(bytes, transpose_bytes);
-    for (int r = 0; r < 4; r++, bytes = _mm_srli_si128(bytes, 4)) {
-        const int32_t four = _mm_cvtsi128_si32(bytes);
-        memcpy(rows[r] + column, &four, 4);
+    for (int r = 0; r < 4; r++) x[r] = _mm256_mullo_epi16(load_lanes(first + 8 * r, second + 8 * r), q[r]);
+    idct_4_pass_avx2(_mm256_unpacklo_epi16(x[0], x[2]), _mm256_unpacklo_epi16(x[1], x[3]), COLUMN_4_ADD, COLUMN_4_SHIFT,
+                     &v01, &v23);
+    v01 = _mm256_shuffle_epi8(v01, pairs);
+    v23 = _mm256_shuffle_epi8(v23, pairs);
+    idct_4_pass_avx2(_mm256_unpacklo_epi64(v01, v23), _mm256_unpackhi_epi64(v01, v23), ROW_4_ADD, ROW_4_SHIFT, &v01,
+                     &v23);
+    /* v01: column 0, then column 1; v23: columns 2 and 3 */
+    const __m256i even = _mm256_unpacklo_epi16(v01, v23), odd = _mm256_unpackhi_epi16(v01, v23); /* 00 02 10 12 .. */
+    *rows01 = _mm256_unpacklo_epi16(even, odd);
+    *rows23 = _mm256_unpackhi_epi16(even, odd);
+}
+
+FI_AVX2 static inline void store_halves(void *low, void *high, __m128i v) {
+    _mm_storel_epi64(low, v);
+    _mm_storeh_pi(high, _mm_castsi128_ps(v));
+}
+
+FI_AVX2 static void idct_4_avx2(const fi_block_run *run) {
+    int16_t *const rows[4] = {samples_at(run, 0, 0), samples_at(run, 1, 0), samples_at(run, 2, 0),
+                              samples_at(run, 3, 0)};
+    const int16_t *x = run->coefficients;
+    __m256i q[4], rows01, rows23;
+
+    for (int r = 0; r < 4; r++) q[r] = both_lanes(run->quantisation + 8 * r);
+    for (size_t i = 0; i < run->count; i += 2, x += 2 * run->pitch) {
+        /* The last one of an odd number is done twice. */
+        const bool two = i + 1 < run->count;
+        const size_t a = i * run->step, b = two ? a + run->step : a;
+        idct_4_two(x, two ? x + run->pitch : x, q, &rows01, &rows23);
+        store_halves(rows[0] + a, rows[1] + a, _mm256_castsi256_si128(rows01));
+        store_halves(rows[2] + a, rows[3] + a, _mm256_castsi256_si128(rows23));
+        store_halves(rows[0] + b, rows[1] + b, _mm256_extracti128_si256(rows01, 1));
+        store_halves(rows[2] + b, rows[3] + b, _mm256_extracti128_si256(rows23, 1));
     }
+}
+
+/* Coefficients 0, 1, 8 and 9 of two blocks. */
+FI_AVX2 static inline __m128i load_2x2_two(const int16_t *x, size_t pitch) {
+    const __m128i a = _mm_unpacklo_epi32(_mm_loadu_si128((const void *)x), _mm_loadu_si128((const void *)(x + 8)));
+    x += pitch;
+    const __m128i b = _mm_unpacklo_epi32(_mm_loadu_si128((const void *)x), _mm_loadu_si128((const void *)(x + 8)));
+    return _mm_unpacklo_epi64(a, b);
+}
+
+FI_AVX2 static inline void store_four(int16_t *const rows[2], size_t step, __m128i v) {
+    const int32_t four[4] = {_mm_cvtsi128_si32(v), _mm_extract_epi32(v, 1), _mm_extract_epi32(v, 2),
+                             _mm_extract_epi32(v, 3)};
+    memcpy(rows[0], &four[0], 4);
+    memcpy(rows[0] + step, &four[1], 4);
+    memcpy(rows[1], &four[2], 4);
+    memcpy(rows[1] + step, &four[3], 4);
+}
+
+/* Four blocks at a time: a, b | c, d. */
+FI_AVX2 static void idct_2_avx2(const fi_block_run *run) {
+    const size_t pitch = run->pitch, step = run->step;
+    const __m256i sum = _mm256_set1_epi16(1), difference = _mm256_set1_epi32(-1 * 65536 + 1);
+    const __m256i middle = _mm256_set1_epi32(128 << 6);
+    const __m256i q = _mm256_broadcastsi128_si256(load_2x2_two((const int16_t *)run->quantisation, 0));
+    const int16_t *x = run->coefficients;
+    size_t i = 0;
+
+    for (; i + 4 <= run->count; i += 4, x += 4 * pitch) {
+        const __m256i v = _mm256_mullo_epi16(_mm256_inserti128_si256(_mm256_castsi128_si256(load_2x2_two(x, pitch)),
+                                                                     load_2x2_two(x + 2 * pitch, pitch), 1),
+                                             q);
+        /* Each row's sum and difference: of a's rows, then of b's. */
+        const __m256i s = _mm256_madd_epi16(v, sum), d = _mm256_madd_epi16(v, difference);
+        const __m256i sd_a = _mm256_unpacklo_epi32(s, d), sd_b = _mm256_unpackhi_epi32(s, d);
+        const __m256i row0 = _mm256_unpacklo_epi64(sd_a, sd_b), row1 = _mm256_unpackhi_epi64(sd_a, sd_b);
+        const __m256i top = _mm256_slli_epi32(_mm256_add_epi32(row0, row1), 3);
+        const __m256i bottom = _mm256_slli_epi32(_mm256_sub_epi32(row0, row1), 3);
+        const __m256i q6 = _mm256_packs_epi32(_mm256_add_epi32(top, middle), _mm256_add_epi32(bottom, middle));
+        int16_t *const ab[2] = {samples_at(run, 0, i), samples_at(run, 1, i)};
+        int16_t *const cd[2] = {ab[0] + 2 * step, ab[1] + 2 * step};
+        store_four(ab, step, _mm256_castsi256_si128(q6));
+        store_four(cd, step, _mm256_extracti128_si256(q6, 1));
+    }
+    idct_2_from(run, i);
+}
+
+/* Two rows of 8 pixels as pairs of 16-bit numbers, one per column. */
+FI_AVX2 static inline __m256i pair_rows(const uint8_t *upper, const uint8_t *lower) {
+    return _mm256_cvtepu8_epi16(
+        _mm_unpacklo_epi8(_mm_loadl_epi64((const void *)upper), _mm_loadl_epi64((const void *)lower)));
+}
+
+/* Row r of the weights times 8 rows of pixels: 8 Q6 samples, as 32-bit numbers. */
+FI_AVX2 static inline __m256i weigh_columns(const __m256i pairs[4], const int16_t weights[8]) {
+    __m256i total = _mm256_set1_epi32(128);
+    for (int k = 0; k < 4; k++) {
+        int32_t pair;
+        memcpy(&pair, weights + 2 * k, sizeof pair);
+        total = _mm256_add_epi32(total, _mm256_madd_epi16(pairs[k], _mm256_set1_epi32(pair)));
+    }
+    return _mm256_srai_epi32(total, 8);
+}
+
+/* Two rows of Q6 samples, one per lane, to sums of `size` samples each: four 32-bit numbers per lane. */
+FI_AVX2 static inline __m256i weigh_two_rows(__m256i rows, const int16_t (*weights)[8], unsigned size) {
+    const __m256i half = _mm256_set1_epi32(1 << 13);
+    const __m256i a = _mm256_hadd_epi32(_mm256_madd_epi16(rows, both_lanes(weights[0])),
+                                        _mm256_madd_epi16(rows, both_lanes(weights[1])));
+    const __m256i b = size == 2 ? a
+                                : _mm256_hadd_epi32(_mm256_madd_epi16(rows, both_lanes(weights[2])),
+                                                    _mm256_madd_epi16(rows, both_lanes(weights[3])));
+    return _mm256_srai_epi32(_mm256_add_epi32(_mm256_hadd_epi32(a, b), half), 14);
+}
+
+FI_AVX2 static inline __m256i reduce_two_rows(const __m256i pairs[4], const int16_t (*weights)[8], unsigned size,
+                                              unsigned r) {
+    const __m256i packed = _mm256_packs_epi32(weigh_columns(pairs, weights[r]), weigh_columns(pairs, weights[r + 1]));
+    /* r: 0 to 3, r + 1: 0 to 3 | r: 4 to 7, r + 1: 4 to 7 */
+    return weigh_two_rows(_mm256_permute4x64_epi64(packed, 0xD8), weights, size);
+}
+
+FI_AVX2 static void reduce_pixels_avx2(const uint8_t pixels[8][8], unsigned size, uint8_t *const *rows, size_t column) {
+    __m256i pairs[4];
+
+    for (int k = 0; k < 4; k++) pairs[k] = pair_rows(pixels[2 * k], pixels[2 * k + 1]);
+    if (size == 2) {
+        const __m256i q6 = reduce_two_rows(pairs, weights_2, 2, 0), packed = _mm256_packs_epi32(q6, q6);
+        const int32_t top = _mm256_cvtsi256_si32(packed), bottom = _mm256_extract_epi32(packed, 4);
+        memcpy((int16_t *)(void *)rows[0] + column, &top, 4);
+        memcpy((int16_t *)(void *)rows[1] + column, &bottom, 4);
+        return;
+    }
+    /* Rows 0 and 2 | 1 and 3. */
+    const __m256i packed =
+        _mm256_packs_epi32(reduce_two_rows(pairs, weights_4, 4, 0), reduce_two_rows(pairs, weights_4, 4, 2));
+    store_halves((int16_t *)(void *)rows[0] + column, (int16_t *)(void *)rows[2] + column,
+                 _mm256_castsi256_si128(packed));
+    store_halves((int16_t *)(void *)rows[1] + column, (int16_t *)(void *)rows[3] + column,
+                 _mm256_extracti128_si256(packed, 1));
 }
 
 /*
@@ -209,10 +334,6 @@ FI_AVX2 static inline void store_columns(const __m256i r[8], const fi_block *fir
         _mm_storel_epi64((__m128i *)(void *)(second->rows[2 * k] + second->column), other);
         _mm_storeh_pi((__m64 *)(void *)(second->rows[2 * k + 1] + second->column), _mm_castsi128_ps(other));
     }
-}
-
-FI_AVX2 static inline __m256i load_lanes(const void *first, const void *second) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(first)), _mm_loadu_si128(second), 1);
 }
 
 FI_AVX2 static inline void load_rows(__m256i *r, int rows, const fi_block *first, const fi_block *second) {

@@ -152,8 +152,6 @@ FI_AVX2 static void normalize32_avx2(const uint8_t *src, float mean, float std, 
 
 /* ---- Y, Cb and Cr ---------------------------------------------------------------------------------------------- */
 
-#define FI_AVX2_INLINE FI_AVX2 static inline __attribute__((always_inline))
-
 FI_AVX2_INLINE __m256i widen16(const uint8_t *src) {
     return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)src));
 }

@@ -2,54 +2,77 @@
 /* AVX2 versions of the resampling kernels. Sums of products are exact, so their order does not matter. */
 #include "pixels/x86/avx2.h"
 
-/* 8 bytes of each of two rows as 16-bit numbers, one row per lane. */
-FI_AVX2 static inline __m256i load_two(const uint8_t *a, const uint8_t *b) {
-    return _mm256_cvtepu8_epi16(
-        _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)a), _mm_loadl_epi64((const __m128i *)b)));
+/* Two rows of samples of `item` bytes: pixels, or Q6. */
+typedef struct {
+    const uint8_t *rows[2];
+    size_t item;
+} two_rows;
+
+/* 8 samples of each row, from sample i on, as 16-bit numbers, one row per lane. */
+FI_AVX2_INLINE __m256i load_two(const two_rows *src, size_t i) {
+    const void *a = src->rows[0] + i * src->item, *b = src->rows[1] + i * src->item;
+    if (src->item == 2)
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(a)), _mm_loadu_si128(b), 1);
+    return _mm256_cvtepu8_epi16(_mm_unpacklo_epi64(_mm_loadl_epi64(a), _mm_loadl_epi64(b)));
 }
 
 /* One result's products in both rows: four partial sums per lane. */
-FI_AVX2 static inline __m256i dot_two(const uint8_t *a, const uint8_t *b, const int16_t *weights, size_t taps) {
-    __m256i sum = _mm256_setzero_si256();
-    for (size_t k = 0; k < taps; k += 8) {
-        const __m256i w = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(weights + k)));
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load_two(a + k, b + k), w));
+FI_AVX2_INLINE __m256i dot_two(const two_rows *src, size_t first, const int16_t *weights, size_t taps) {
+    __m256i sum = _mm256_madd_epi16(load_two(src, first), both_lanes(weights));
+    for (size_t k = 8; k < taps; k += 8) {
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load_two(src, first + k), both_lanes(weights + k)));
     }
     return sum;
 }
 
 /* Four results in both rows as 32-bit sums, one row per lane. */
-FI_AVX2 static inline __m256i dot_two_x4(const uint8_t *const src[2], const uint32_t *first, const int16_t *weights,
-                                         size_t taps) {
+FI_AVX2_INLINE __m256i dot_two_x4(const two_rows *src, const uint32_t *first, const int16_t *weights, size_t taps) {
     __m256i s[4];
-    for (size_t i = 0; i < 4; i++) s[i] = dot_two(src[0] + first[i], src[1] + first[i], weights + i * taps, taps);
+    for (size_t i = 0; i < 4; i++) s[i] = dot_two(src, first[i], weights + i * taps, taps);
     return _mm256_hadd_epi32(_mm256_hadd_epi32(s[0], s[1]), _mm256_hadd_epi32(s[2], s[3]));
 }
 
-FI_AVX2 static inline void resample_h_taps(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
-                                           const int16_t *weights, size_t taps, size_t n) {
-    const __m256i half = _mm256_set1_epi32(128);
+/* Returns how many results it has made: a multiple of 8. */
+FI_AVX2_INLINE size_t resample_h_taps(const two_rows *src, int16_t *const dst[2], const uint32_t *first,
+                                      const int16_t *weights, size_t taps, size_t n) {
+    const int shift = src->item == 2 ? 14 : 8;
+    const __m256i half = _mm256_set1_epi32(1 << (shift - 1));
     size_t x = 0;
 
     for (; x + 8 <= n; x += 8, weights += 8 * taps) {
         __m256i lo = dot_two_x4(src, first + x, weights, taps);
         __m256i hi = dot_two_x4(src, first + x + 4, weights + 4 * taps, taps);
-        lo = _mm256_srai_epi32(_mm256_add_epi32(lo, half), 8);
-        hi = _mm256_srai_epi32(_mm256_add_epi32(hi, half), 8);
+        lo = _mm256_srai_epi32(_mm256_add_epi32(lo, half), shift);
+        hi = _mm256_srai_epi32(_mm256_add_epi32(hi, half), shift);
         const __m256i q6 = _mm256_packs_epi32(lo, hi); /* 8 results of row 0 | of row 1 */
         _mm_storeu_si128((__m128i *)(dst[0] + x), _mm256_castsi256_si128(q6));
         _mm_storeu_si128((__m128i *)(dst[1] + x), _mm256_extracti128_si256(q6, 1));
     }
-    int16_t *const rest[2] = {dst[0] + x, dst[1] + x};
-    resample_h_c(src, rest, first + x, weights, taps, n - x);
+    return x;
 }
 
 /* Separate loops for 8 and 16 taps, which is enough for most images. */
+FI_AVX2_INLINE size_t resample_h_any(const two_rows *src, int16_t *const dst[2], const uint32_t *first,
+                                     const int16_t *weights, size_t taps, size_t n) {
+    if (taps == 8) return resample_h_taps(src, dst, first, weights, 8, n);
+    if (taps == 16) return resample_h_taps(src, dst, first, weights, 16, n);
+    return resample_h_taps(src, dst, first, weights, taps, n);
+}
+
 FI_AVX2 static void resample_h_avx2(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *first,
                                     const int16_t *weights, size_t taps, size_t n) {
-    if (taps == 8) resample_h_taps(src, dst, first, weights, 8, n);
-    else if (taps == 16) resample_h_taps(src, dst, first, weights, 16, n);
-    else resample_h_taps(src, dst, first, weights, taps, n);
+    const two_rows rows = {{src[0], src[1]}, 1};
+    const size_t x = resample_h_any(&rows, dst, first, weights, taps, n);
+    int16_t *const rest[2] = {dst[0] + x, dst[1] + x};
+    resample_h_c(src, rest, first + x, weights + x * taps, taps, n - x);
+}
+
+FI_AVX2 static void resample_h_q6_avx2(const int16_t *const src[2], int16_t *const dst[2], const uint32_t *first,
+                                       const int16_t *weights, size_t taps, size_t n) {
+    const two_rows rows = {{(const uint8_t *)src[0], (const uint8_t *)src[1]}, 2};
+    const size_t x = resample_h_any(&rows, dst, first, weights, taps, n);
+    int16_t *const rest[2] = {dst[0] + x, dst[1] + x};
+    resample_h_q6_c(src, rest, first + x, weights + x * taps, taps, n - x);
 }
 
 /* A quad's four sums in both rows, one row per lane. The shuffle gathers and widens, and no sum crosses a lane. */
