@@ -258,3 +258,11 @@ def test_build_info():
     assert int(info["libjpeg_turbo_built"].split(".")[0]) >= 2
     assert info["kernels"] in {"avx2", "neon", "c"}
     assert isinstance(info["limited_api"], bool)
+
+
+@pytest.mark.parametrize("size", [None, 4, 2, 1])
+def test_components_without_scans(size):
+    # They have no quantisation table, either.
+    data = jpegs.many_scans(5, components=3)
+    image = fastimg.decode(data, strict=False, layout="HWC", size=size)
+    assert_same(image, np.broadcast_to(jpegs.rgb_turbo(data)[:1, :1], image.shape))

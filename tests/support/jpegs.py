@@ -211,15 +211,16 @@ def bad_codes(height=16, width=16):
     return data[: scan_offset(data)] + b"\xff\x00" * (5 * blocks) + b"\xff\xd9"
 
 
-def many_scans(count):
-    """A correct progressive file of exactly `count` scans: one grey 8 x 8 block.
+def many_scans(count, components=1):
+    """A correct progressive file of exactly `count` scans: one 8 x 8 block of the first component, grey by default.
 
     The scans: one for DC, then one for each AC coefficient and bit position, each only "end of
-    band". The only code of the AC table is a single 0 bit, padded with ones.
+    band". The only code of the AC table is a single 0 bit, padded with ones. There are none of other components.
     """
     assert 2 <= count <= 1 + 63 * 14
     quantiser = segment(DQT, b"\x00" + b"\x08" * 64)
-    header = segment(SOF2, struct.pack(">BHHB", 8, 8, 8, 1) + b"\x01\x11\x00")
+    frame = b"".join(bytes([i, 0x11, 0]) for i in range(1, components + 1))
+    header = segment(SOF2, struct.pack(">BHHB", 8, 8, 8, components) + frame)
     # Lengths 1..16, then the symbols: DC has "four more bits" only, AC has "end of band" only.
     tables = segment(DHT, b"\x00" + b"\x01" + bytes(15) + b"\x04")
     tables += segment(DHT, b"\x10" + b"\x01" + bytes(15) + b"\x00")

@@ -43,10 +43,13 @@ static fi_block_kind kind_of(uint64_t nonzero) {
 /* A row of n blocks of a component. `nonzero` is NULL if all have a DC coefficient only. */
 static void transform_row(fi_sorted_blocks *work, const jpeg_component_info *component, JBLOCKROW blocks,
                           const uint64_t *nonzero, JSAMPARRAY rows) {
+    static const uint16_t nothing[DCTSIZE2];
     const JDIMENSION n = component->width_in_blocks;
+    /* No scan has had a component that has none. */
+    const uint16_t *quantisation = component->quant_table ? component->quant_table->quantval : nothing;
 
     for (JDIMENSION i = 0, sorted = 0; i < n; i++) {
-        const fi_block block = {blocks[i], component->quant_table->quantval, rows, (size_t)i * DCTSIZE};
+        const fi_block block = {blocks[i], quantisation, rows, (size_t)i * DCTSIZE};
         fi_sorted_blocks_add(work, kind_of(nonzero ? nonzero[i] : 0), block);
         if (++sorted < FI_MAX_SORTED && i + 1 < n) continue;
         fi_sorted_blocks_transform(work);

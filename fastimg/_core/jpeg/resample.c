@@ -8,6 +8,8 @@
 #include "jpeg/state.h"
 #include "jpeg/warnings.h"
 
+#include <string.h>
+
 #define STRIP_ROWS 8 /* of pixels, at a time */
 #define MAX_ROWS (MAX_SAMP_FACTOR * DCTSIZE) /* of a component in one call of libjpeg */
 
@@ -97,6 +99,7 @@ static void read_planes(fi_decompressor *jpeg, const fi_request *request) {
 
     for (unsigned c = 0; c < used; c++) nbytes += format.planes[c].stride * format.planes[c].rows_per_group;
     begin(jpeg, request, &format, nbytes);
+    memset(request->rows->data, 0, nbytes); /* what is read after rows has a weight of 0 */
     uint8_t *at = request->rows->data;
     for (unsigned c = 0; c < (unsigned)cinfo->num_components; c++) {
         arrays[c] = pointers[c];
