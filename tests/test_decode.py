@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """decode: every pixel is libjpeg-turbo's, whoever asks for it and in whatever order."""
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import jpegs
 from support.jpegs import assert_same
-from support.segments import DRI, segment
+from support.segments import DHT, DQT, DRI, SOF0, SOS, segment
 
 import fastimg
 
@@ -266,3 +268,18 @@ def test_components_without_scans(size):
     data = jpegs.many_scans(5, components=3)
     image = fastimg.decode(data, strict=False, layout="HWC", size=size)
     assert_same(image, np.broadcast_to(jpegs.rgb_turbo(data)[:1, :1], image.shape))
+
+
+@pytest.mark.parametrize("size", [None, 110])
+def test_a_short_code_with_its_value_is_not_looked_at(size):
+    # 9 bits and 1: as many as common ones have. The block could be no image's, which only long ones call attention to.
+    bits = "0" + "00" + "1" * 8 + "100000000" + "1" + "01"  # DC 0; 255; after 15 zeros 1; end of block
+    scan = bits * 110 * 110
+    scan = int(scan.ljust(-(-len(scan) // 8) * 8, "1"), 2).to_bytes(-(-len(scan) // 8), "big")
+    data = b"\xff\xd8" + segment(DQT, b"\x00" + b"\x10" * 8 + b"\xff" * 56)
+    data += segment(SOF0, struct.pack(">BHHB", 8, 880, 880, 1) + b"\x01\x11\x00")
+    data += segment(
+        DHT, bytes([0x00, 1, *[0] * 15, 0]) + bytes([0x10, 0, 2, *[0] * 6, 1, *[0] * 7, 0x08, 0x00, 0xF1])
+    )
+    data += segment(SOS, b"\x01\x01\x00\x00\x3f\x00") + scan.replace(b"\xff", b"\xff\x00") + b"\xff\xd9"
+    assert fastimg.decode(data, size=size).shape == (3, size or 880, size or 880)

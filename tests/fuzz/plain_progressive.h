@@ -78,7 +78,6 @@ static uint64_t plain_count_blocks(const plain_jpeg *jpeg, unsigned c) {
            plain_divide_up(jpeg->height, 8 * down) * jpeg->components[c].down;
 }
 
-/* The place of each block of an MCU among those of its component. */
 /* MCUs in a row of them. */
 static unsigned plain_row(const plain_jpeg *jpeg) {
     const plain_component *c = jpeg->in_scan[0];
@@ -89,6 +88,7 @@ static unsigned plain_row(const plain_jpeg *jpeg) {
     return plain_divide_up(plain_divide_up(jpeg->width * c->across, across), 8);
 }
 
+/* The place of each block of an MCU among those of its component. */
 static void plain_place(const plain_jpeg *jpeg, uint64_t mcu, uint64_t places[FI_MAX_MCU_BLOCKS]) {
     unsigned across, down, b = 0;
 

@@ -63,7 +63,7 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last) {
  */
 enum { LARGE = 256, BAD_CODE = 512 };
 
-/* Decodes the symbol of a SLOW entry at index k. Returns the next index, and the size of the value. */
+/* Decodes the symbol of a SLOW entry at index k. Returns the next index, and *size is as in an entry that is not SLOW. */
 FI_INLINE size_t decode_slow(reader *r, const table *t, const entry *e, size_t k, int16_t *block, uint8_t *size) {
     refill(r);
     const int symbol = read_slow_symbol(r, t, e);
@@ -73,6 +73,7 @@ FI_INLINE size_t decode_slow(reader *r, const table *t, const entry *e, size_t k
     if (*size == 0) return run == 15 ? k + 16 : k + END;
     k += run + 1;
     block[natural_order[k]] = (int16_t)read_value(r, *size);
+    if (e->shift && e->shift + *size <= UNCHECKED_NBITS) *size = 0;
     return k;
 }
 
