@@ -219,7 +219,7 @@ def reduced(crafted, height, width, divisor):
         count = samples_per_block(factors, i, divisor)
         samples = reduce_plane(crafted.planes[i], crafted.coefficients[i], count)
         ratio = tuple((np.max(factors, 0) * 8 // (np.array((h, v)) * count * divisor)).tolist())
-        inexact = np.full(samples.shape, INEXACT if count < 8 else 0.0)
+        inexact = np.full(samples.shape, INEXACT if 1 < count < 8 else 0.0)
         for values, to in ((samples, images), (inexact, doubts)):
             spread = upsample(values, ratio, height, width)
             to.append(np.pad(spread, ((0, height - spread.shape[0]), (0, width - spread.shape[1])), "edge"))
