@@ -72,11 +72,11 @@ def child_env():
 
 @pytest.fixture
 def threads():
-    """The test begins and ends with the same threads."""
+    """The test leaves no thread behind. Those of libraries that other tests use may end meanwhile."""
     gc.collect()  # what a failed test left behind is not this one's
     before = set(threading.enumerate())
     yield before
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.fixture(params=data_sources.PREFETCH)
