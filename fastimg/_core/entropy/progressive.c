@@ -249,7 +249,7 @@ FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block
     return FI_FAULT_NONE;
 }
 
-/* Of a run of empty blocks in a first scan, MCU i is one: takes as many more as come before the end of the MCUs. */
+/* In a first scan, after the first block of a run of empty ones: passes over those that follow, at most `more`. */
 FI_INLINE size_t pass_over_empty(fi_entropy *entropy, size_t more) {
     size_t blocks = entropy->eobrun - 1;
 

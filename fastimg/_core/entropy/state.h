@@ -32,7 +32,7 @@
 #define ENTRIES_PER_REFILL 3
 #define UNCHECKED_NBITS 10 /* shorter codes with their values are common, and seldom damage: they are not checked */
 
-/* Of progressive scans. */
+/* For progressive scans. */
 #define LOOK_BITS 10
 #define SYMBOLS_PER_REFILL 5 /* of at most LOOK_BITS bits each, as long as none is SLOW; a refill brings at least 56 */
 
@@ -61,7 +61,7 @@ typedef struct {
 } entry;
 
 /*
- * Of a progressive scan's AC table, for the next LOOK_BITS bits of input:
+ * An entry for the next LOOK_BITS bits of input, if the table is a progressive scan's:
  *   bits 0 to 5    how many bits the code and the value take together
  *   bit 7          SLOW: the code with its value is longer than LOOK_BITS
  *   bits 8 to 15   how far the coefficient's index advances: run + 1, or END. The value belongs to the coefficient

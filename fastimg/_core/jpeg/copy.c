@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The exact route: libjpeg's own pixels. Of Y, Cb and Cr it takes the planes as the inverse DCT leaves them, a row of MCUs
- * at a time; the sink upsamples and converts them while they are in the first-level cache. Of other files, and where the
- * core's own stages are not to be used, libjpeg makes rows.
+ * The exact route: libjpeg's own pixels. It takes the planes of Y, Cb and Cr as the inverse DCT leaves them, a row of MCUs
+ * at a time; the sink upsamples and converts them while they are in the first-level cache. Where the core's own stages
+ * are not used, and from other files, libjpeg makes rows.
  */
 #include "jpeg/decompressor.h"
 #include "jpeg/hooks.h"
