@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs of `fastimg load --resume`, and processes that end before it does."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -89,6 +90,28 @@ def start(arguments: Sequence[str], prepare: Callable[[], object] = lambda: None
 def finish(child: int) -> int:
     """Wait for a process; returns its exit status, or minus the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def start_until(arguments: Sequence[str], checkpoints: int) -> int:
+    """Start the command, and wait until it has recorded rows as finished some times, or has ended; returns its id."""
+    reads, writes = os.pipe()
+
+    def prepare() -> None:
+        add = Journal.add_finished
+
+        def tell(journal: Journal, ranges: Any) -> None:
+            add(journal, ranges)
+            with contextlib.suppress(BrokenPipeError):  # nobody waits any longer
+                os.write(writes, b".")
+
+        Journal.add_finished = tell  # type: ignore[method-assign]
+
+    with os.fdopen(reads, "rb", 0) as told:
+        child = start(arguments, prepare)
+        os.close(writes)
+        while checkpoints and told.read(1):
+            checkpoints -= 1
+        return child
 
 
 def kill_after(child: int, seconds: float) -> int:
