@@ -21,13 +21,14 @@ from support.c_programs import (
     skip_without,
     skip_without_compiler,
 )
-from support.damage import JUNK, after_scan
+from support.damage import JUNK, Picture, after_scan, coefficient
+from support.damage_cases import LARGE
 from support.entropy_files import DAMAGED, SOUND, UNSOUND, bases, mutate, turbo_setting
 from support.faulty_scans import of_every_length
 from support.fuzz_targets import FOLDER, PROGRESSIVE_SOURCES, SOURCES, compile_target, wrong_target
 from support.jpegs import noise
 from support.progressive_scans import random_file
-from support.segments import DQT, one_block
+from support.segments import DQT, one_block, segment
 
 MUTATIONS = 600
 
@@ -118,6 +119,17 @@ def test_tables(tmp_path, target):
     files = {name: one_block(**tables) for name, tables in (SOUND | UNSOUND | DAMAGED).items()}
     for name, result in zip(files, replay(target, write(tmp_path, list(files.values()))), strict=True):
         assert result == ((1, 1, 1) if name in SOUND else (1, 0, 0)), name
+
+
+def test_values_without_a_step(tmp_path, target):
+    """A giant value that counts for nothing leaves the rest of the block as it is: too far off, and not looked at."""
+    values = [127] * 5 + [63] * 14 + [1500]
+    file = Picture(*LARGE, quantiser=5).changed(5, ac=tuple(coefficient(0, value) for value in values)).data()
+    step = (
+        file.index(segment(DQT, b"\x00" + b"\x05" * 64)) + 5 + len(values)
+    )  # in zigzag order, after that of DC
+    files = of_every_length(file[:step] + b"\x00" + file[step + 1 :])
+    assert all(decoded == [mcus, mcus] for mcus, *decoded in replay(target, write(tmp_path, files)))
 
 
 def test_mutations(tmp_path, target):

@@ -67,7 +67,7 @@ static void plain_judge_samples(plain_reader *r, const uint16_t *steps, const in
     for (unsigned i = 0; i < 64; i++) {
         if (block[i] || steps[i] > 255) rounding += steps[i] * plain_peak(i / 8) * plain_peak(i % 8);
         total += (double)plain_abs(block[i]) * steps[i];
-        has_giant |= i > 0 && plain_abs(block[i]) >= PLAIN_GIANT;
+        has_giant |= i > 0 && steps[i] && plain_abs(block[i]) >= PLAIN_GIANT; /* a step of 0 makes it 0 */
     }
     if (total < 4 * (127 - 40)) return; /* no sample is more than a quarter of it */
     const double levels = plain_excess(steps, block) - rounding, doubt = 0.05 + rounding / 1000 + total / 100000;
