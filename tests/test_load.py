@@ -129,13 +129,13 @@ def test_an_iterable_that_fails(batch):
         fastimg.load(broken())
 
 
-@pytest.mark.parametrize("sources", [None, 5, 2.5, object()], ids=repr)
+@pytest.mark.parametrize("sources", [None, 5, 2.5, object], ids=repr)
 def test_not_iterable(sources):
     with pytest.raises(TypeError):
         fastimg.load(sources)
 
 
-@pytest.mark.parametrize("bad", [None, 5, 2.5, ["a.jpg"], object()], ids=repr)
+@pytest.mark.parametrize("bad", [None, 5, 2.5, ["a.jpg"], object], ids=repr)
 def test_not_a_source(batch, bad):
     with pytest.raises(TypeError, match=type(bad).__name__):
         fastimg.load([batch.paths[0], bad], on_error="fill")

@@ -47,7 +47,7 @@ MAKERS = {
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-@pytest.mark.parametrize("value", [True, False, 1.0, "4", b"4", [4], np.True_, object()], ids=repr)
+@pytest.mark.parametrize("value", [True, False, 1.0, "4", b"4", [4], np.True_, object], ids=repr)
 def test_read_threads_of_a_wrong_type(batch, maker, value):
     with pytest.raises(TypeError, match="read_threads must be") as caught:
         MAKERS[maker](batch.paths, read_threads=value)
@@ -63,7 +63,7 @@ def test_read_threads_out_of_range(batch, maker, value):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-@pytest.mark.parametrize("value", [True, 1.5, b"1 MB", ["1 MB"], np.True_, object()], ids=repr)
+@pytest.mark.parametrize("value", [True, 1.5, b"1 MB", ["1 MB"], np.True_, object], ids=repr)
 def test_read_ahead_of_a_wrong_type(batch, maker, value):
     with pytest.raises(TypeError, match="read_ahead must be") as caught:
         MAKERS[maker](batch.paths, read_ahead=value)

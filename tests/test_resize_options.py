@@ -27,7 +27,7 @@ BAD_VALUES = [
 ]  # fmt: skip
 BAD_TYPES = [
     ("size", True), ("size", False), ("size", 64.0), ("size", "64"), ("size", (64, 64.0)), ("size", (64, True)),
-    ("size", ("64", "64")), ("size", (64, None)), ("size", object()), ("size", np.float32(64)),
+    ("size", ("64", "64")), ("size", (64, None)), ("size", object), ("size", np.float32(64)),
     ("fit", 3), ("fit", None), ("fit", b"cover"), ("fit", True),
     ("resample", 2), ("resample", None), ("resample", b"box"),
     ("reducing_gap", True), ("reducing_gap", "2"), ("reducing_gap", (2.0, 2.0)), ("reducing_gap", 2j),
