@@ -4,7 +4,8 @@
 # bash scripts/test.sh [ARGUMENTS OF PYTEST]
 #
 # Builds a source package and from that a wheel, checks the sources, and tests the installed wheel away from the
-# checkout. The exit status is that of the first failure. Settings, besides those of setup-env.sh:
+# checkout, without arguments in up to four processes. The exit status is that of the first failure. Settings, besides
+# those of setup-env.sh:
 #
 #   FASTIMG_EXTENDED=1 more damaged files (FASTIMG_FUZZ=20000), killed processes (FASTIMG_KILLS=500) and calls that may
 #                     leak (FASTIMG_LEAKS=20000), a minute of each fuzz target (needs clang), and the core's C programs
@@ -61,6 +62,8 @@ if [ -n "$lint" ]; then
 fi
 [ -z "${FASTIMG_EXTENDED:-}" ] || check "fuzz" bash "$project/scripts/fuzz.sh" 60
 
+# Many tests wait: two processes take half the time. A file's tests share what they have made, and are one's.
+[ $# -gt 0 ] || [ -n "${FASTIMG_SANITIZE:-}" ] || set -- -n auto --maxprocesses 4 --dist loadfile
 cd "$work/run"
 check "Tests" "${run_env[@]}" "$venv_python" -m pytest "$@"
 [ -z "${FASTIMG_SANITIZE:-}" ] || check "Reports" reports
