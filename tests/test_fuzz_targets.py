@@ -312,13 +312,13 @@ def test_wrong_stage(tmp_path, parts, message):
     ("parts", "message"),
     [
         ({"progressive": "rows->blocks[0][63] ^= 1; return is_good;"}, "coefficient 63"),
-        ({"progressive": "rows->blocks[0][0] ^= 1; return is_good;"}, "coefficient 0"),
+        ({"progressive": "rows->states[0].dc ^= 1; return is_good;"}, "coefficient 0"),
         # In the third call the plain version is past the first MCUs.
         (
-            {"progressive": "static int calls; if (++calls == 3) rows->blocks[-1][63] ^= 1; return is_good;"},
+            {"progressive": "static int calls; if (++calls == 3) rows->states[-1].dc ^= 1; return is_good;"},
             "blocks that are not its own",
         ),
-        ({"progressive": "return is_good && rows->blocks[0][0] == 0;"}, "the judge finds none"),
+        ({"progressive": "return is_good && rows->states[0].dc == 0;"}, "the judge finds none"),
         ({"start": "return is_good && !data;"}, "tables are sound; refused"),
         ({"finish": "return marker ? marker + 1 : NULL;"}, "the scan ends at"),
         ({"finish": "return marker ? NULL : marker;"}, "which is no MCU of these"),

@@ -21,11 +21,12 @@ static const uint64_t most_blocks = 128;
 /* The blocks of each component. */
 typedef struct {
     int16_t (*blocks[4])[64];
+    fi_block_state *states[4]; /* the plain decoder has none */
 } image;
 
 /* What else there is to pick, by the file's length. */
 typedef struct {
-    bool is_new, is_trimmed, is_after_baseline, is_bounded;
+    bool is_new, is_after_baseline, is_bounded;
     unsigned together; /* MCUs in one call, of one row */
 } choice;
 
@@ -37,7 +38,6 @@ static choice choose(size_t size) {
     const uint32_t bits = scatter(size);
     return (choice){
         .is_new = (bits >> 27 & 31) == 0,
-        .is_trimmed = (bits >> 24 & 1) == 0,
         .is_after_baseline = (bits >> 20 & 7) == 0,
         .is_bounded = (bits >> 18 & 3) == 0,
         .together = 1 + (bits >> 14 & (MAX_TOGETHER - 1)),
@@ -46,17 +46,32 @@ static choice choose(size_t size) {
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
-/* To the byte. */
-static void new_image(image *to, const plain_jpeg *jpeg) {
+/* To the byte. Blocks of the stage may hold anything before it sets them. */
+static void new_image(image *to, const plain_jpeg *jpeg, bool is_plain) {
     for (unsigned c = 0; c < jpeg->count; c++) {
-        const size_t nbytes = plain_count_blocks(jpeg, c) * sizeof *to->blocks[c];
-        to->blocks[c] = allocate(nbytes);
-        memset(to->blocks[c], 0, nbytes);
+        const size_t count = plain_count_blocks(jpeg, c);
+        to->blocks[c] = allocate(count * sizeof *to->blocks[c]);
+        memset(to->blocks[c], is_plain ? 0 : 0x55, count * sizeof *to->blocks[c]);
+        if (is_plain) continue;
+        to->states[c] = allocate(count * sizeof *to->states[c]);
+        memset(to->states[c], 0, count * sizeof *to->states[c]);
     }
 }
 
 static void free_image(image *from) {
-    for (int c = 0; c < 4; c++) free(from->blocks[c]);
+    for (int c = 0; c < 4; c++) {
+        free(from->blocks[c]);
+        free(from->states[c]);
+    }
+}
+
+/* Whether a block of the stage, complete, is the plain decoder's. */
+static bool is_equal(const image *found, const image *wanted, unsigned c, uint64_t place, int16_t *block) {
+    fi_block_state state = found->states[c][place];
+
+    memcpy(block, found->blocks[c][place], sizeof *found->blocks[c]);
+    fi_entropy_complete_block(&state, ~(uint64_t)0, block);
+    return plain_is_same(block, wanted->blocks[c][place]);
 }
 
 static bool is_small(const plain_jpeg *jpeg) {
@@ -74,31 +89,30 @@ static void find_blocks(const plain_jpeg *jpeg, const image *of, const uint64_t 
 
 /* ---- comparing --------------------------------------------------------------------------------------------------- */
 
-static bool is_same(const runner *r, const fi_scan *scan, uint64_t mcu, unsigned b, const int16_t *found,
-                    const int16_t *wanted) {
-    if (plain_is_same(found, wanted)) return true;
+static void report(const runner *r, const fi_scan *scan, uint64_t mcu, unsigned b, const int16_t *found,
+                   const int16_t *wanted) {
     for (unsigned k = 0; k < 64; k++) {
         const int one = found[plain_natural[k]], other = wanted[plain_natural[k]];
         if (one == other) continue;
         fprintf(stderr, "%s: scan %llu (%u to %u, bits %u to %u), MCU %llu, block %u: coefficient %u is %d, not %d\n",
                 r->name, (unsigned long long)done.scans, scan->ss, scan->se, scan->ah, scan->al,
                 (unsigned long long)mcu, b, k, one, other);
-        break;
+        return;
     }
-    return false;
 }
 
 static bool try_mcus(runner *r, const plain_jpeg *jpeg, uint64_t mcu, unsigned count, const image *found,
                      const image *wanted, const plain_verdict *verdicts) {
     uint64_t places[FI_MAX_MCU_BLOCKS];
-    int16_t *one[FI_MAX_MCU_BLOCKS], *other[FI_MAX_MCU_BLOCKS];
+    int16_t block[64];
     fi_block_row rows[FI_MAX_MCU_BLOCKS];
 
     if (r->has_ended) return true;
     plain_place(jpeg, mcu, places);
     for (unsigned b = 0; b < jpeg->scan.blocks; b++) {
-        const unsigned i = jpeg->scan.component[b];
-        rows[b].blocks = &found->blocks[plain_index(jpeg, i)][places[b]];
+        const unsigned i = jpeg->scan.component[b], c = plain_index(jpeg, i);
+        rows[b].blocks = &found->blocks[c][places[b]];
+        rows[b].states = &found->states[c][places[b]];
         rows[b].step = jpeg->scan_count == 1 ? 1 : jpeg->in_scan[i]->across;
     }
     r->has_ended = !fi_entropy_decode_progressive(stage_of(r), count, rows);
@@ -110,10 +124,11 @@ static bool try_mcus(runner *r, const plain_jpeg *jpeg, uint64_t mcu, unsigned c
     r->decoded += count;
     for (unsigned i = 0; i < count; i++) {
         plain_place(jpeg, mcu + i, places);
-        find_blocks(jpeg, found, places, one);
-        find_blocks(jpeg, wanted, places, other);
         for (unsigned b = 0; b < jpeg->scan.blocks; b++) {
-            if (!is_same(r, &jpeg->scan, mcu + i, b, one[b], other[b])) return false;
+            const unsigned c = plain_index(jpeg, jpeg->scan.component[b]);
+            if (is_equal(found, wanted, c, places[b], block)) continue;
+            report(r, &jpeg->scan, mcu + i, b, block, wanted->blocks[c][places[b]]);
+            return false;
         }
     }
     return true;
@@ -121,12 +136,17 @@ static bool try_mcus(runner *r, const plain_jpeg *jpeg, uint64_t mcu, unsigned c
 
 /* Blocks that were none of an MCU's must be as they were. */
 static bool try_image(const runner *r, const plain_jpeg *jpeg, const image *found, const image *wanted) {
+    int16_t block[64];
+
+    stage_of(r);
     for (unsigned c = 0; c < jpeg->count && !r->has_ended; c++) {
-        const size_t nbytes = plain_count_blocks(jpeg, c) * sizeof *found->blocks[c];
-        if (memcmp(found->blocks[c], wanted->blocks[c], nbytes) == 0) continue;
-        fprintf(stderr, "%s: scan %llu has changed blocks that are not its own\n", r->name,
-                (unsigned long long)done.scans);
-        return false;
+        const uint64_t count = plain_count_blocks(jpeg, c);
+        for (uint64_t place = 0; place < count; place++) {
+            if (is_equal(found, wanted, c, place, block)) continue;
+            fprintf(stderr, "%s: scan %llu has changed blocks that are not its own\n", r->name,
+                    (unsigned long long)done.scans);
+            return false;
+        }
     }
     return true;
 }
@@ -193,7 +213,7 @@ static bool try_scan(runner runners[2], const choice *chosen, plain_jpeg *jpeg, 
 /* Scan after scan, as long as one version goes on. */
 static bool try_file(runner runners[2], const choice *chosen, const uint8_t *data, size_t size) {
     plain_progress progress;
-    image images[3] = {{{NULL}}};
+    image images[3] = {{{NULL}, {NULL}}};
     bool is_right = plain_open(&input, data, size), goes_on = is_right;
 
     if (!is_right) return true;
@@ -201,11 +221,10 @@ static bool try_file(runner runners[2], const choice *chosen, const uint8_t *dat
     memset(&progress, -1, sizeof progress);
     for (int i = 0; i < 2; i++) {
         runners[i].has_ended = false;
-        if (chosen->is_trimmed) fi_entropy_trim(runners[i].entropy);
         fi_entropy_begin_progressive(runners[i].entropy);
     }
     while (goes_on && plain_next_scan(&input, &progress) && is_small(&input)) {
-        for (int i = 0; i < 3 && done.scans == 0; i++) new_image(&images[i], &input);
+        for (int i = 0; i < 3 && done.scans == 0; i++) new_image(&images[i], &input, i == 2);
         done.mcus += input.mcus;
         is_right = try_scan(runners, chosen, &input, images);
         done.scans++;

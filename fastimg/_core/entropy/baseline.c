@@ -117,9 +117,6 @@ FI_INLINE bool are_equal(const int16_t *four) {
     return all != 0 && all == (all & 0xFFFF) * 0x0001000100010001;
 }
 
-/* Keeps compilers from having computed a pointer in another way: see its uses. */
-#define OPAQUE(pointer) __asm__("" : "+r"(pointer))
-
 /*
  * Decodes the block from index k on, and past index `last` by some. The next entry is looked up as soon as there are
  * bits, before its predecessor's value is stored and before a refill. OPAQUE makes nbits, which the look-up after it

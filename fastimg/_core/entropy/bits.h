@@ -18,6 +18,9 @@ static inline uint64_t load_be64(const uint8_t *p) {
 /* All below is inlined into one function per version, so that the reader stays in registers. */
 #define FI_INLINE static inline __attribute__((always_inline))
 
+/* Keeps compilers from having computed a pointer in another way: see its uses. */
+#define OPAQUE(pointer) __asm__("" : "+r"(pointer))
+
 typedef struct {
     const uint8_t *next;
     uint64_t bits;
@@ -50,14 +53,6 @@ FI_INLINE int read_long_symbol(reader *r, const table *t, unsigned length) {
     return t->symbols[(t->offset[length] + (look >> (16 - length))) & 255];
 }
 
-/* The same for the code of a SLOW entry of `look`. */
-FI_INLINE int read_symbol(reader *r, const table *t, uint64_t look) {
-    const unsigned length = (unsigned)(look >> 16);
-    if (!length) return read_long_symbol(r, t, LOOK_BITS + 1);
-    consume(r, length);
-    return (uint8_t)(look >> 8);
-}
-
 /* The same for the code of a SLOW entry. */
 FI_INLINE int read_slow_symbol(reader *r, const table *t, const entry *e) {
     if (!e->shift) return read_long_symbol(r, t, ENTRY_BITS + 1);
@@ -69,10 +64,6 @@ FI_INLINE int32_t read_value(reader *r, unsigned size) {
     const int32_t value = extend((uint32_t)(r->bits >> (64 - size)), size);
     consume(r, size);
     return value;
-}
-
-FI_INLINE uint64_t look_up(const reader *r, const table *t) {
-    return t->look[r->bits >> (64 - LOOK_BITS)];
 }
 
 FI_INLINE const entry *find_entry(const reader *r, const table *t) {

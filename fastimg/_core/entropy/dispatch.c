@@ -24,14 +24,6 @@ fi_entropy *fi_entropy_new(void) {
     return calloc(1, sizeof(fi_entropy));
 }
 
-void fi_entropy_trim(fi_entropy *entropy) {
-    for (int c = 0; c < 4; c++) {
-        free(entropy->nonzero[c].bits);
-        entropy->nonzero[c] = (fi_nonzero){0};
-    }
-}
-
 void fi_entropy_free(fi_entropy *entropy) {
-    if (entropy) fi_entropy_trim(entropy);
     free(entropy);
 }

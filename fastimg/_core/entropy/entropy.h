@@ -60,7 +60,6 @@ void fi_entropy_init(unsigned cpu_features);
 
 fi_entropy *fi_entropy_new(void); /* returns NULL if there is no memory */
 void fi_entropy_free(fi_entropy *entropy); /* NULL is allowed */
-void fi_entropy_trim(fi_entropy *entropy); /* between images: frees what only large ones need */
 
 /* ---- baseline scans -------------------------------------------------------------------------------------------- */
 
@@ -91,20 +90,30 @@ void fi_entropy_begin_progressive(fi_entropy *entropy);
  */
 bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan);
 
+#define FI_CORRECTIONS 2
+
+/*
+ * What AC scans leave for later, and all of the DC value: scans that add a bit to each do not look at the blocks. All
+ * zeros before the first scan.
+ */
+typedef struct fi_block_state {
+    uint64_t nonzero; /* bit k: coefficient k, in zigzag order, is not zero; 0: the block may hold anything */
+    uint64_t corrections[FI_CORRECTIONS]; /* bit k of [i]: to add to the magnitude of coefficient k, 1 << i */
+    int16_t dc;
+} fi_block_state;
+
 /* The block at one place of the first MCU, in natural order, and how many blocks there are from one MCU to the next. */
 typedef struct fi_block_row {
     int16_t (*blocks)[64];
+    fi_block_state *states;
     size_t step;
 } fi_block_row;
 
 /* Adds what the scan has for the next MCUs to their blocks: a row for each block of an MCU. */
 bool fi_entropy_decode_progressive(fi_entropy *entropy, size_t mcus, const fi_block_row *rows);
 
-/*
- * What AC scans have found of a component's blocks in this image, row after row, width_in_blocks each: bit k is set if
- * coefficient k in zigzag order is not zero. NULL: there was no such scan, and all are.
- */
-const uint64_t *fi_entropy_nonzero(const fi_entropy *entropy, unsigned component_index);
+/* Makes a block what the scans so far say, but for those corrections whose bit is not set in `needed`, which are lost. */
+void fi_entropy_complete_block(fi_block_state *state, uint64_t needed, int16_t *block);
 
 /* ---- both ------------------------------------------------------------------------------------------------------ */
 

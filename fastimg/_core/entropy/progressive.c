@@ -3,31 +3,20 @@
 #include "cpu.h"
 #include "entropy/bits.h"
 
-#include <stdlib.h>
-
-/* The bits start with a component's first AC scan. Returns false if there is no memory. */
-static bool begin_nonzero(fi_entropy *entropy, const fi_scan *scan) {
-    fi_nonzero *nonzero = &entropy->nonzero[scan->component_index & 3];
-
-    if (nonzero->capacity < scan->mcus) {
-        free(nonzero->bits);
-        *nonzero = (fi_nonzero){.bits = malloc(scan->mcus * sizeof *nonzero->bits)};
-        if (!nonzero->bits) return false;
-        nonzero->capacity = scan->mcus;
-    }
-    if (!nonzero->has_begun) memset(nonzero->bits, 0, scan->mcus * sizeof *nonzero->bits);
-    nonzero->has_begun = true;
-    entropy->next_nonzero = nonzero->bits;
-    return true;
+/* The bits of coefficients first to end - 1, of which there is at least one. */
+FI_INLINE uint64_t band(unsigned first, unsigned end) {
+    return ~(uint64_t)0 << first & ~(uint64_t)0 >> (64 - end);
 }
 
 void fi_entropy_begin_progressive(fi_entropy *entropy) {
-    for (int c = 0; c < 4; c++) entropy->nonzero[c].has_begun = false;
+    memset(entropy->come, 0, sizeof entropy->come);
 }
 
-const uint64_t *fi_entropy_nonzero(const fi_entropy *entropy, unsigned component_index) {
-    const fi_nonzero *nonzero = &entropy->nonzero[component_index & 3];
-    return nonzero->has_begun ? nonzero->bits : NULL;
+/* As in the tables of baseline scans. */
+static void set_stop(fi_entropy *entropy, unsigned se, unsigned al) {
+    const uint8_t *large = entropy->limits[0].large;
+    memset(entropy->stop, 0, sizeof entropy->stop);
+    for (unsigned k = 1; k <= se; k++) entropy->stop[k] = (uint8_t)(large[k] > al ? large[k] - al : 1);
 }
 
 bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
@@ -38,21 +27,31 @@ bool fi_entropy_start_progressive(fi_entropy *entropy, const fi_scan *scan) {
     entropy->is_progressive = true;
     for (unsigned b = 0; b < scan->blocks && has_codes; b++) {
         const table **to = is_dc ? &entropy->block[b].dc_table : &entropy->block[b].ac_table;
-        *to = fi_entropy_find_table(entropy, is_dc ? &scan->dc[b] : &scan->ac[b], is_dc ? DC_TABLE : PROGRESSIVE_TABLE);
+        *to = fi_entropy_find_table(entropy, is_dc ? &scan->dc[b] : &scan->ac[b],
+                                    is_dc      ? DC_TABLE
+                                    : scan->ah ? REFINEMENT_TABLE
+                                               : FIRST_TABLE);
         if (!*to) return fi_entropy_fail(entropy, FI_FAULT_TABLES, 0);
     }
-    if (!is_dc && !begin_nonzero(entropy, scan)) return fi_entropy_fail(entropy, FI_FAULT_MEMORY, 0);
+    set_stop(entropy, scan->se, scan->al);
     entropy->ss = scan->ss;
     entropy->se = scan->se;
     entropy->al = scan->al;
     entropy->is_refinement = scan->ah > 0;
+    entropy->comes_again = false;
+    if (!is_dc && !entropy->is_refinement) {
+        uint64_t *come = &entropy->come[scan->component_index & 3];
+        const uint64_t comes = band(scan->ss, scan->se + 1u);
+        entropy->comes_again = *come & comes;
+        *come |= comes;
+    }
     return true;
 }
 
 /* ---- DC -------------------------------------------------------------------------------------------------------- */
 
-FI_INLINE int16_t *block_of(const fi_block_row *row, size_t mcu) {
-    return row->blocks[mcu * row->step];
+FI_INLINE int16_t *dc_of(const fi_block_row *row, size_t mcu) {
+    return &row->states[mcu * row->step].dc;
 }
 
 FI_INLINE fi_fault_kind first_dc(fi_entropy *entropy, reader *r, const fi_block_row *rows, size_t mcu) {
@@ -61,7 +60,7 @@ FI_INLINE fi_fault_kind first_dc(fi_entropy *entropy, reader *r, const fi_block_
         int32_t diff;
         if (!decode_dc(r, kind->dc_table, &diff)) return FI_FAULT_CODE;
         if (!add_dc(kind->dc, diff)) return FI_FAULT_RANGE;
-        *block_of(&rows[b], mcu) = (int16_t)((uint32_t)kind->dc->last << entropy->al);
+        *dc_of(&rows[b], mcu) = (int16_t)((uint32_t)kind->dc->last << entropy->al);
     }
     return FI_FAULT_NONE;
 }
@@ -69,7 +68,7 @@ FI_INLINE fi_fault_kind first_dc(fi_entropy *entropy, reader *r, const fi_block_
 FI_INLINE fi_fault_kind refine_dc(const fi_entropy *entropy, reader *r, const fi_block_row *rows, size_t mcu) {
     refill(r);
     for (unsigned b = 0; b < entropy->blocks; b++) {
-        if (r->bits >> 63) *block_of(&rows[b], mcu) |= (int16_t)(1 << entropy->al);
+        *dc_of(&rows[b], mcu) |= (int16_t)(r->bits >> 63 << entropy->al);
         consume(r, 1);
     }
     return FI_FAULT_NONE;
@@ -84,54 +83,80 @@ FI_INLINE uint32_t read_eobrun(reader *r, unsigned run) {
     return (1u << run) + more;
 }
 
+/* Stores the value of the coefficient before index k. Past the last one, which is a fault, any place will do. */
+FI_INLINE void store_first(int16_t *block, size_t k, int16_t coefficient, uint64_t *found) {
+    const unsigned bit = (unsigned)(k - 1) & 63;
+    block[natural_order[k]] = coefficient;
+    *found = (*found & ~((uint64_t)1 << bit)) | (uint64_t)(coefficient != 0) << bit;
+}
+
+/* Decodes the symbol of a SLOW entry at index k. Returns the next index, or 0 at a fault. *size is as in other entries. */
+FI_INLINE size_t first_slow(reader *r, const table *t, const entry *e, size_t k, int32_t *value, uint8_t *size,
+                            uint32_t *eobrun) {
+    refill(r);
+    const int symbol = read_slow_symbol(r, t, e);
+    if (symbol < 0) return 0;
+    const unsigned run = (unsigned)symbol >> 4;
+    *size = symbol & 15;
+    if (*size == 0 && run < 15) *eobrun = read_eobrun(r, run);
+    *value = *size ? read_value(r, *size) : 0;
+    if (e->shift && e->shift + *size <= UNCHECKED_NBITS) *size = 0;
+    return k + run + 1;
+}
+
+/* Looks entries up as decode_ac() in baseline.c does. */
 FI_INLINE fi_fault_kind first_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero) {
     const table *t = entropy->block[0].ac_table;
     const limits *l = &entropy->limits[0];
+    const uint8_t *stop = entropy->stop;
     const unsigned se = entropy->se, al = entropy->al;
-    uint64_t found = *nonzero;
-    unsigned k = entropy->ss;
+    uint32_t eobrun = 0;
+    int32_t value = 0;
+    uint8_t size = 0;
+    size_t k = entropy->ss;
 
-    while (k <= se) {
+    refill(r);
+    const entry *e = find_entry(r, t);
+    uint64_t nbits = e->nbits, found = *nonzero;
+    if (!found) memset(block, 0, 64 * sizeof *block);
+    do {
         refill(r);
-        for (int i = 0; i < SYMBOLS_PER_REFILL && k <= se; i++) {
-            const uint64_t entry = look_up(r, t);
-            int32_t value;
-            if (entry & SLOW) {
-                refill(r);
-                const int symbol = read_symbol(r, t, entry);
-                if (symbol < 0) return FI_FAULT_CODE;
-                const unsigned size = (unsigned)symbol & 15, run = (unsigned)symbol >> 4;
-                if (size == 0 && run < 15) {
-                    entropy->eobrun = read_eobrun(r, run) - 1;
-                    *nonzero = found;
-                    return FI_FAULT_NONE;
+#pragma GCC unroll 3
+        for (int i = 0; i < ENTRIES_PER_REFILL; i++) {
+            if (nbits >= ENDS) {
+                if (__builtin_expect(nbits < SLOW, 1)) {
+                    eobrun = (uint16_t)entry_value(r, e);
+                    consume(r, nbits);
+                    goto ended;
                 }
-                value = size ? read_value(r, size) : 0;
-                k += run + 1;
-                if (size + al >= l->large[k] && !fi_limits_allow_ac(l, natural_order[k], value * (1 << al))) {
-                    return FI_FAULT_RANGE;
-                }
-                i = SYMBOLS_PER_REFILL;
-            } else {
-                consume(r, entry);
-                value = (int16_t)(entry >> 16);
-                k += (uint8_t)(entry >> 8);
+                k = first_slow(r, t, e, k, &value, &size, &eobrun);
+                if (!k) return FI_FAULT_CODE;
+                if (eobrun) goto ended;
+                if (value) store_first(block, k, (int16_t)((uint32_t)value << al), &found);
+                e = find_entry(r, t);
+                nbits = e->nbits;
+                break;
             }
-            if (value) {
-                const int16_t coefficient = (int16_t)((uint32_t)value << al);
-                const unsigned place = (k - 1) & 63; /* past 64, which is a fault, any will do */
-                block[natural_order[k]] = coefficient;
-                found = (found & ~((uint64_t)1 << place)) | (uint64_t)(coefficient != 0) << place;
-            }
+            value = entry_value(r, e);
+            k += e->advance;
+            consume(r, nbits);
+            size = e->size;
+            e = find_entry(r, t);
+            nbits = e->nbits;
+            OPAQUE(e);
+            store_first(block, k, (int16_t)((uint32_t)value << al), &found);
+            if (__builtin_expect(size >= stop[k], 0)) break;
         }
-    }
+        if (size && size + al >= l->large[k] && !fi_limits_allow_ac(l, natural_order[k], value * (1 << al))) {
+            return FI_FAULT_RANGE;
+        }
+    } while (k <= se);
     *nonzero = found;
-    return k > se + 1 && k < END ? FI_FAULT_BLOCK_END : FI_FAULT_NONE;
-}
-
-/* The bits of coefficients first to end - 1, of which there is at least one. */
-FI_INLINE uint64_t band(unsigned first, unsigned end) {
-    return ~(uint64_t)0 << first & ~(uint64_t)0 >> (64 - end);
+    return k > se + 1 ? FI_FAULT_BLOCK_END : FI_FAULT_NONE;
+ended:
+    entropy->eobrun = eobrun - 1;
+    *nonzero = found;
+    return FI_FAULT_NONE;
 }
 
 FI_INLINE unsigned count_bits(uint64_t bits, bool has_pdep) {
@@ -178,17 +203,52 @@ FI_INLINE uint64_t append_bits(reader *r, uint64_t to, unsigned n) {
     return to;
 }
 
+/* The first of these bits, from the highest on, at `places`, of which the lowest comes first. */
+FI_INLINE uint64_t deal_out(uint64_t bits, uint64_t places, bool has_pdep) {
+    uint64_t dealt = 0;
+    if (has_pdep) return deposit(reverse_bits(bits), places);
+    for (; places; places &= places - 1, bits <<= 1) dealt |= places & -places & -(bits >> 63);
+    return dealt;
+}
+
 /*
- * Adds `one` to the magnitudes of those of these coefficients whose bit is set; the first one's is the highest. Those that
- * have it already stay as they are, as in libjpeg: what has come in full may come again.
+ * The coefficient, with `one` added to its magnitude if is_due. If it has it already it stays as it is, as in libjpeg:
+ * what has come in full may come again.
  */
-FI_INLINE void correct(int16_t *block, uint64_t which, uint64_t bits, int32_t one, bool has_pdep) {
-    if (has_pdep) which = deposit(reverse_bits(bits), which);
-    for (; which; which &= which - 1, bits <<= 1) {
+FI_INLINE int16_t correct(int16_t coefficient, int32_t one, uint64_t is_due) {
+    const int32_t sign = coefficient >> 15, is_added = is_due && !(coefficient & one);
+    return (int16_t)(coefficient + (((one ^ sign) - sign) & -is_added));
+}
+
+FI_INLINE void correct_block(int16_t *block, uint64_t which, int32_t one) {
+    for (; which; which &= which - 1) {
         int16_t *coefficient = &block[natural_order[__builtin_ctzll(which) + 1]];
-        const int32_t sign = *coefficient >> 15, is_set = (has_pdep || bits >> 63) && !(*coefficient & one);
-        *coefficient = (int16_t)(*coefficient + (((one ^ sign) - sign) & -is_set));
+        *coefficient = correct(*coefficient, one, 1);
     }
+}
+
+void fi_entropy_complete_block(fi_block_state *state, uint64_t needed, int16_t *block) {
+    const uint64_t twos = state->corrections[1] & needed, ones = state->corrections[0] & needed;
+
+    if (!state->nonzero) memset(block, 0, 64 * sizeof *block);
+    block[0] = state->dc;
+    for (uint64_t which = twos | ones; which; which &= which - 1) {
+        const unsigned k = (unsigned)__builtin_ctzll(which);
+        int16_t *coefficient = &block[natural_order[k + 1]];
+        *coefficient = correct(correct(*coefficient, 2, twos >> k & 1), 1, ones >> k & 1);
+    }
+    memset(state->corrections, 0, sizeof state->corrections);
+}
+
+/* Reads the symbol of a SLOW entry, and its value. Returns false if it is nonsense. */
+FI_INLINE bool refine_slow(reader *r, const table *t, const entry *e, unsigned *run, int32_t *value, uint32_t *eobrun) {
+    const int symbol = read_slow_symbol(r, t, e);
+    if (symbol < 0) return false;
+    const unsigned size = (unsigned)symbol & 15;
+    *run = (unsigned)symbol >> 4;
+    if (size == 0 && *run < 15) *eobrun = read_eobrun(r, *run);
+    *value = size ? read_value(r, size) : 0;
+    return size <= 1;
 }
 
 /*
@@ -197,34 +257,29 @@ FI_INLINE void correct(int16_t *block, uint64_t which, uint64_t bits, int32_t on
  */
 FI_INLINE bool read_refinement(reader *r, const table *t, unsigned *run, int32_t *value, uint32_t *eobrun) {
     refill(r);
-    const uint64_t entry = look_up(r, t);
-    if (entry & SLOW) {
-        const int symbol = read_symbol(r, t, entry);
-        if (symbol < 0) return false;
-        const unsigned size = (unsigned)symbol & 15;
-        *run = (unsigned)symbol >> 4;
-        if (size == 0 && *run < 15) *eobrun = read_eobrun(r, *run);
-        *value = size ? read_value(r, size) : 0;
-        return size <= 1;
-    }
-    consume(r, entry);
-    *run = (uint8_t)(entry >> 8) - 1u;
-    *value = (int16_t)(entry >> 16);
-    if (*run >= END - 1) *eobrun = 1;
-    return *value >= -1 && *value <= 1;
+    const entry *e = find_entry(r, t);
+    const uint64_t nbits = e->nbits;
+    if (__builtin_expect(nbits >= SLOW, 0)) return refine_slow(r, t, e, run, value, eobrun);
+    *value = entry_value(r, e);
+    *run = e->advance - 1u;
+    if (nbits >= ENDS) *eobrun = (uint16_t)*value;
+    consume(r, nbits);
+    return true;
 }
 
 /*
  * The bits that correct a block's nonzero coefficients come in the order of these, between the symbols for new ones:
  * they are put one after the other, at most 63, and dealt out in the end.
  */
-FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block, uint64_t *nonzero, bool has_pdep) {
+FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block, fi_block_state *state,
+                                  bool has_pdep) {
     const table *t = entropy->block[0].ac_table;
     const int32_t one = 1 << entropy->al;
     uint64_t left = band(entropy->ss, entropy->se + 1u), added = 0, bits = 0; /* left: of the band */
-    const uint64_t before = *nonzero & left;
+    const uint64_t before = state->nonzero & left;
     uint32_t eobrun = entropy->eobrun;
 
+    if (!state->nonzero && !eobrun) memset(block, 0, 64 * sizeof *block);
     while (left && !eobrun) {
         unsigned run;
         int32_t value;
@@ -244,8 +299,12 @@ FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block
         bits = append_bits(r, bits, count_bits(left & before, has_pdep));
         entropy->eobrun = eobrun - 1;
     }
-    if (before) correct(block, before, bits << (64 - count_bits(before, has_pdep)), one, has_pdep);
-    *nonzero |= added;
+    if (before) {
+        bits = deal_out(bits << (64 - count_bits(before, has_pdep)), before, has_pdep);
+        if (entropy->al < FI_CORRECTIONS) state->corrections[entropy->al] |= bits;
+        else correct_block(block, bits, one);
+    }
+    state->nonzero |= added;
     return FI_FAULT_NONE;
 }
 
@@ -259,7 +318,6 @@ FI_INLINE size_t pass_over_empty(fi_entropy *entropy, size_t more) {
         entropy->restarts_to_go -= (unsigned)blocks;
     }
     entropy->eobrun -= (uint32_t)blocks + 1;
-    entropy->next_nonzero += blocks + 1;
     return blocks;
 }
 
@@ -279,8 +337,8 @@ FI_INLINE bool decode_mcus(fi_entropy *entropy, size_t mcus, const fi_block_row 
         }
         if (scan == FIRST_DC) kind = first_dc(entropy, &r, rows, i);
         else if (scan == REFINE_DC) kind = refine_dc(entropy, &r, rows, i);
-        else if (scan == FIRST_AC) kind = first_ac(entropy, &r, block_of(rows, i), entropy->next_nonzero++);
-        else kind = refine_ac(entropy, &r, block_of(rows, i), entropy->next_nonzero++, has_pdep);
+        else if (scan == FIRST_AC) kind = first_ac(entropy, &r, rows->blocks[i], &rows->states[i].nonzero);
+        else kind = refine_ac(entropy, &r, rows->blocks[i], &rows->states[i], has_pdep);
         if (!in_bounds(entropy, &r)) return fi_entropy_fail_short(entropy, i);
         if (kind != FI_FAULT_NONE) return fi_entropy_fail(entropy, kind, i);
     }
@@ -290,6 +348,9 @@ FI_INLINE bool decode_mcus(fi_entropy *entropy, size_t mcus, const fi_block_row 
 }
 
 FI_INLINE bool decode_progressive(fi_entropy *entropy, size_t mcus, const fi_block_row *rows, bool has_pdep) {
+    for (size_t i = 0; entropy->comes_again && i < mcus; i++) {
+        fi_entropy_complete_block(&rows->states[i], ~(uint64_t)0, rows->blocks[i]);
+    }
     if (entropy->ss > 0 && entropy->is_refinement) return decode_mcus(entropy, mcus, rows, REFINE_AC, has_pdep);
     if (entropy->ss > 0) return decode_mcus(entropy, mcus, rows, FIRST_AC, has_pdep);
     return decode_mcus(entropy, mcus, rows, entropy->is_refinement ? REFINE_DC : FIRST_DC, has_pdep);

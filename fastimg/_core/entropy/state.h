@@ -17,12 +17,12 @@
  * - A coefficient's index is at most 63 when an entry is looked up, and advances by 16 at most, or by END where no
  *   value follows: large_sizes and natural_order have entries for these. Those past the last coefficient map to it, as
  *   in libjpeg.
- * - Tables are indexed by exactly ENTRY_BITS, LOOK_BITS or RUN_BITS bits, and the index of a longer code is checked.
+ * - Tables are indexed by exactly ENTRY_BITS or RUN_BITS bits, and the index of a longer code is checked.
  * - An entry is looked up before the refill, so ENTRY_BITS = 9 bits must be left: of the 56 that a refill brings,
  *   ENTRIES_PER_REFILL = 3 entries of at most MAX_ENTRY_NBITS = 15 leave 11. A SLOW symbol or a DC difference, of at most
  *   31, comes right after a refill, and leaves 25.
  * - The same bound holds in progressive scans, where a coefficient takes a correction bit or a symbol of at most 31
- *   bits. The caller asks for no more MCUs than the scan has, and fi_nonzero has room for that many blocks.
+ *   bits. The caller has room for the blocks and states of the MCUs that it asks for.
  */
 #define MAX_MCU_NBYTES (FI_MAX_MCU_BLOCKS * 64 * 31 / 8 + 16)
 #define CHUNK_NBYTES 16384
@@ -32,15 +32,14 @@
 #define ENTRIES_PER_REFILL 3
 #define UNCHECKED_NBITS 10 /* shorter codes with their values are common, and seldom damage: they are not checked */
 
-/* For progressive scans. */
-#define LOOK_BITS 10
-#define SYMBOLS_PER_REFILL 5 /* of at most LOOK_BITS bits each, as long as none is SLOW; a refill brings at least 56 */
-
 #define RUN_BITS 12
 #define CACHED_TABLES 8
 
-/* What a table's symbols mean. In progressive scans they may end more than one block; such entries are SLOW. */
-typedef enum { DC_TABLE, AC_TABLE, PROGRESSIVE_TABLE } table_kind;
+/*
+ * What a table's symbols mean. In progressive scans, the last two, those that end a block have the number of blocks that
+ * end as their value.
+ */
+typedef enum { DC_TABLE, AC_TABLE, FIRST_TABLE, REFINEMENT_TABLE } table_kind;
 
 enum { ENDS = 1 << 6, SLOW = 1 << 7, END = 128 };
 
@@ -60,22 +59,8 @@ typedef struct {
     uint8_t size; /* of the value, or 0 if it takes no more than UNCHECKED_NBITS with its code */
 } entry;
 
-/*
- * An entry for the next LOOK_BITS bits of input, if the table is a progressive scan's:
- *   bits 0 to 5    how many bits the code and the value take together
- *   bit 7          SLOW: the code with its value is longer than LOOK_BITS
- *   bits 8 to 15   how far the coefficient's index advances: run + 1, or END. The value belongs to the coefficient
- *                  before the new index; if the symbol has no value, 0 is written over a 0
- *   bits 16 to 31  the value
- *
- * In a SLOW entry bits 8 to 15 are the symbol, and bits 16 to 31 the length of its code, or 0 if that is more than
- * LOOK_BITS.
- */
 typedef struct {
-    union {
-        entry entries[1 << ENTRY_BITS];
-        uint32_t look[1 << LOOK_BITS]; /* of a PROGRESSIVE_TABLE */
-    };
+    entry entries[1 << ENTRY_BITS];
     /* Per length: the last code plus one, left-aligned in 16 bits. */
     int32_t max_code[18];
     int32_t offset[17]; /* symbols[offset[l] + code] for a code of l bits */
@@ -108,13 +93,6 @@ typedef struct {
     large_sizes large;
 } limits;
 
-/* Per block, a bit for each nonzero coefficient, in zigzag order, so that refinement scans need not look for them. */
-typedef struct {
-    uint64_t *bits;
-    size_t capacity;
-    bool has_begun; /* in this image */
-} fi_nonzero;
-
 /* The DC values of a component, and what they can be. */
 typedef struct {
     int32_t last, min;
@@ -143,9 +121,10 @@ struct fi_entropy {
     bool is_progressive;
     uint8_t ss, se, al; /* of a progressive scan */
     bool is_refinement;
+    large_sizes stop; /* of a first AC scan, as in a table */
     uint32_t eobrun; /* blocks left in the run of empty ones */
-    fi_nonzero nonzero[4]; /* per component of the frame */
-    uint64_t *next_nonzero; /* of the next block */
+    uint64_t come[4]; /* per component of the frame: coefficients that first AC scans have had, as in `nonzero` */
+    bool comes_again; /* this scan has some of them once more */
     uint64_t scan; /* counts them */
     size_t mcu; /* of the scan: how many have been decoded */
     size_t stray_nbytes; /* in front of markers, and passed over */

@@ -7,10 +7,21 @@ static entry *fill(entry *to, unsigned bits, entry e) {
     return to;
 }
 
+/* An end of n = run blocks has n more bits, as a value without a sign. */
+static bool ends_block(table_kind kind, unsigned symbol) {
+    return kind != DC_TABLE && (symbol & 15) == 0 && symbol < 0xF0;
+}
+
+/* Whether the symbol is left to what decodes those of SLOW entries, however short it is. */
+static bool is_slow(table_kind kind, unsigned symbol) {
+    return kind == FIRST_TABLE ? symbol == 0xF0 : kind == REFINEMENT_TABLE && (symbol & 15) > 1;
+}
+
 /* Fills the entries that begin with a code. Returns the next one. */
 static entry *fill_code(entry *to, unsigned code, unsigned length, unsigned symbol, table_kind kind) {
-    const unsigned size = symbol & 15, run = symbol >> 4, spread = ENTRY_BITS - length, nbits = length + size;
-    const bool ends = kind == AC_TABLE && size == 0 && run < 15;
+    const bool ends = ends_block(kind, symbol);
+    const unsigned run = symbol >> 4, size = !ends ? symbol & 15 : kind == AC_TABLE ? 0 : run;
+    const unsigned spread = ENTRY_BITS - length, nbits = length + size;
     entry e = {
         .nbits = (uint8_t)(nbits | (ends ? ENDS : 0)),
         .shift = (uint8_t)(64 - nbits),
@@ -19,32 +30,14 @@ static entry *fill_code(entry *to, unsigned code, unsigned length, unsigned symb
         .size = (uint8_t)(nbits > UNCHECKED_NBITS ? size : 0),
     };
 
-    if (size == 0) return fill(to, spread, e);
-    if (spread == 0 || (kind == AC_TABLE && nbits > MAX_ENTRY_NBITS)) {
+    if ((kind != DC_TABLE && nbits > MAX_ENTRY_NBITS) || (!ends && size && spread == 0) || is_slow(kind, symbol)) {
         return fill(to, spread, (entry){.nbits = SLOW, .shift = (uint8_t)length, .offset = (uint16_t)symbol});
     }
+    if (ends) e.offset = (uint16_t)(e.offset + (1u << size));
+    if (ends || size == 0) return fill(to, spread, e);
     entry negative = e; /* begins with 0 (T.81, F.2.2.1) */
     negative.offset = (uint16_t)(e.offset + 1 - (1u << size));
     return fill(fill(to, spread - 1, negative), spread - 1, e);
-}
-
-static uint32_t *fill_look(uint32_t *to, unsigned bits, uint32_t look) {
-    for (uint32_t *const end = to + (1u << bits); to < end; to++) *to = look;
-    return to;
-}
-
-/* The same in a PROGRESSIVE_TABLE. */
-static uint32_t *fill_code_look(uint32_t *to, unsigned length, unsigned symbol) {
-    const unsigned size = symbol & 15, run = symbol >> 4, spread = LOOK_BITS - length;
-    const bool ends = size == 0 && run < 15;
-    const uint32_t look = (ends ? END : run + 1) << 8 | (length + size);
-
-    if (size > spread || (ends && run > 0)) return fill_look(to, spread, length << 16 | symbol << 8 | SLOW);
-    if (size == 0) return fill_look(to, spread, look);
-    for (uint32_t v = 0; v < 1u << size; v++) {
-        to = fill_look(to, spread - size, (uint32_t)extend(v, size) << 16 | look);
-    }
-    return to;
 }
 
 /* As libjpeg checks tables: no code is all ones (T.81, C.2), and DC symbols are sizes. */
@@ -71,16 +64,6 @@ static void build_entries(table *t) {
     while (e < t->entries + (1 << ENTRY_BITS)) *e++ = (entry){.nbits = SLOW};
 }
 
-static void build_look(table *t) {
-    unsigned index = 0;
-    uint32_t *look = t->look;
-
-    for (unsigned length = 1; length <= LOOK_BITS; length++) {
-        for (unsigned i = 0; i < t->counts[length]; i++) look = fill_code_look(look, length, t->symbols[index++]);
-    }
-    while (look < t->look + (1 << LOOK_BITS)) *look++ = SLOW;
-}
-
 static void build(table *t, const fi_huffman *huffman, table_kind kind) {
     unsigned code = 0, index = 0;
 
@@ -95,8 +78,7 @@ static void build(table *t, const fi_huffman *huffman, table_kind kind) {
         t->max_code[length] = (int32_t)(code << (16 - length));
     }
     t->max_code[17] = INT32_MAX;
-    if (kind == PROGRESSIVE_TABLE) build_look(t);
-    else build_entries(t);
+    build_entries(t);
 }
 
 /*

@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "jpeg/coef_rows.h"
 
-/* The rows of blocks of a component in an iMCU row. */
-static JBLOCKARRAY block_rows(j_decompress_ptr cinfo, const jpeg_component_info *component, jvirt_barray_ptr array,
-                              JDIMENSION imcu_row, boolean writable) {
-    const JDIMENSION count = (JDIMENSION)component->v_samp_factor;
-    return cinfo->mem->access_virt_barray((j_common_ptr)cinfo, array, imcu_row * count, count, writable);
-}
+/* Reduced blocks are completed in batches small enough for the first-level cache. */
+#define BATCH 64
 
-bool fi_coef_rows_decode(fi_entropy *entropy, j_decompress_ptr cinfo, const jvirt_barray_ptr arrays[]) {
+static const uint64_t all = ~(uint64_t)0;
+
+bool fi_coef_rows_decode(fi_coef_arrays *arrays, fi_entropy *entropy, j_decompress_ptr cinfo) {
     const jpeg_component_info *only = cinfo->cur_comp_info[0];
     const bool last = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
     /* If a component is alone in its scan, each block is an MCU, and there are none of padding. */
     const int rows = cinfo->comps_in_scan > 1 ? 1 : last ? only->last_row_height : only->v_samp_factor;
-    JBLOCKARRAY blocks[MAX_COMPS_IN_SCAN];
     fi_block_row places[FI_MAX_MCU_BLOCKS];
 
-    for (int i = 0; i < cinfo->comps_in_scan; i++) {
-        const jpeg_component_info *component = cinfo->cur_comp_info[i];
-        blocks[i] = block_rows(cinfo, component, arrays[component->component_index], cinfo->input_iMCU_row, TRUE);
-    }
     for (int y = 0; y < rows; y++) {
         fi_block_row *place = places;
         for (int i = 0; i < cinfo->comps_in_scan; i++) {
             const jpeg_component_info *component = cinfo->cur_comp_info[i];
-            for (int v = y; v < y + component->MCU_height; v++) {
+            const fi_coef_array *array = &arrays->of[component->component_index];
+            const JDIMENSION first = cinfo->input_iMCU_row * (JDIMENSION)component->v_samp_factor;
+            for (JDIMENSION v = first + y; v < first + y + component->MCU_height; v++) {
                 for (int h = 0; h < component->MCU_width; h++) {
-                    *place++ = (fi_block_row){blocks[i][v] + h, (size_t)component->MCU_width};
+                    *place++ = (fi_block_row){
+                        .blocks = array->rows[v] + h,
+                        .states = array->states + (size_t)v * array->width + h,
+                        .step = (size_t)component->MCU_width,
+                    };
                 }
             }
         }
@@ -35,46 +34,97 @@ bool fi_coef_rows_decode(fi_entropy *entropy, j_decompress_ptr cinfo, const jvir
     return true;
 }
 
+/* AC scans need to know which coefficients are not zero; all else is thrown away. */
+bool fi_coef_rows_check(const fi_coef_arrays *arrays, fi_entropy *entropy, j_decompress_ptr cinfo, size_t mcus_left,
+                        int16_t (*scratch)[64]) {
+    const fi_coef_array *array = &arrays->of[cinfo->cur_comp_info[0]->component_index];
+    const size_t across = cinfo->MCUs_per_row, mcu = across * cinfo->MCU_rows_in_scan - mcus_left;
+    fi_block_state states[FI_MAX_MCU_BLOCKS] = {{0}};
+    fi_block_row places[FI_MAX_MCU_BLOCKS];
+
+    for (int b = 0; b < FI_MAX_MCU_BLOCKS; b++) places[b] = (fi_block_row){&scratch[b], &states[b], 1};
+    if (cinfo->Ss > 0) places[0].states = &array->states[mcu / across * array->width + mcu % across];
+    return fi_entropy_decode_progressive(entropy, 1, places);
+}
+
 /* The first 10 coefficients in zigzag order are within the 4 x 4 lowest frequencies (T.81, figure A.6). */
 static fi_block_kind kind_of(uint64_t nonzero) {
     return nonzero >> 10 ? FI_FULL : nonzero ? FI_LOW_4X4 : FI_DC_ONLY;
 }
 
-/* A row of n blocks of a component. `nonzero` is NULL if all have a DC coefficient only. */
-static void transform_row(fi_sorted_blocks *work, const jpeg_component_info *component, JBLOCKROW blocks,
-                          const uint64_t *nonzero, JSAMPARRAY rows) {
-    static const uint16_t nothing[DCTSIZE2];
-    const JDIMENSION n = component->width_in_blocks;
-    /* No scan has had a component that has none. */
-    const uint16_t *quantisation = component->quant_table ? component->quant_table->quantval : nothing;
+/* A row of blocks of a component, and where their samples go. */
+typedef struct {
+    const jpeg_component_info *component;
+    const uint16_t *quantisation;
+    JBLOCKROW blocks;
+    fi_block_state *states;
+    JSAMPARRAY rows;
+} block_row;
+
+static void transform_row(fi_sorted_blocks *work, const block_row *row) {
+    const JDIMENSION n = row->component->width_in_blocks;
 
     for (JDIMENSION i = 0, sorted = 0; i < n; i++) {
-        const fi_block block = {blocks[i], quantisation, rows, (size_t)i * DCTSIZE};
-        fi_sorted_blocks_add(work, kind_of(nonzero ? nonzero[i] : 0), block);
+        const fi_block_kind kind = kind_of(row->states[i].nonzero);
+        fi_block block = {&row->states[i].dc, row->quantisation, row->rows, (size_t)i * DCTSIZE};
+        if (kind != FI_DC_ONLY) {
+            fi_entropy_complete_block(&row->states[i], all, row->blocks[i]);
+            block.coefficients = row->blocks[i];
+        }
+        fi_sorted_blocks_add(work, kind, block);
         if (++sorted < FI_MAX_SORTED && i + 1 < n) continue;
         fi_sorted_blocks_transform(work);
         sorted = 0;
     }
 }
 
-void fi_coef_rows_output(fi_sorted_blocks *work, const fi_entropy *entropy, j_decompress_ptr cinfo,
-                         const jvirt_barray_ptr arrays[], fi_inverse_dct *const methods[], bool islow,
-                         JSAMPIMAGE output) {
+/* Reduces the blocks of a row in which no padding is. Returns how many these are. */
+static JDIMENSION reduce_row(const block_row *row, const fi_reduced *reduced) {
+    const uint32_t size = (uint32_t)FI_DCT_SIZE(row->component), line = (uint32_t)(row->rows - reduced->rows);
+    const JDIMENSION whole = reduced->whole_columns / size, n = row->component->width_in_blocks;
+    const JDIMENSION end = reduced->first + line >= reduced->whole_rows ? 0 : whole < n ? whole : n;
+    const uint64_t needed = all >> (63 - fi_idct_last(size));
+    fi_block_run run = {.quantisation = reduced->quantisation, .rows = row->rows, .step = size};
+
+    for (JDIMENSION i = 0; i < end; i += BATCH, run.column += run.step * BATCH) {
+        run.count = end - i < BATCH ? end - i : BATCH;
+        run.coefficients = size == 1 ? &row->states[i].dc : row->blocks[i];
+        run.pitch = size == 1 ? sizeof *row->states / sizeof row->states->dc : DCTSIZE2;
+        for (size_t j = i; j < i + run.count && size > 1; j++) {
+            fi_entropy_complete_block(&row->states[j], needed, row->blocks[j]);
+        }
+        reduced->idct(&run);
+    }
+    return end;
+}
+
+void fi_coef_rows_output(fi_sorted_blocks *work, fi_coef_arrays *arrays, j_decompress_ptr cinfo,
+                         fi_inverse_dct *const methods[], bool islow, const fi_reduced reduced[3], JSAMPIMAGE output) {
+    static const uint16_t nothing[DCTSIZE2];
+
     for (int c = 0; c < cinfo->num_components; c++) {
         jpeg_component_info *component = &cinfo->comp_info[c];
-        const JDIMENSION size = (JDIMENSION)FI_DCT_SIZE(component), n = component->width_in_blocks;
-        const JDIMENSION height = (JDIMENSION)component->v_samp_factor, first = cinfo->output_iMCU_row * height;
-        const JDIMENSION left = component->height_in_blocks - first, count = left < height ? left : height;
-        const uint64_t *nonzero = fi_entropy_nonzero(entropy, (unsigned)c);
-        if (!component->component_needed) continue;
-        const JBLOCKARRAY blocks = block_rows(cinfo, component, arrays[c], cinfo->output_iMCU_row, FALSE);
-        for (JDIMENSION y = 0; y < count; y++) {
-            const JSAMPARRAY rows = output[c] + y * size;
+        const fi_coef_array *array = &arrays->of[c];
+        const JDIMENSION size = (JDIMENSION)FI_DCT_SIZE(component), height = (JDIMENSION)component->v_samp_factor;
+        const JDIMENSION first = cinfo->output_iMCU_row * height, left = component->height_in_blocks - first;
+        for (JDIMENSION y = 0; component->component_needed && y < height && y < left; y++) {
+            const block_row row = {
+                .component = component,
+                /* No scan has had a component that has none. */
+                .quantisation = component->quant_table ? component->quant_table->quantval : nothing,
+                .blocks = array->rows[first + y],
+                .states = array->states + (size_t)(first + y) * array->width,
+                .rows = output[c] + y * size,
+            };
             if (islow && size == DCTSIZE) {
-                transform_row(work, component, blocks[y], nonzero ? nonzero + (size_t)(first + y) * n : NULL, rows);
+                transform_row(work, &row);
                 continue;
             }
-            for (JDIMENSION i = 0; i < n; i++) methods[c](cinfo, component, blocks[y][i], rows, i * size);
+            for (JDIMENSION i = c < 3 && reduced[c].idct ? reduce_row(&row, &reduced[c]) : 0;
+                 i < component->width_in_blocks; i++) {
+                fi_entropy_complete_block(&row.states[i], all, row.blocks[i]);
+                methods[c](cinfo, component, row.blocks[i], row.rows, i * size);
+            }
         }
     }
 }

@@ -3,22 +3,22 @@
 #ifndef FI_COEF_ROWS_H
 #define FI_COEF_ROWS_H
 
-#include "entropy/entropy.h"
-#include "jpeg/compat.h"
+#include "jpeg/coef_arrays.h"
+#include "jpeg/mcu_rows.h"
 #include "jpeg/sorted_blocks.h"
 
-/*
- * Decodes a progressive scan's next iMCU row into libjpeg's arrays, one per component. Returns false if the entropy
- * decoder gives up.
- */
-bool fi_coef_rows_decode(fi_entropy *entropy, j_decompress_ptr cinfo, const jvirt_barray_ptr arrays[]);
+/* Decodes a progressive scan's next iMCU row into the arrays. Returns false if the entropy decoder gives up. */
+bool fi_coef_rows_decode(fi_coef_arrays *arrays, fi_entropy *entropy, j_decompress_ptr cinfo);
 
 /*
- * libjpeg's next iMCU row of samples, as fi_mcu_rows_decode() makes it; all AC scans have been decoded by
- * fi_coef_rows_decode().
+ * Decodes a progressive scan's next MCU, of which mcus_left come, into FI_MAX_MCU_BLOCKS blocks of scratch, for the
+ * verdict alone: libjpeg has the arrays. Returns false if the entropy decoder gives up.
  */
-void fi_coef_rows_output(fi_sorted_blocks *work, const fi_entropy *entropy, j_decompress_ptr cinfo,
-                         const jvirt_barray_ptr arrays[], fi_inverse_dct *const methods[], bool islow,
-                         JSAMPIMAGE output);
+bool fi_coef_rows_check(const fi_coef_arrays *arrays, fi_entropy *entropy, j_decompress_ptr cinfo, size_t mcus_left,
+                        int16_t (*scratch)[64]);
+
+/* libjpeg's next iMCU row of samples, as fi_mcu_rows_decode() makes it, of arrays that are open. */
+void fi_coef_rows_output(fi_sorted_blocks *work, fi_coef_arrays *arrays, j_decompress_ptr cinfo,
+                         fi_inverse_dct *const methods[], bool islow, const fi_reduced reduced[3], JSAMPIMAGE output);
 
 #endif

@@ -35,6 +35,44 @@ static void source_skip(j_decompress_ptr cinfo, long nbytes) {
     source->bytes_in_buffer -= (size_t)nbytes;
 }
 
+/* ---- libjpeg's arrays ------------------------------------------------------------------------------------------ */
+
+/* libjpeg asks for one array per component, in their order, and for no others. It only hands it back to access_array(). */
+static jvirt_barray_ptr request_array(j_common_ptr cinfo, int pool, boolean is_zero, JDIMENSION width,
+                                      JDIMENSION height, JDIMENSION rows) {
+    fi_decompressor *jpeg = cinfo->client_data;
+    fi_coef_arrays *arrays = &jpeg->coefs;
+
+    (void)pool, (void)is_zero, (void)rows;
+    if (arrays->count == MAX_COMPONENTS) fi_fail(jpeg, FI_E_INTERNAL);
+    arrays->of[arrays->count] = (fi_coef_array){.width = width, .height = height};
+    return (jvirt_barray_ptr)(void *)&arrays->of[arrays->count++];
+}
+
+static void realize_arrays(j_common_ptr cinfo) {
+    fi_decompressor *jpeg = cinfo->client_data;
+
+    jpeg->realize_virt_arrays(cinfo);
+    if (jpeg->coefs.count && !fi_coef_arrays_allocate(&jpeg->coefs)) fi_fail(jpeg, FI_E_NOMEM);
+}
+
+static JBLOCKARRAY access_array(j_common_ptr cinfo, jvirt_barray_ptr pointer, JDIMENSION first, JDIMENSION rows,
+                                boolean writable) {
+    const fi_coef_array *array = (const fi_coef_array *)(void *)pointer;
+
+    (void)cinfo, (void)rows, (void)writable;
+    return array->rows + first;
+}
+
+static void install_arrays(fi_decompressor *jpeg) {
+    struct jpeg_memory_mgr *memory = jpeg->cinfo.mem;
+
+    jpeg->realize_virt_arrays = memory->realize_virt_arrays;
+    memory->request_virt_barray = request_array;
+    memory->realize_virt_arrays = realize_arrays;
+    memory->access_virt_barray = access_array;
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
 /* Out of memory leaves libjpeg's state half made, and fit for nothing but jpeg_destroy_decompress(). */
@@ -44,6 +82,7 @@ static void set_up(fi_decompressor *jpeg) {
     jpeg_create_decompress(&jpeg->cinfo); /* clears all but err and client_data */
     jpeg->cinfo.src = &jpeg->source;
     jpeg->cinfo.progress = &jpeg->progress;
+    install_arrays(jpeg);
     fi_hooks_install(jpeg);
     jpeg->is_set_up = true;
 }
@@ -85,11 +124,12 @@ void fi_decompressor_free(fi_decompressor *jpeg) {
     jpeg_destroy_decompress(&jpeg->cinfo);
     fi_entropy_free(jpeg->entropy);
     fi_mcu_rows_free(jpeg->mcu_rows);
+    fi_coef_arrays_free(&jpeg->coefs);
     free(jpeg);
 }
 
 void fi_decompressor_trim(fi_decompressor *jpeg) {
-    fi_entropy_trim(jpeg->entropy);
+    fi_coef_arrays_trim(&jpeg->coefs);
 }
 
 const char *fi_decompressor_warnings(const fi_decompressor *jpeg) {
@@ -201,7 +241,7 @@ static void try_decode(fi_decompressor *jpeg, const fi_route *route, const fi_re
     jpeg->multiple_scans = false;
     jpeg->stage = FI_STAGE_LIBJPEG;
     jpeg->scan_end = NULL;
-    jpeg->mcus_left = jpeg->array_count = 0;
+    jpeg->mcus_left = jpeg->coefs.count = 0;
     jpeg->warning_count = jpeg->warnings_nbytes = 0;
     jpeg->warnings[0] = '\0';
     jpeg->is_cut = nbytes < request->nbytes;

@@ -89,7 +89,7 @@ static int consume_data(j_decompress_ptr cinfo) {
     fi_decompressor *jpeg = cinfo->client_data;
     const bool is_last = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
 
-    if (!fi_coef_rows_decode(jpeg->entropy, cinfo, jpeg->arrays)) end_at_fault(jpeg);
+    if (!fi_coef_rows_decode(&jpeg->coefs, jpeg->entropy, cinfo)) end_at_fault(jpeg);
     if (is_last) {
         jpeg->consume_data(cinfo);
         go_on_from(jpeg, finish_scan(jpeg));
@@ -104,7 +104,7 @@ static int output_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     fi_decompressor *jpeg = cinfo->client_data;
     const bool islow = cinfo->dct_method == JDCT_ISLOW && idct_verified;
 
-    fi_coef_rows_output(&jpeg->sorted, jpeg->entropy, cinfo, jpeg->arrays, cinfo->idct->inverse_DCT, islow, output);
+    fi_coef_rows_output(&jpeg->sorted, &jpeg->coefs, cinfo, cinfo->idct->inverse_DCT, islow, jpeg->reduced, output);
     return ++cinfo->output_iMCU_row < cinfo->total_iMCU_rows ? JPEG_ROW_COMPLETED : JPEG_SCAN_COMPLETED;
 }
 
@@ -115,16 +115,7 @@ static void start_output_pass(j_decompress_ptr cinfo) {
     jpeg->start_output_pass(cinfo);
     const bool is_plain = cinfo->coef->decompress_data == jpeg->decompress_data;
     if (cinfo->progressive_mode && jpeg->stage == FI_STAGE_OWN && is_plain) cinfo->coef->decompress_data = output_data;
-}
-
-/* libjpeg asks for one array of blocks per component, in their order, and for no others. */
-static jvirt_barray_ptr request_virt_barray(j_common_ptr cinfo, int pool, boolean is_zero, JDIMENSION width,
-                                            JDIMENSION height, JDIMENSION rows) {
-    fi_decompressor *jpeg = cinfo->client_data;
-    const jvirt_barray_ptr array = jpeg->request_virt_barray(cinfo, pool, is_zero, width, height, rows);
-
-    if (jpeg->array_count < MAX_COMPONENTS) jpeg->arrays[jpeg->array_count++] = array;
-    return array;
+    else fi_coef_arrays_complete(&jpeg->coefs);
 }
 
 /* ---- scans into libjpeg's blocks ------------------------------------------------------------------------------- */
@@ -155,10 +146,8 @@ static boolean check_and_decode(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
     if (jpeg->mcus_left > 0) {
         if (!cinfo->progressive_mode) {
             decode_into_scratch(jpeg);
-        } else {
-            fi_block_row rows[FI_MAX_MCU_BLOCKS];
-            for (int b = 0; b < FI_MAX_MCU_BLOCKS; b++) rows[b] = (fi_block_row){&jpeg->scratch[b], 1};
-            if (!fi_entropy_decode_progressive(jpeg->entropy, 1, rows)) end_at_fault(jpeg);
+        } else if (!fi_coef_rows_check(&jpeg->coefs, jpeg->entropy, cinfo, jpeg->mcus_left, jpeg->scratch)) {
+            end_at_fault(jpeg);
         }
         if (--jpeg->mcus_left == 0) jpeg->scan_end = finish_scan(jpeg);
     }
@@ -270,6 +259,7 @@ static void start_entropy_pass(j_decompress_ptr cinfo) {
     const bool is_own = jpeg->stage == FI_STAGE_OWN;
     if (is_own) cinfo->entropy->decode_mcu = cinfo->progressive_mode ? suspend : decode_sequential;
     if (cinfo->progressive_mode) cinfo->coef->consume_data = is_own ? consume_data : jpeg->consume_data;
+    if (!is_own || !cinfo->progressive_mode) fi_coef_arrays_complete(&jpeg->coefs);
 }
 
 /*
@@ -394,6 +384,4 @@ void fi_hooks_install(fi_decompressor *jpeg) {
     jpeg->cinfo.inputctl->start_input_pass = start_input_pass;
     jpeg->finish_input_pass = jpeg->cinfo.inputctl->finish_input_pass;
     jpeg->cinfo.inputctl->finish_input_pass = finish_input_pass;
-    jpeg->request_virt_barray = jpeg->cinfo.mem->request_virt_barray;
-    jpeg->cinfo.mem->request_virt_barray = request_virt_barray;
 }

@@ -4,6 +4,7 @@
 #define FI_STATE_H
 
 #include "entropy/entropy.h"
+#include "jpeg/coef_arrays.h"
 #include "jpeg/compat.h"
 #include "jpeg/mcu_rows.h"
 #include "jpeg/sorted_blocks.h"
@@ -67,10 +68,8 @@ struct fi_decompressor {
     int (*consume_data)(j_decompress_ptr cinfo);
     void (*start_output_pass)(j_decompress_ptr cinfo);
     int (*decompress_data)(j_decompress_ptr cinfo, JSAMPIMAGE output);
-    jvirt_barray_ptr (*request_virt_barray)(j_common_ptr cinfo, int pool, boolean is_zero, JDIMENSION width,
-                                            JDIMENSION height, JDIMENSION rows);
-    jvirt_barray_ptr arrays[MAX_COMPONENTS]; /* libjpeg's coefficients, if there are several scans */
-    unsigned array_count;
+    void (*realize_virt_arrays)(j_common_ptr cinfo);
+    fi_coef_arrays coefs; /* if there are several scans */
     fi_sorted_blocks sorted;
     int warning_codes[MAX_WARNINGS];
     size_t warning_count, warnings_nbytes;
