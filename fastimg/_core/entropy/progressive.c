@@ -211,33 +211,11 @@ FI_INLINE uint64_t deal_out(uint64_t bits, uint64_t places, bool has_pdep) {
     return dealt;
 }
 
-/*
- * The coefficient, with `one` added to its magnitude if is_due. If it has it already it stays as it is, as in libjpeg:
- * what has come in full may come again.
- */
-FI_INLINE int16_t correct(int16_t coefficient, int32_t one, uint64_t is_due) {
-    const int32_t sign = coefficient >> 15, is_added = is_due && !(coefficient & one);
-    return (int16_t)(coefficient + (((one ^ sign) - sign) & -is_added));
-}
-
 FI_INLINE void correct_block(int16_t *block, uint64_t which, int32_t one) {
     for (; which; which &= which - 1) {
         int16_t *coefficient = &block[natural_order[__builtin_ctzll(which) + 1]];
         *coefficient = correct(*coefficient, one, 1);
     }
-}
-
-void fi_entropy_complete_block(fi_block_state *state, uint64_t needed, int16_t *block) {
-    const uint64_t twos = state->corrections[1] & needed, ones = state->corrections[0] & needed;
-
-    if (!state->nonzero) memset(block, 0, 64 * sizeof *block);
-    block[0] = state->dc;
-    for (uint64_t which = twos | ones; which; which &= which - 1) {
-        const unsigned k = (unsigned)__builtin_ctzll(which);
-        int16_t *coefficient = &block[natural_order[k + 1]];
-        *coefficient = correct(correct(*coefficient, 2, twos >> k & 1), 1, ones >> k & 1);
-    }
-    memset(state->corrections, 0, sizeof state->corrections);
 }
 
 /* Reads the symbol of a SLOW entry, and its value. Returns false if it is nonsense. */
@@ -348,9 +326,6 @@ FI_INLINE bool decode_mcus(fi_entropy *entropy, size_t mcus, const fi_block_row 
 }
 
 FI_INLINE bool decode_progressive(fi_entropy *entropy, size_t mcus, const fi_block_row *rows, bool has_pdep) {
-    for (size_t i = 0; entropy->comes_again && i < mcus; i++) {
-        fi_entropy_complete_block(&rows->states[i], ~(uint64_t)0, rows->blocks[i]);
-    }
     if (entropy->ss > 0 && entropy->is_refinement) return decode_mcus(entropy, mcus, rows, REFINE_AC, has_pdep);
     if (entropy->ss > 0) return decode_mcus(entropy, mcus, rows, FIRST_AC, has_pdep);
     return decode_mcus(entropy, mcus, rows, entropy->is_refinement ? REFINE_DC : FIRST_DC, has_pdep);

@@ -144,6 +144,15 @@ static inline int32_t extend(uint32_t value, unsigned size) {
     return (int32_t)value + (((int32_t)(value >> (size - 1)) - 1) & (1 - (1 << size)));
 }
 
+/*
+ * The coefficient, with `one` added to its magnitude if is_due. If it has it already it stays as it is, as in libjpeg:
+ * what has come in full may come again.
+ */
+static inline int16_t correct(int16_t coefficient, int32_t one, uint64_t is_due) {
+    const int32_t sign = coefficient >> 15, is_added = is_due && !(coefficient & one);
+    return (int16_t)(coefficient + (((one ^ sign) - sign) & -is_added));
+}
+
 /* ---- limits.c -------------------------------------------------------------------------------------------------- */
 
 /* For a component's values that are shifted by `al`. */
@@ -191,10 +200,13 @@ bool fi_entropy_fail_short(fi_entropy *entropy, size_t ahead);
 typedef struct fi_entropy_kernels {
     bool (*decode)(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
     bool (*decode_progressive)(fi_entropy *entropy, size_t mcus, const fi_block_row *rows);
+    /* Adds corrections to a block, twos first. */
+    void (*correct_block)(int16_t *block, uint64_t twos, uint64_t ones);
 } fi_entropy_kernels;
 
 /* Each file fills in its own part. */
 void fi_entropy_choose_baseline(fi_entropy_kernels *kernels, unsigned cpu_features);
 void fi_entropy_choose_progressive(fi_entropy_kernels *kernels, unsigned cpu_features);
+void fi_entropy_choose_corrections(fi_entropy_kernels *kernels, unsigned cpu_features);
 
 #endif
