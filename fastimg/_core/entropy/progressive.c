@@ -189,10 +189,9 @@ FI_INLINE uint64_t reverse_bits(uint64_t bits) {
     return __builtin_bswap64(bits);
 }
 
-/* Appends n more bits, of which the reader has 39, or n if those are fewer. */
+/* Appends n more bits, of which the reader has 32, or n if those are fewer. If they are more, it has 25 after them. */
 FI_INLINE uint64_t append_bits(reader *r, uint64_t to, unsigned n) {
-    if (__builtin_expect(n > 39, 0)) {
-        refill(r);
+    if (__builtin_expect(n > 32, 0)) {
         to = to << 32 | r->bits >> 32;
         consume(r, 32);
         refill(r);
@@ -218,36 +217,26 @@ FI_INLINE void correct_block(int16_t *block, uint64_t which, int32_t one) {
     }
 }
 
-/* Reads the symbol of a SLOW entry, and its value. Returns false if it is nonsense. */
-FI_INLINE bool refine_slow(reader *r, const table *t, const entry *e, unsigned *run, int32_t *value, uint32_t *eobrun) {
+/*
+ * Reads the symbol of a SLOW entry: how many zeros to pass over, and the value after them; or a run of blocks that end
+ * here. Returns false if it is nonsense.
+ */
+FI_INLINE bool refine_slow(reader *r, const table *t, const entry *e, unsigned *run, int16_t *value, uint32_t *eobrun) {
     const int symbol = read_slow_symbol(r, t, e);
     if (symbol < 0) return false;
     const unsigned size = (unsigned)symbol & 15;
     *run = (unsigned)symbol >> 4;
     if (size == 0 && *run < 15) *eobrun = read_eobrun(r, *run);
-    *value = size ? read_value(r, size) : 0;
+    *value = (int16_t)(size ? read_value(r, size) : 0);
+    refill(r);
     return size <= 1;
 }
 
 /*
- * Reads a symbol: how many zeros to pass over, and the value after them; or a run of blocks that end here. Takes at most
- * 17 bits then, or else 30. Returns false if it is nonsense.
- */
-FI_INLINE bool read_refinement(reader *r, const table *t, unsigned *run, int32_t *value, uint32_t *eobrun) {
-    refill(r);
-    const entry *e = find_entry(r, t);
-    const uint64_t nbits = e->nbits;
-    if (__builtin_expect(nbits >= SLOW, 0)) return refine_slow(r, t, e, run, value, eobrun);
-    *value = entry_value(r, e);
-    *run = e->advance - 1u;
-    if (nbits >= ENDS) *eobrun = (uint16_t)*value;
-    consume(r, nbits);
-    return true;
-}
-
-/*
  * The bits that correct a block's nonzero coefficients come in the order of these, between the symbols for new ones:
- * they are put one after the other, at most 63, and dealt out in the end.
+ * they are put one after the other, at most 63, and dealt out in the end. An entry and its value are read before the
+ * refill: of the 64 bits that the last one's load filled, 15 of an entry and 32 of these bits have left 17, or more than
+ * that where one came in between.
  */
 FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block, fi_block_state *state,
                                   bool has_pdep) {
@@ -258,14 +247,27 @@ FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block
     uint32_t eobrun = entropy->eobrun;
 
     if (!state->nonzero && !eobrun) memset(block, 0, 64 * sizeof *block);
+    refill(r);
+    const entry *e = find_entry(r, t);
     while (left && !eobrun) {
-        unsigned run;
-        int32_t value;
-        if (!read_refinement(r, t, &run, &value, &eobrun)) return FI_FAULT_CODE;
-        if (eobrun) break;
+        const uint64_t nbits = e->nbits;
+        unsigned run = e->advance - 1u;
+        int16_t value = entry_value(r, e);
+        refill(r);
+        if (nbits < ENDS) {
+            consume(r, nbits);
+        } else if (__builtin_expect(nbits < SLOW, 1)) {
+            eobrun = (uint16_t)value;
+            consume(r, nbits);
+            break;
+        } else {
+            if (!refine_slow(r, t, e, &run, &value, &eobrun)) return FI_FAULT_CODE;
+            if (eobrun) break;
+        }
         const uint64_t place = select_bit(left & ~before, run, has_pdep);
         if (!place) return FI_FAULT_BLOCK_END;
         bits = append_bits(r, bits, count_bits(left & before & (place - 1), has_pdep));
+        e = find_entry(r, t);
         left &= -place << 1;
         if (value) {
             block[natural_order[__builtin_ctzll(place) + 1]] = (int16_t)(value * one);
