@@ -144,6 +144,13 @@ static inline int32_t extend(uint32_t value, unsigned size) {
     return (int32_t)value + (((int32_t)(value >> (size - 1)) - 1) & (1 - (1 << size)));
 }
 
+/* Of a constant length, compilers make a string instruction of memset(), which takes as long as a few symbols. */
+static inline void clear_block(int16_t *block) {
+    typedef int16_t vector __attribute__((vector_size(16)));
+    const vector zeros = {0};
+    for (int i = 0; i < 64; i += 8) memcpy(block + i, &zeros, sizeof zeros);
+}
+
 /*
  * The coefficient, with `one` added to its magnitude if is_due. If it has it already it stays as it is, as in libjpeg:
  * what has come in full may come again.
