@@ -45,15 +45,13 @@ static void lut16_c(const uint8_t *src, const uint16_t *table, void *dst, size_t
 
 /*
  * libjpeg's factors are Q16, and each result is rounded once. Chroma less 128 is so small that R and B come out the
- * same with the Q15 factors of fixed_point.h. For G, -46802 Cr is -Cr + 18734 Cr, which fits into 16 bits.
+ * same with the Q15 factors of fixed_point.h; for G these are libjpeg's, halved.
  */
-enum { G_CB16 = -22554, G_CR16 = 18734 };
-
 static void convert_c(const uint8_t *const ycc[3], uint8_t *const dst[3], size_t step, size_t n) {
     for (size_t i = 0; i < n; i++) {
         const int16_t y = ycc[0][i], cb = (int16_t)(ycc[1][i] - 128), cr = (int16_t)(ycc[2][i] - 128);
         dst[0][step * i] = fi_clamp8(y + cr + fi_scale16(cr, FI_R_CR));
-        dst[1][step * i] = fi_clamp8(y - cr + ((G_CB16 * cb + G_CR16 * cr + 32768) >> 16));
+        dst[1][step * i] = fi_clamp8(y + ((16384 - FI_G_CB * cb - FI_G_CR * cr) >> 15));
         dst[2][step * i] = fi_clamp8(y + cb + fi_scale16(cb, FI_B_CB));
     }
 }

@@ -140,11 +140,11 @@ static inline uint8x16x3_t convert_x16(fi_sampling sampling, const uint8_t *cons
     }
     for (int k = 0; k < 2; k++) {
         const int16x8_t y = vreinterpretq_s16_u16(vmovl_u8(luma.val[k])), cb = chroma[0][k], cr = chroma[1][k];
-        const int32x4_t low = vmlal_n_s16(vmull_n_s16(vget_low_s16(cb), G_CB16), vget_low_s16(cr), G_CR16);
-        const int32x4_t high = vmlal_n_s16(vmull_n_s16(vget_high_s16(cb), G_CB16), vget_high_s16(cr), G_CR16);
-        const int16x8_t green = vcombine_s16(vrshrn_n_s32(low, 16), vrshrn_n_s32(high, 16));
+        const int32x4_t low = vmlal_n_s16(vmull_n_s16(vget_low_s16(cb), -FI_G_CB), vget_low_s16(cr), -FI_G_CR);
+        const int32x4_t high = vmlal_n_s16(vmull_n_s16(vget_high_s16(cb), -FI_G_CB), vget_high_s16(cr), -FI_G_CR);
+        const int16x8_t green = vcombine_s16(vrshrn_n_s32(low, 15), vrshrn_n_s32(high, 15));
         rgb[0][k] = vqmovun_s16(vaddq_s16(vaddq_s16(y, cr), vqrdmulhq_n_s16(cr, FI_R_CR)));
-        rgb[1][k] = vqmovun_s16(vaddq_s16(vsubq_s16(y, cr), green));
+        rgb[1][k] = vqmovun_s16(vaddq_s16(y, green));
         rgb[2][k] = vqmovun_s16(vaddq_s16(vaddq_s16(y, cb), vqrdmulhq_n_s16(cb, FI_B_CB)));
     }
     for (int c = 0; c < 3; c++) {

@@ -192,9 +192,9 @@ FI_AVX2_INLINE void upsample_avx2(fi_sampling sampling, const uint8_t *near, con
 }
 
 FI_AVX2_INLINE __m256i green_sum(__m256i cb_cr) {
-    const __m256i factors = _mm256_set1_epi32((int)((uint32_t)G_CR16 << 16 | (G_CB16 & 0xFFFF)));
-    const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(cb_cr, factors), _mm256_set1_epi32(32768));
-    return _mm256_srai_epi32(sum, 16);
+    const __m256i factors = _mm256_set1_epi32(-FI_G_CR * 65536 + (-FI_G_CB & 0xFFFF));
+    const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(cb_cr, factors), _mm256_set1_epi32(16384));
+    return _mm256_srai_epi32(sum, 15);
 }
 
 /* R, G and B of 32 pixels, from pixel x on, which is even. In each lane, even pixels come first. */
@@ -210,7 +210,7 @@ FI_AVX2_INLINE void convert_x32(fi_sampling sampling, const uint8_t *const src[5
         const __m256i green = _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb[k], cr[k])),
                                                  green_sum(_mm256_unpackhi_epi16(cb[k], cr[k])));
         r[k] = _mm256_add_epi16(_mm256_add_epi16(luma[k], cr[k]), _mm256_mulhrs_epi16(cr[k], r_cr));
-        g[k] = _mm256_add_epi16(_mm256_sub_epi16(luma[k], cr[k]), green);
+        g[k] = _mm256_add_epi16(luma[k], green);
         b[k] = _mm256_add_epi16(_mm256_add_epi16(luma[k], cb[k]), _mm256_mulhrs_epi16(cb[k], b_cb));
     }
     rgb[0] = _mm256_packus_epi16(r[0], r[1]);
