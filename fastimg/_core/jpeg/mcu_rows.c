@@ -34,6 +34,7 @@ typedef struct {
     fi_mcu_rows *work;
     j_decompress_ptr cinfo;
     unsigned count; /* of blocks in an MCU */
+    bool sorts; /* whether any of them go to idct_8 */
     destination targets[FI_MAX_MCU_BLOCKS];
 } mcu_row;
 
@@ -48,18 +49,6 @@ void fi_mcu_rows_free(fi_mcu_rows *work) {
 }
 
 /* ---- inverse DCTs ---------------------------------------------------------------------------------------------- */
-
-static void sort_block(fi_mcu_rows *work, unsigned i, const destination *target, JDIMENSION column) {
-    const fi_block_kind kind = work->eob[i] > LOW_4X4_END ? FI_FULL : work->eob[i] > 1 ? FI_LOW_4X4 : FI_DC_ONLY;
-
-    fi_sorted_blocks_add(&work->sorted, kind,
-                         (fi_block){
-                             .coefficients = work->coefficients[i],
-                             .quantisation = target->component->quant_table->quantval,
-                             .rows = target->rows,
-                             .column = column,
-                         });
-}
 
 /* Reduces a block of each MCU from the first one on, in which no padding is. Returns the first MCU that is left. */
 static JDIMENSION reduce_whole(const destination *target, const int16_t *coefficients, size_t pitch, JDIMENSION first,
@@ -78,26 +67,64 @@ static JDIMENSION reduce_whole(const destination *target, const int16_t *coeffic
     return end;
 }
 
+/* Block b of each MCU, unless it is of those that are sorted. Returns from which MCU on it is none of these. */
+static JDIMENSION transform_unsorted(const mcu_row *row, unsigned b, JDIMENSION first, JDIMENSION end) {
+    const destination *target = &row->targets[b];
+    int16_t (*const blocks)[DCTSIZE2] = row->work->coefficients + b;
+
+    if (!target->method) return end;
+    for (JDIMENSION mcu = reduce_whole(target, blocks[0], row->count * DCTSIZE2, first, end); mcu < end; mcu++) {
+        target->method(row->cinfo, target->component, blocks[(mcu - first) * row->count], target->rows,
+                       target->column + mcu * target->step);
+    }
+    return first;
+}
+
 /* The batch, which holds MCUs first to end - 1 of the row. */
 static void transform_batch(const mcu_row *row, JDIMENSION first, JDIMENSION end) {
     fi_mcu_rows *work = row->work;
+    fi_sorted_blocks *sorted = &work->sorted;
+    const size_t count = (size_t)(end - first) * row->count;
 
     for (unsigned b = 0; b < row->count; b++) {
-        const destination *target = &row->targets[b];
-        const JDIMENSION last = target->end < end ? target->end : end;
-        JDIMENSION mcu = reduce_whole(target, work->coefficients[b], row->count * DCTSIZE2, first, last);
-        unsigned i = b + (mcu - first) * row->count;
-        for (; mcu < last; mcu++, i += row->count) {
-            const JDIMENSION column = target->column + mcu * target->step;
-            if (target->method) {
-                target->method(row->cinfo, target->component, work->coefficients[i], target->rows, column);
-            } else {
-                sort_block(work, i, target, column);
-            }
+        const JDIMENSION last = row->targets[b].end < end ? row->targets[b].end : end;
+        const JDIMENSION left = last > first ? transform_unsorted(row, b, first, last) : first;
+        for (JDIMENSION mcu = left; row->sorts && mcu < end; mcu++) work->eob[b + (mcu - first) * row->count] = 0;
+    }
+    if (row->sorts) {
+        for (size_t i = 0; i < BATCH; i++) {
+            sorted->kinds[i] = (uint8_t)((work->eob[i] > 0) + (work->eob[i] > 1) + (work->eob[i] > LOW_4X4_END));
+        }
+        sorted->count = count;
+        fi_sorted_blocks_transform(sorted);
+    }
+    memset(work->coefficients, 0, count * sizeof work->coefficients[0]);
+}
+
+/* Describes the blocks of the row's first batch, whether they will be sorted or not. */
+static void begin_batches(const mcu_row *row, JDIMENSION mcus) {
+    fi_block *block = row->work->sorted.blocks;
+
+    for (JDIMENSION mcu = 0, i = 0; mcu < mcus; mcu++) {
+        for (unsigned b = 0; b < row->count; b++, i++) {
+            const destination *target = &row->targets[b];
+            *block++ = (fi_block){
+                .coefficients = row->work->coefficients[i],
+                .quantisation = target->component->quant_table->quantval,
+                .rows = target->rows,
+                .column = target->column + mcu * target->step,
+            };
         }
     }
-    fi_sorted_blocks_transform(&work->sorted);
-    memset(work->coefficients, 0, (end - first) * row->count * sizeof work->coefficients[0]);
+}
+
+/* Turns them into those of the next one. */
+static void next_batch(const mcu_row *row, JDIMENSION mcus) {
+    fi_block *block = row->work->sorted.blocks;
+
+    for (JDIMENSION mcu = 0; mcu < mcus; mcu++) {
+        for (unsigned b = 0; b < row->count; b++) block++->column += mcus * row->targets[b].step;
+    }
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
@@ -119,6 +146,7 @@ static void set_targets(mcu_row *row, fi_inverse_dct *const methods[], bool islo
     const bool last_row = cinfo->input_iMCU_row == cinfo->total_iMCU_rows - 1;
 
     row->count = 0;
+    row->sorts = false;
     for (int i = 0; i < cinfo->comps_in_scan; i++) {
         jpeg_component_info *component = cinfo->cur_comp_info[i];
         const int c = component->component_index, size = FI_DCT_SIZE(component);
@@ -137,6 +165,7 @@ static void set_targets(mcu_row *row, fi_inverse_dct *const methods[], bool islo
                     .reduced = c < 3 ? &reduced[c] : NULL,
                 };
                 target->reduced_end = c < 3 ? find_reduced_end(target) : 0;
+                row->sorts |= !target->method;
             }
         }
     }
@@ -153,6 +182,7 @@ bool fi_mcu_rows_decode(fi_mcu_rows *work, fi_entropy *entropy, j_decompress_ptr
 
     for (int y = 0; y < rows; y++) {
         set_targets(&row, methods, islow, reduced, output, y);
+        if (row.sorts) begin_batches(&row, most);
         for (JDIMENSION first = 0; first < mcus; first += most) {
             const JDIMENSION end = mcus - first < most ? mcus : first + most;
             if (!fi_entropy_decode(entropy, end - first, end == mcus, work->coefficients, work->eob)) {
@@ -160,6 +190,7 @@ bool fi_mcu_rows_decode(fi_mcu_rows *work, fi_entropy *entropy, j_decompress_ptr
                 return false;
             }
             transform_batch(&row, first, end);
+            if (row.sorts) next_batch(&row, most);
         }
     }
     return true;

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define EACH_BYTE(value) ((uint64_t)0x0101010101010101 * (value))
+
 /* All samples are equal. */
 static void fill_dc(const fi_block *block) {
     const uint32_t dc = (uint32_t)fi_dequantise(block->coefficients, block->quantisation, 0);
@@ -12,15 +14,48 @@ static void fill_dc(const fi_block *block) {
     for (int y = 0; y < 8; y++) memset(block->rows[y] + block->column, sample, 8);
 }
 
-void fi_sorted_blocks_transform(fi_sorted_blocks *sorted) {
+/* Sets bit i if kinds[i] is more than `kind`: eight bytes become eight bits by a multiplication. */
+static uint64_t find_above(const uint8_t kinds[FI_MAX_SORTED], fi_block_kind kind) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    const uint64_t gather = 0x8040201008040201;
+#else
+    const uint64_t gather = 0x0102040810204080;
+#endif
+    uint64_t found = 0;
+
+    for (unsigned i = 0; i < FI_MAX_SORTED; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, kinds + i, 8);
+        const uint64_t above = (eight + EACH_BYTE(127 - (unsigned)kind)) >> 7 & EACH_BYTE(1);
+        found |= (above * gather >> 56) << i;
+    }
+    return found;
+}
+
+static unsigned take_first(uint64_t *places) {
+    const unsigned first = (unsigned)__builtin_ctzll(*places);
+    *places &= *places - 1;
+    return first;
+}
+
+static void transform(const fi_block *blocks, uint64_t places, bool low) {
     const fi_idct_kernels *kernels = fi_idct_kernels_active();
 
-    for (size_t i = 0; i < sorted->counts[FI_DC_ONLY]; i++) fill_dc(&sorted->blocks[FI_DC_ONLY][i]);
-    for (fi_block_kind kind = FI_LOW_4X4; kind <= FI_FULL; kind++) {
-        const fi_block *next = sorted->blocks[kind];
-        size_t left = sorted->counts[kind];
-        for (; left >= 2; left -= 2, next += 2) kernels->idct_8(&next[0], &next[1], kind == FI_LOW_4X4);
-        if (left) kernels->idct_8(next, next, kind == FI_LOW_4X4);
+    while (places) {
+        const fi_block *first = &blocks[take_first(&places)];
+        kernels->idct_8(first, places ? &blocks[take_first(&places)] : first, low);
     }
-    memset(sorted->counts, 0, sizeof sorted->counts);
+}
+
+void fi_sorted_blocks_transform(fi_sorted_blocks *sorted) {
+    if (sorted->count == 0) return;
+    const uint64_t all = UINT64_MAX >> (FI_MAX_SORTED - sorted->count);
+    const uint64_t any = find_above(sorted->kinds, FI_NO_BLOCK) & all;
+    const uint64_t low = find_above(sorted->kinds, FI_DC_ONLY) & all;
+    const uint64_t full = find_above(sorted->kinds, FI_LOW_4X4) & all;
+
+    for (uint64_t flat = any & ~low; flat;) fill_dc(&sorted->blocks[take_first(&flat)]);
+    transform(sorted->blocks, low & ~full, true);
+    transform(sorted->blocks, full, false);
+    sorted->count = 0;
 }

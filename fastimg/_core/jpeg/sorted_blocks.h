@@ -10,20 +10,22 @@
 
 #define FI_MAX_SORTED 64
 
-typedef enum fi_block_kind { FI_DC_ONLY, FI_LOW_4X4, FI_FULL, FI_BLOCK_KINDS } fi_block_kind;
+typedef enum fi_block_kind { FI_NO_BLOCK, FI_DC_ONLY, FI_LOW_4X4, FI_FULL } fi_block_kind;
 
-/* All zeros is empty. */
+/* All zeros is empty. LOW_4X4: no coefficient is set but those of the 4 x 4 lowest frequencies. */
 typedef struct fi_sorted_blocks {
-    fi_block blocks[FI_BLOCK_KINDS][FI_MAX_SORTED];
-    size_t counts[FI_BLOCK_KINDS];
+    fi_block blocks[FI_MAX_SORTED];
+    uint8_t kinds[FI_MAX_SORTED];
+    size_t count;
 } fi_sorted_blocks;
 
-/* At most FI_MAX_SORTED of them. LOW_4X4: no coefficient is set but those of the 4 x 4 lowest frequencies. */
+/* At most FI_MAX_SORTED of them. */
 static inline void fi_sorted_blocks_add(fi_sorted_blocks *sorted, fi_block_kind kind, fi_block block) {
-    sorted->blocks[kind][sorted->counts[kind]++] = block;
+    sorted->blocks[sorted->count] = block;
+    sorted->kinds[sorted->count++] = (uint8_t)kind;
 }
 
-/* All that were added to samples; none are left. */
+/* All that were added to samples; none are left, but their descriptions stay. */
 void fi_sorted_blocks_transform(fi_sorted_blocks *sorted);
 
 #endif
