@@ -131,7 +131,8 @@ static double weigh(const fi_axis *axis, const axis_support *s, double scale, do
 
     memset(sums, 0, (most + 1) * sizeof *sums);
     for (uint32_t v = s->low; v < s->high; v++) {
-        const double w = weight((upright(axis, v) - s->centre + 0.5) / scale);
+        const double x = (upright(axis, v) - s->centre + 0.5) / scale;
+        const double w = axis->filter == FI_BILINEAR ? bilinear_filter(x) : weight(x); /* mostly: without a call */
         const uint32_t owner = owner_of(axis, v), k = owner <= s->first ? 0 : owner - s->first;
         const uint32_t near = k < most ? k : most;
         total += w;
@@ -147,6 +148,12 @@ static double weigh(const fi_axis *axis, const axis_support *s, double scale, do
     return total;
 }
 
+/* floor(v), as floor() is a call where the instruction may be missing. |v| < 2^31 */
+static int32_t floor_int(double v) {
+    const int32_t whole = (int32_t)v;
+    return whole - (v < whole);
+}
+
 /* Carries each rounding error over to the next weight, so that they sum to FI_WEIGHT_ONE. */
 static void round_weights(const double *sums, double total, uint32_t n, int16_t *weights) {
     double sum = 0;
@@ -154,7 +161,7 @@ static void round_weights(const double *sums, double total, uint32_t n, int16_t 
 
     for (uint32_t k = 0; k < n; k++) {
         sum += sums[k];
-        const int32_t due = (int32_t)floor(sum / total * FI_WEIGHT_ONE + 0.5);
+        const int32_t due = floor_int(sum / total * FI_WEIGHT_ONE + 0.5);
         weights[k] = (int16_t)(due - done);
         done = due;
     }
