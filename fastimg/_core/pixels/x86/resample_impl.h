@@ -119,19 +119,32 @@ FI_AVX2 static void resample_h_shuffle_avx2(const uint8_t *const src[2], int16_t
     }
 }
 
-FI_AVX2 static void resample_v_avx2(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst,
-                                    size_t n) {
+/* Two weights, again and again. */
+FI_AVX2_INLINE __m256i spread_pair(const int16_t *weights) {
+    int32_t pair;
+    memcpy(&pair, weights, sizeof pair);
+    return _mm256_set1_epi32(pair);
+}
+
+#define MAX_FIXED_TAPS 6
+
+/* Returns how many results it has made: a multiple of 16. Rows and weights of a few taps stay in registers. */
+FI_AVX2_INLINE size_t resample_v_taps(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst,
+                                      size_t n) {
     const __m256i half = _mm256_set1_epi32(8192);
+    const bool fixed = taps <= MAX_FIXED_TAPS;
+    const int16_t *row[MAX_FIXED_TAPS];
+    __m256i pair[MAX_FIXED_TAPS / 2];
     size_t i = 0;
 
+    for (size_t k = 0; fixed && k < taps; k++) row[k] = rows[k];
+    for (size_t k = 0; fixed && k < taps; k += 2) pair[k / 2] = spread_pair(weights + k);
     for (; i + 16 <= n; i += 16) {
         __m256i lo = half, hi = half;
         for (size_t k = 0; k < taps; k += 2) {
-            int32_t pair;
-            memcpy(&pair, weights + k, sizeof pair);
-            const __m256i w = _mm256_set1_epi32(pair);
-            const __m256i a = _mm256_loadu_si256((const __m256i *)(rows[k] + i));
-            const __m256i b = _mm256_loadu_si256((const __m256i *)(rows[k + 1] + i));
+            const __m256i w = fixed ? pair[k / 2] : spread_pair(weights + k);
+            const __m256i a = _mm256_loadu_si256((const __m256i *)((fixed ? row : rows)[k] + i));
+            const __m256i b = _mm256_loadu_si256((const __m256i *)((fixed ? row : rows)[k + 1] + i));
             lo = _mm256_add_epi32(lo, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), w));
             hi = _mm256_add_epi32(hi, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), w));
         }
@@ -139,6 +152,16 @@ FI_AVX2 static void resample_v_avx2(const int16_t *const *rows, const int16_t *w
         _mm256_storeu_si256((__m256i *)(dst + i),
                             _mm256_packs_epi32(_mm256_srai_epi32(lo, 14), _mm256_srai_epi32(hi, 14)));
     }
+    return i;
+}
+
+FI_AVX2 static void resample_v_avx2(const int16_t *const *rows, const int16_t *weights, size_t taps, int16_t *dst,
+                                    size_t n) {
+    size_t i = taps == 2   ? resample_v_taps(rows, weights, 2, dst, n)
+               : taps == 4 ? resample_v_taps(rows, weights, 4, dst, n)
+               : taps == 6 ? resample_v_taps(rows, weights, 6, dst, n)
+                           : resample_v_taps(rows, weights, taps, dst, n);
+
     for (; i < n; i++) {
         int32_t sum = 8192;
         for (size_t k = 0; k < taps; k++) sum += weights[k] * rows[k][i];
