@@ -30,19 +30,25 @@ static const int8_t deinterleave3_index[3][3][16] = {
      {N_, N_, N_, N_, N_, N_, N_, N_, N_, N_, 0, 3, 6, 9, 12, 15}},
 };
 
-/* The same in the other direction: byte j of a, b, c is channel (16 k + j) % 3 of pixel (16 k + j) / 3. */
-static const int8_t interleave3_index[3][3][16] = {
-    {{0, N_, N_, 1, N_, N_, 2, N_, N_, 3, N_, N_, 4, N_, N_, 5},
-     {N_, 0, N_, N_, 1, N_, N_, 2, N_, N_, 3, N_, N_, 4, N_, N_},
-     {N_, N_, 0, N_, N_, 1, N_, N_, 2, N_, N_, 3, N_, N_, 4, N_}},
-    {{N_, N_, 6, N_, N_, 7, N_, N_, 8, N_, N_, 9, N_, N_, 10, N_},
-     {5, N_, N_, 6, N_, N_, 7, N_, N_, 8, N_, N_, 9, N_, N_, 10},
-     {N_, 5, N_, N_, 6, N_, N_, 7, N_, N_, 8, N_, N_, 9, N_, N_}},
-    {{N_, 11, N_, N_, 12, N_, N_, 13, N_, N_, 14, N_, N_, 15, N_, N_},
-     {N_, N_, 11, N_, N_, 12, N_, N_, 13, N_, N_, 14, N_, N_, 15, N_},
-     {10, N_, N_, 11, N_, N_, 12, N_, N_, 13, N_, N_, 14, N_, N_, 15}},
-};
 #undef N_
+
+/*
+ * In the other direction, byte j of register k is channel (16 k + j) % 3 = (k + j) % 3 of pixel (16 k + j) / 3. So each
+ * channel has its own third of a register's bytes, another one in each of a, b and c, and one shuffle per channel puts
+ * all of its pixels where they belong in one of the three, which are then blended from the shuffled channels.
+ */
+static const int8_t interleave3_index[3][16] = {
+    {0, 11, 6, 1, 12, 7, 2, 13, 8, 3, 14, 9, 4, 15, 10, 5},
+    {5, 0, 11, 6, 1, 12, 7, 2, 13, 8, 3, 14, 9, 4, 15, 10},
+    {10, 5, 0, 11, 6, 1, 12, 7, 2, 13, 8, 3, 14, 9, 4, 15},
+};
+
+/* Every third byte, from byte 0, 1 or 2 on. */
+static const int8_t thirds[3][16] = {
+    {-1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1},
+    {0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0},
+    {0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0},
+};
 
 FI_AVX2 static inline __m256i gather3(__m256i a, __m256i b, __m256i c, const __m256i *index) {
     return _mm256_or_si256(_mm256_or_si256(_mm256_shuffle_epi8(a, index[0]), _mm256_shuffle_epi8(b, index[1])),
@@ -69,26 +75,43 @@ FI_AVX2 static void deinterleave3_avx2(const uint8_t *src, uint8_t *p0, uint8_t 
     deinterleave3_c(src + 3 * i, p0 + i, p1 + i, p2 + i, n - i);
 }
 
-/* 32 pixels, of which index is interleave3_index in both lanes. */
-FI_AVX2 static inline void store_pixels(const __m256i p[3], uint8_t *dst, const __m256i index[3][3]) {
-    const __m256i v0 = gather3(p[0], p[1], p[2], index[0]); /* B0 | B3 */
-    const __m256i v1 = gather3(p[0], p[1], p[2], index[1]); /* B1 | B4 */
-    const __m256i v2 = gather3(p[0], p[1], p[2], index[2]); /* B2 | B5 */
-    _mm256_storeu_si256((__m256i *)dst, _mm256_permute2x128_si256(v0, v1, 0x20));
-    _mm256_storeu_si256((__m256i *)(dst + 32), _mm256_permute2x128_si256(v2, v0, 0x30));
-    _mm256_storeu_si256((__m256i *)(dst + 64), _mm256_permute2x128_si256(v1, v2, 0x31));
+typedef struct {
+    __m256i index[3], third[3];
+} pixel_order;
+
+/* For pixels of which number i of a lane is at byte at[i]. */
+FI_AVX2 static inline void load_pixel_order(pixel_order *order, __m256i at) {
+    for (int k = 0; k < 3; k++) {
+        order->index[k] = _mm256_shuffle_epi8(at, both_lanes(interleave3_index[k]));
+        order->third[k] = both_lanes(thirds[k]);
+    }
+}
+
+/* 32 pixels of channels p. */
+FI_AVX2 static inline void store_pixels(const __m256i p[3], uint8_t *dst, const pixel_order *order) {
+    const __m256i *third = order->third;
+    __m256i c[3], v[3];
+
+    for (int k = 0; k < 3; k++) c[k] = _mm256_shuffle_epi8(p[k], order->index[k]);
+    for (int k = 0; k < 3; k++) { /* B0 | B3, B1 | B4, B2 | B5 */
+        v[k] = _mm256_blendv_epi8(_mm256_blendv_epi8(c[0], c[1], third[(4 - k) % 3]), c[2], third[(5 - k) % 3]);
+    }
+    _mm256_storeu_si256((__m256i *)dst, _mm256_permute2x128_si256(v[0], v[1], 0x20));
+    _mm256_storeu_si256((__m256i *)(dst + 32), _mm256_permute2x128_si256(v[2], v[0], 0x30));
+    _mm256_storeu_si256((__m256i *)(dst + 64), _mm256_permute2x128_si256(v[1], v[2], 0x31));
 }
 
 FI_AVX2 static void interleave3_avx2(const uint8_t *p0, const uint8_t *p1, const uint8_t *p2, uint8_t *dst, size_t n) {
-    __m256i index[3][3];
+    static const int8_t in_order[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    pixel_order order;
     size_t i = 0;
 
-    for (int k = 0; k < 9; k++) index[k / 3][k % 3] = both_lanes(interleave3_index[k / 3][k % 3]);
+    load_pixel_order(&order, both_lanes(in_order));
     for (; i + 32 <= n; i += 32) {
         const __m256i r = _mm256_loadu_si256((const __m256i *)(p0 + i));
         const __m256i g = _mm256_loadu_si256((const __m256i *)(p1 + i));
         const __m256i b = _mm256_loadu_si256((const __m256i *)(p2 + i));
-        store_pixels((const __m256i[]){r, g, b}, dst + 3 * i, index);
+        store_pixels((const __m256i[]){r, g, b}, dst + 3 * i, &order);
     }
     interleave3_c(p0 + i, p1 + i, p2 + i, dst + 3 * i, n - i);
 }
@@ -226,14 +249,10 @@ FI_AVX2_INLINE void store_planes(const __m256i rgb[3], uint8_t *const dst[3], si
     for (int c = 0; c < 3; c++) _mm256_storeu_si256((__m256i *)(dst[c] + i), _mm256_shuffle_epi8(rgb[c], index));
 }
 
-/* interleave3_index for such pixels; B, G and R are in reverse. */
-FI_AVX2_INLINE void load_pixel_index(__m256i index[3][3], bool bgr) {
-    const __m256i pairs = both_lanes(pair_index), top = _mm256_set1_epi8(-128);
-    for (int k = 0; k < 9; k++) {
-        const __m256i from = both_lanes(interleave3_index[k / 3][k % 3]);
-        index[k / 3][bgr ? 2 - k % 3 : k % 3] =
-            _mm256_or_si256(_mm256_shuffle_epi8(pairs, from), _mm256_and_si256(from, top));
-    }
+FI_AVX2_INLINE void swap_ends(__m256i v[3]) {
+    const __m256i first = v[0];
+    v[0] = v[2];
+    v[2] = first;
 }
 
 /*
@@ -245,18 +264,20 @@ FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const src[5], 
     const size_t end = x + n, last = (end - 32) & ~(size_t)1; /* where the last vector begins */
     const bool bgr = step == 3 && dst[2] < dst[0];
     uint8_t *const p = dst[bgr ? 2 : 0];
-    __m256i index[3][3], rgb[3];
+    __m256i rgb[3];
+    pixel_order order;
     size_t i = x;
 
     if (end < 32 + 2 * x) {
         ycc_c(sampling, src, x, dst, step, n);
         return;
     }
-    if (step == 3) load_pixel_index(index, bgr);
+    if (step == 3) load_pixel_order(&order, both_lanes(pair_index));
     if (x) ycc_c(sampling, src, i++, dst, step, 1);
     for (;; i = i + 32 < last ? i + 32 : last) { /* i <= last: both are even, and end - i >= 32 */
         convert_x32(sampling, src, i, rgb);
-        if (step == 3) store_pixels(rgb, p + 3 * (i - x), index);
+        if (bgr) swap_ends(rgb);
+        if (step == 3) store_pixels(rgb, p + 3 * (i - x), &order);
         else store_planes(rgb, dst, i - x);
         if (i == last) break;
     }
