@@ -11,7 +11,10 @@
 static void fill_dc(const fi_block *block) {
     const uint32_t dc = (uint32_t)fi_dequantise(block->coefficients, block->quantisation, 0);
     const uint8_t sample = fi_clamp8((((int16_t)(uint16_t)(dc << 2) + 16) >> 5) + 128);
-    for (int y = 0; y < 8; y++) memset(block->rows[y] + block->column, sample, 8);
+    uint8_t *const *const rows = block->rows;
+    const size_t column = block->column;
+
+    for (int y = 0; y < 8; y++) memset(rows[y] + column, sample, 8);
 }
 
 /* Sets bit i if kinds[i] is more than `kind`: eight bytes become eight bits by a multiplication. */

@@ -311,6 +311,9 @@ FI_AVX2 static inline __m256i wrap_lone_row(const __m256i *r, int rows, const in
 
 /* Columns of samples less 128 to rows of bytes: an 8 x 8 transposition that interleaves 1, 2 and 4 bytes. */
 FI_AVX2 static inline void store_columns(const __m256i r[8], const fi_block *first, const fi_block *second) {
+    /* Compilers cannot know that no sample is stored over these. */
+    uint8_t *const *const rows[2] = {first->rows, second->rows};
+    const size_t columns[2] = {first->column, second->column};
     const __m256i middle = _mm256_set1_epi8(-128);
     __m256i p[4], w[4];
 
@@ -329,10 +332,8 @@ FI_AVX2 static inline void store_columns(const __m256i r[8], const fi_block *fir
     w[3] = _mm256_unpackhi_epi32(p[1], p[3]);
     for (int k = 0; k < 4; k++) {
         const __m128i one = _mm256_castsi256_si128(w[k]), other = _mm256_extracti128_si256(w[k], 1);
-        _mm_storel_epi64((__m128i *)(void *)(first->rows[2 * k] + first->column), one);
-        _mm_storeh_pi((__m64 *)(void *)(first->rows[2 * k + 1] + first->column), _mm_castsi128_ps(one));
-        _mm_storel_epi64((__m128i *)(void *)(second->rows[2 * k] + second->column), other);
-        _mm_storeh_pi((__m64 *)(void *)(second->rows[2 * k + 1] + second->column), _mm_castsi128_ps(other));
+        store_halves(rows[0][2 * k] + columns[0], rows[0][2 * k + 1] + columns[0], one);
+        store_halves(rows[1][2 * k] + columns[1], rows[1][2 * k + 1] + columns[1], other);
     }
 }
 

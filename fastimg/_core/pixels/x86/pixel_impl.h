@@ -259,8 +259,12 @@ FI_AVX2_INLINE void swap_ends(__m256i v[3]) {
  * The last pixels are done as a whole vector, some of them twice. Single ones at either end make vectors begin with an
  * even pixel.
  */
-FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const src[5], size_t x, uint8_t *const dst[3],
+FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const rows[5], size_t x, uint8_t *const dests[3],
                              size_t step, size_t n) {
+    /* Copies: compilers cannot know that no pixel is stored over the originals. */
+    const bool has_far = sampling == FI_H2V2;
+    const uint8_t *const src[5] = {rows[0], rows[1], rows[2], has_far ? rows[3] : NULL, has_far ? rows[4] : NULL};
+    uint8_t *const dst[3] = {dests[0], dests[1], dests[2]};
     const size_t end = x + n, last = (end - 32) & ~(size_t)1; /* where the last vector begins */
     const bool bgr = step == 3 && dst[2] < dst[0];
     uint8_t *const p = dst[bgr ? 2 : 0];
