@@ -20,6 +20,7 @@ from fastimg._fi cimport *
 import os
 import sys
 import threading
+from collections import deque
 from importlib import import_module
 from _thread import allocate_lock, get_ident, start_new_thread
 
@@ -39,9 +40,12 @@ cdef extern from *:
     #define Py_DECREF(object) Py_XDECREF((PyObject *)(object))
     """
 
-cdef int IDLE_DECODERS = 8
-cdef list idle = []
-cdef object pop_idle = idle.pop
+# Their methods are atomic, with or without the GIL. The oldest is freed when there are too many.
+cdef object idle = deque(maxlen=8)
+cdef object pop_idle = idle.pop, add_idle = idle.append
+
+# Of so few bytes, the header is read in less time than other threads would gain.
+cdef uint64_t QUICK_NBYTES = 65536
 
 
 cdef unsigned parse_cpu(bytes words) except? 0:
@@ -101,7 +105,6 @@ cdef class Decoder:
 
 
 cdef Decoder take_decoder():
-    # list.pop and append are atomic, with or without the GIL; the list holds no decoder that is in use.
     if idle:
         try:
             return pop_idle()
@@ -111,9 +114,8 @@ cdef Decoder take_decoder():
 
 
 cdef int give_back(Decoder decoder) except -1:
-    if len(idle) < IDLE_DECODERS:
-        fi_decoder_trim(decoder.core)
-        idle.append(decoder)
+    fi_decoder_trim(decoder.core)
+    add_idle(decoder)
     return 0
 
 
@@ -177,7 +179,19 @@ cdef object coerce(source, fi_source *target):
 include "_outputs.pxi"
 
 
+cdef fi_status open_source(Decoder decoder, const fi_source *source, Options options, fi_failure *failure) noexcept:
+    """fi_open(), without the GIL where it may take long."""
+    cdef fi_status status
+    if source.path == NULL and not source.may_change and source.size <= QUICK_NBYTES:
+        return fi_open(decoder.core, source, options.core.max_pixels, failure)
+    with nogil:
+        status = fi_open(decoder.core, source, options.core.max_pixels, failure)
+    return status
+
+
 cdef tuple tuple_of(int count, const Py_ssize_t *numbers):
+    if count == 3:  # quicker
+        return numbers[0], numbers[1], numbers[2]
     return tuple([numbers[i] for i in range(count)])
 
 
@@ -229,8 +243,7 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched,
     memset(&failure, 0, sizeof(failure))
     decoder = take_decoder()
     try:
-        with nogil:
-            status = fi_open(decoder.core, &core_source, options.core.max_pixels, &failure)
+        status = open_source(decoder, &core_source, options, &failure)
         while True:
             if not supplied and fallback is not None and fi_is_other(status):
                 supplied = True
@@ -240,16 +253,20 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched,
                     raise fallback_error(error, source, index)
                 memset(&failure, 0, sizeof(failure))
                 status = fi_open_pixels(decoder.core, &pixels, options.core.max_pixels, &failure)
-            with nogil:
-                if status == FI_OK:
-                    status = fi_plan_make(
-                        &plan, fi_decoder_header(decoder.core), &options.core, &core_crop, flip, &failure)
+            if status == FI_OK:
+                status = fi_plan_make(
+                    &plan, fi_decoder_header(decoder.core), &options.core, &core_crop, flip, &failure)
             if status == FI_OK:
                 shape[0] = 1
                 set_shape(options, plan.out_height, plan.out_width, shape + batched)
-                array = empty(tuple_of(3 + batched, shape), options.dtype) if out is None else out
-                view = output_view(array, options, 3 + batched, shape)
-                bind_output(view, options, batched, &output)
+                if out is None:
+                    array = empty(tuple_of(3 + batched, shape), options.dtype)
+                    view = view_of(array, PyBUF_WRITABLE)
+                    bind_fresh(view, options, plan.out_height, plan.out_width, &output)
+                else:
+                    array = out
+                    view = output_view(array, options, 3 + batched, shape)
+                    bind_output(view, options, batched, &output)
                 status = decode_open(decoder, options, &core_crop, flip, &output, &failure)
             # libjpeg refuses some files, such as those of odd sampling factors, only when it begins to decode.
             if supplied or fallback is None or not fi_is_other(status):
@@ -282,8 +299,7 @@ def verify(source, Options options not None):
     memset(&failure, 0, sizeof(failure))
     decoder = take_decoder()
     try:
-        with nogil:
-            status = fi_open(decoder.core, &core_source, options.core.max_pixels, &failure)
+        status = open_source(decoder, &core_source, options, &failure)
         if status == FI_OK:
             status = decode_open(decoder, options, &core_crop, False, &output, &failure)
         if status == FI_OK:

@@ -47,7 +47,9 @@ cdef int reject_overlap(View view) except -1:
     while done != (1 << b.ndim) - 1:
         axis, least = -1, 0
         for i in range(b.ndim):
-            step = abs(view.strides[i]) if b.shape[i] > 1 else 0
+            step = view.strides[i] if b.shape[i] > 1 else 0
+            if step < 0:  # abs() is Python's
+                step = -step
             if not done >> i & 1 and (axis < 0 or step < least):
                 axis, least = i, step
         done |= 1 << axis
@@ -90,6 +92,16 @@ cdef Py_ssize_t bind_output(View view, Options options, int first_axis, fi_outpu
     target.height = b.shape[y]
     target.width = b.shape[x]
     return 0
+
+
+cdef void bind_fresh(View view, Options options, uint32_t height, uint32_t width, fi_output *target) noexcept:
+    """Fills `target` from an array of one image that has just been made, in C order."""
+    cdef Py_ssize_t item = fi_element_of(options.core.dtype).nbytes
+    target.data = <uint8_t *>view.buffer.buf
+    target.row_stride = item * width * (1 if options.planar else options.channels)
+    target.plane_stride = target.row_stride * height if options.planar else 0
+    target.height = height
+    target.width = width
 
 
 cdef object dtype_name(bytes encoded):

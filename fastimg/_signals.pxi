@@ -20,7 +20,7 @@ if hasattr(os, "register_at_fork"):
 
 cdef struct SignalWatch:
     unsigned rows
-    int64_t next
+    int64_t next  # 0: the clock has not been looked at yet
     void *decoder
 
 
@@ -32,8 +32,9 @@ cdef c_bool is_interrupted(void *context) noexcept nogil:
     cdef int64_t now = fi_now_ns()
     if now < watch.next:
         return False
+    cdef bint is_first = watch.next == 0
     watch.next = now + LOOK_NS
-    return run_handlers(watch.decoder)
+    return not is_first and run_handlers(watch.decoder)
 
 
 cdef bint run_handlers(void *decoder) noexcept with gil:
@@ -52,7 +53,7 @@ cdef void watch_signals(SignalWatch *watch, Decoder decoder) noexcept:
     if PyThread_get_thread_ident() != main_thread:
         return
     watch.rows = 0
-    watch.next = fi_now_ns() + LOOK_NS
+    watch.next = 0
     watch.decoder = <void *>decoder
     asked.stop = is_interrupted
     asked.context = watch
