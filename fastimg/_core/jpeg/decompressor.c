@@ -2,38 +2,12 @@
 #include "jpeg/decompressor.h"
 
 #include "jpeg/hooks.h"
+#include "jpeg/input.h"
 #include "jpeg/state.h"
 #include "jpeg/warnings.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- libjpeg's source ------------------------------------------------------------------------------------------ */
-
-static void source_nothing(j_decompress_ptr cinfo) {
-    (void)cinfo;
-}
-
-/* Past the end of the data, feed EOI forever: libjpeg fills in the rest of the image and warns. */
-static boolean source_fill(j_decompress_ptr cinfo) {
-    static const JOCTET end_marker[2] = {0xFF, JPEG_EOI};
-    fi_decompressor *jpeg = cinfo->client_data;
-
-    jpeg->eof = true;
-    if (!jpeg->is_cut) WARNMS(cinfo, JWRN_JPEG_EOF);
-    jpeg->source.next_input_byte = end_marker;
-    jpeg->source.bytes_in_buffer = sizeof end_marker;
-    return TRUE;
-}
-
-static void source_skip(j_decompress_ptr cinfo, long nbytes) {
-    struct jpeg_source_mgr *source = cinfo->src;
-
-    if (nbytes <= 0) return;
-    if ((size_t)nbytes > source->bytes_in_buffer) nbytes = (long)source->bytes_in_buffer;
-    source->next_input_byte += nbytes;
-    source->bytes_in_buffer -= (size_t)nbytes;
-}
 
 /* ---- libjpeg's arrays ------------------------------------------------------------------------------------------ */
 
@@ -104,13 +78,7 @@ fi_decompressor *fi_decompressor_new(void) {
         fi_decompressor_free(jpeg);
         return NULL;
     }
-    jpeg->source = (struct jpeg_source_mgr){
-        .init_source = source_nothing,
-        .fill_input_buffer = source_fill,
-        .skip_input_data = source_skip,
-        .resync_to_restart = jpeg_resync_to_restart,
-        .term_source = source_nothing,
-    };
+    fi_input_install(jpeg);
     jpeg->failure = NULL;
     jpeg->entropy = fi_entropy_new();
     jpeg->mcu_rows = fi_mcu_rows_new();
@@ -246,10 +214,9 @@ static void try_decode(fi_decompressor *jpeg, const fi_route *route, const fi_re
     jpeg->warnings[0] = '\0';
     jpeg->is_cut = nbytes < request->nbytes;
     jpeg->scans_nbytes = 0;
-    jpeg->source.next_input_byte = request->data;
-    jpeg->source.bytes_in_buffer = nbytes;
     jpeg->data = request->data;
     jpeg->data_end = request->data + nbytes;
+    fi_input_begin(jpeg);
     if (!setjmp(jpeg->on_failure)) decode_image(jpeg, route, request);
     if (jpeg->is_set_up) jpeg_abort_decompress(&jpeg->cinfo); /* version 3 crashes if it is half made */
 }

@@ -2,6 +2,7 @@
 #include "jpeg/hooks.h"
 
 #include "jpeg/coef_rows.h"
+#include "jpeg/input.h"
 #include "jpeg/private.h"
 #include "jpeg/state.h"
 #include "jpeg/warnings.h"
@@ -22,6 +23,11 @@ bool fi_hooks_verified(void) {
 
 bool fi_idct_verified(void) {
     return idct_verified;
+}
+
+/* Whether blocks that are not reduced come to the core's own kernel. */
+static bool is_islow(const struct jpeg_decompress_struct *cinfo) {
+    return cinfo->dct_method == JDCT_ISLOW && idct_verified;
 }
 
 /* ---- scans ----------------------------------------------------------------------------------------------------- */
@@ -61,10 +67,8 @@ static void go_on_from(fi_decompressor *jpeg, const uint8_t *position) {
 
 static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     fi_decompressor *jpeg = cinfo->client_data;
-    const bool islow = cinfo->dct_method == JDCT_ISLOW && idct_verified;
-
-    if (!fi_mcu_rows_decode(jpeg->mcu_rows, jpeg->entropy, cinfo, cinfo->idct->inverse_DCT, islow, jpeg->reduced,
-                            output)) {
+    if (!fi_mcu_rows_decode(jpeg->mcu_rows, jpeg->entropy, cinfo, cinfo->idct->inverse_DCT, is_islow(cinfo),
+                            jpeg->reduced, output)) {
         end_at_fault(jpeg);
     }
     cinfo->output_iMCU_row++;
@@ -102,9 +106,8 @@ static int consume_data(j_decompress_ptr cinfo) {
 
 static int output_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     fi_decompressor *jpeg = cinfo->client_data;
-    const bool islow = cinfo->dct_method == JDCT_ISLOW && idct_verified;
-
-    fi_coef_rows_output(&jpeg->sorted, &jpeg->coefs, cinfo, cinfo->idct->inverse_DCT, islow, jpeg->reduced, output);
+    fi_coef_rows_output(&jpeg->sorted, &jpeg->coefs, cinfo, cinfo->idct->inverse_DCT, is_islow(cinfo), jpeg->reduced,
+                        output);
     return ++cinfo->output_iMCU_row < cinfo->total_iMCU_rows ? JPEG_ROW_COMPLETED : JPEG_SCAN_COMPLETED;
 }
 
@@ -152,20 +155,6 @@ static boolean check_and_decode(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
         if (--jpeg->mcus_left == 0) jpeg->scan_end = finish_scan(jpeg);
     }
     return jpeg->decode_mcu(cinfo, blocks);
-}
-
-/* If not strict, a truncated file ends in the fallback: detect it first rather than decode it twice. */
-static bool has_end_marker(const uint8_t *data, size_t nbytes) {
-    static const uint8_t marker[2] = {0xFF, JPEG_EOI};
-    const uint8_t *end = data + nbytes;
-
-    if (nbytes >= 2 && memcmp(end - 2, marker, 2) == 0) return true;
-    while (nbytes >= 2 && (data = memchr(data, 0xFF, nbytes - 1))) {
-        if (data[1] == JPEG_EOI) return true;
-        data++;
-        nbytes = (size_t)(end - data);
-    }
-    return false;
 }
 
 /* Fills in *scan, for both kinds. Returns false if a component has no table. */
@@ -226,10 +215,15 @@ static fi_stage other_stage(const fi_decompressor *jpeg) {
     return jpeg->strict ? FI_STAGE_CHECKED : FI_STAGE_LIBJPEG;
 }
 
+/* If not strict, a truncated file ends in the fallback: detect it first rather than decode it twice. */
 static fi_stage first_stage(const fi_decompressor *jpeg) {
     const bool is_decoded_twice =
-        !jpeg->strict && !has_end_marker(jpeg->source.next_input_byte, jpeg->source.bytes_in_buffer);
+        !jpeg->strict && !fi_has_end_marker(jpeg->source.next_input_byte, jpeg->source.bytes_in_buffer);
     return jpeg->use_libjpeg_entropy || is_decoded_twice ? other_stage(jpeg) : FI_STAGE_OWN;
+}
+
+static void start_nothing(j_decompress_ptr cinfo) {
+    (void)cinfo;
 }
 
 /*
@@ -247,6 +241,9 @@ static void start_entropy_pass(j_decompress_ptr cinfo) {
     const bool is_only_scan = !cinfo->progressive_mode && !jpeg->multiple_scans && is_sequential_scan(cinfo);
     if (jpeg->stage == FI_STAGE_OWN && is_only_scan && start_scan(jpeg)) {
         cinfo->coef->decompress_data = decompress_data;
+        /* All blocks come to the kernel, so that libjpeg's inverse DCTs need no tables. */
+        const bool is_whole = cinfo->scale_num == cinfo->scale_denom;
+        if (cinfo->raw_data_out && is_whole && is_islow(cinfo)) cinfo->idct->start_pass = start_nothing;
         return;
     }
     /* libjpeg chooses the method here if the scan is progressive, and before if not. */

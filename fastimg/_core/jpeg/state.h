@@ -56,6 +56,7 @@ struct fi_decompressor {
     size_t mcus_left; /* of the scan in the core's own stage */
     const uint8_t *scan_end; /* where the core's own stage has found it, beside libjpeg's; or NULL */
     const uint8_t *data, *data_end;
+    const uint8_t *source_end; /* of what libjpeg is given at a time: see input.h */
     size_t scans_nbytes; /* of the data, to the end of the last whole scan */
     uint32_t height; /* as header.c has it; libjpeg takes over that of any further frame header */
     int16_t scratch[FI_MAX_MCU_BLOCKS][DCTSIZE2];
