@@ -16,8 +16,8 @@ SCANNED_PIXELS = 2**20
 FREE_SCANS = 30
 
 #: How many bytes may be allocated for each pixel of the largest image with strict=False, if its file is too short to
-#: contain it, however well it is compressed. One with halved chroma takes 3, and a little more for whole MCUs.
-MAX_MISSING_NBYTES = 3.2
+#: contain it, however well it is compressed. One with halved chroma takes 3.75, and a little more for whole MCUs.
+MAX_MISSING_NBYTES = 4
 
 
 class CoreLimits(NamedTuple):

@@ -55,7 +55,7 @@ def test_default_limits_of_scans():
     assert core_limits(limits.values["max_pixels"], limits.values["max_scans"]) == (
         30,
         524_288_000,
-        572_662_304,
+        715_827_880,
     )
     # Lower limits do not lower the others: few scans of a large image are fine.
     assert core_limits(1, 1) == core_limits(MAX_PIXELS, MAX_SCANS)
@@ -91,7 +91,7 @@ def hollow(subsampling, *, nbytes=0):
 
 
 def limit(monkeypatch):
-    """The memory that files may ask for in vain: 3.2 bytes for each of SIDE x SIDE pixels."""
+    """The memory that files may ask for in vain: 4 bytes for each of SIDE x SIDE pixels."""
     monkeypatch.setattr("fastimg.limits.MAX_PIXELS", 1)
     return {"max_pixels": SIDE * SIDE}
 
@@ -101,7 +101,7 @@ def test_memory_for_what_a_file_does_not_contain(size, monkeypatch):
     options = limit(monkeypatch) | {"size": size}
     data = hollow("4:4:4")
     words = (
-        "1000 x 1000 pixels take 6,000,000 bytes of memory, more than 3,200,000, and the file is too short"
+        "1000 x 1000 pixels take 7,500,000 bytes of memory, more than 4,000,000, and the file is too short"
     )
     for call in (fastimg.decode, lambda data, **how: fastimg.load([data], **how)):
         with pytest.raises(fastimg.JpegTooLargeError, match=words):
@@ -131,9 +131,9 @@ def test_default_limit_of_memory():
     """That of a progressive image of 4:2:0, of the largest size, is allowed; that of 4:4:4 is not."""
     data = jpegs.reframed(jpegs.jpeg(subsampling="4:4:4", progressive=True), height=13377, width=13377)
     data = data[: jpegs.scan_offset(data)]
-    with pytest.raises(fastimg.JpegTooLargeError, match="more than 572,662,304"):
+    with pytest.raises(fastimg.JpegTooLargeError, match="more than 715,827,880"):
         fastimg.decode(data, strict=False, size=8)
-    assert 128 * (2 * 836 * 2 * 836 + 2 * 836 * 836) < 572_662_304
+    assert (128 + 32) * (2 * 836 * 2 * 836 + 2 * 836 * 836) < 715_827_880
 
 
 # ---- bytes ------------------------------------------------------------------------------------------

@@ -16,18 +16,23 @@ typedef struct fi_coef_array {
     fi_block_state *states; /* of progressive files, row after row */
 } fi_coef_array;
 
+#define FI_COEF_ARRAY_BLOCK_NBYTES (sizeof(JBLOCK) + sizeof(fi_block_state))
+
 /* All zeros is empty. */
 typedef struct fi_coef_arrays {
     fi_coef_array of[MAX_COMPONENTS];
     unsigned count;
     bool is_open; /* the blocks are not complete without their states */
-    fi_buffer memory;
+    fi_buffer blocks, states;
 } fi_coef_arrays;
 
-/* Memory for `count` arrays of a width and height. No block has anything. Returns false if there is none. */
-bool fi_coef_arrays_allocate(fi_coef_arrays *arrays);
+/*
+ * Memory for `count` arrays of a width and height; those of a progressive file have states. No block has anything.
+ * Returns false if there is none.
+ */
+bool fi_coef_arrays_allocate(fi_coef_arrays *arrays, bool is_progressive);
 
-/* Once libjpeg works with them, or sequential scans: all blocks become what the scans so far say. */
+/* Once libjpeg works with them: all blocks become what the scans so far say. */
 void fi_coef_arrays_complete(fi_coef_arrays *arrays);
 
 void fi_coef_arrays_trim(fi_coef_arrays *arrays); /* between images: frees what only large ones need */

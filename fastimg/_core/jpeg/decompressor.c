@@ -27,7 +27,8 @@ static void realize_arrays(j_common_ptr cinfo) {
     fi_decompressor *jpeg = cinfo->client_data;
 
     jpeg->realize_virt_arrays(cinfo);
-    if (jpeg->coefs.count && !fi_coef_arrays_allocate(&jpeg->coefs)) fi_fail(jpeg, FI_E_NOMEM);
+    if (jpeg->coefs.count == 0) return;
+    if (!fi_coef_arrays_allocate(&jpeg->coefs, jpeg->cinfo.progressive_mode)) fi_fail(jpeg, FI_E_NOMEM);
 }
 
 static JBLOCKARRAY access_array(j_common_ptr cinfo, jvirt_barray_ptr pointer, JDIMENSION first, JDIMENSION rows,
@@ -155,7 +156,7 @@ static void check_scans(fi_decompressor *jpeg) {
 }
 
 /*
- * libjpeg keeps all coefficients of an image with several scans. In strict mode the first one that is missing ends that.
+ * All coefficients of an image with several scans are kept. In strict mode the first one that is missing ends that.
  * Otherwise a few bytes of file would cost as much memory as its header asks for.
  */
 static void check_memory(fi_decompressor *jpeg, size_t nbytes) {
@@ -165,7 +166,7 @@ static void check_memory(fi_decompressor *jpeg, size_t nbytes) {
     for (int c = 0; c < cinfo->num_components; c++) {
         blocks += (uint64_t)cinfo->comp_info[c].width_in_blocks * cinfo->comp_info[c].height_in_blocks;
     }
-    const uint64_t needed = blocks * sizeof(JBLOCK);
+    const uint64_t needed = blocks * FI_COEF_ARRAY_BLOCK_NBYTES;
     /* A block has one bit at least. */
     if (jpeg->strict || !jpeg->max_missing || needed <= jpeg->max_missing || blocks / 8 <= nbytes) return;
     jpeg->failure->detail[0] = cinfo->image_height;

@@ -256,7 +256,7 @@ static void start_entropy_pass(j_decompress_ptr cinfo) {
     const bool is_own = jpeg->stage == FI_STAGE_OWN;
     if (is_own) cinfo->entropy->decode_mcu = cinfo->progressive_mode ? suspend : decode_sequential;
     if (cinfo->progressive_mode) cinfo->coef->consume_data = is_own ? consume_data : jpeg->consume_data;
-    if (!is_own || !cinfo->progressive_mode) fi_coef_arrays_complete(&jpeg->coefs);
+    if (!is_own) fi_coef_arrays_complete(&jpeg->coefs);
 }
 
 /*
