@@ -13,6 +13,7 @@ from fastimg.build import __version__ as __version__
 from fastimg.build import build_info
 from fastimg.classes import ImageFolder, image_folder
 from fastimg.crops import random_crops
+from fastimg.decoding import decode
 from fastimg.errors import (
     CorruptJpegError,
     FallbackError,
@@ -26,7 +27,7 @@ from fastimg.errors import (
 from fastimg.file_index import FileIndex
 from fastimg.folders import find_images
 from fastimg.header import Header, read_header, read_headers
-from fastimg.loading import decode, load
+from fastimg.loading import load
 from fastimg.non_uniform import NonUniformImageFileAccessor
 from fastimg.npy_files import create_array
 from fastimg.random_views import RandomViews

@@ -50,6 +50,7 @@ cdef class Batch:
     cdef dict errors  # of the caller's readers and of the fallback, by position
     cdef list callers  # the threads that are in one of these
     cdef object fallback
+    cdef Team team
     cdef readonly bint reads  # whether any source is a file, or read by the caller
 
     def __cinit__(self, sources, indices, Options options not None, crop, flip, bint stop_on_failure, *,
@@ -181,6 +182,11 @@ cdef class Batch:
         """Whether all jobs have been run or dropped, and no thread is at work on them."""
         return fi_batch_finished(&self.core)
 
+    def join(self, Team team):
+        """Lets the threads of a team, which call `run`, help one another with large images; None: no more."""
+        self.team = team
+        self.core.team = NULL if team is None else team.core
+
     def begin_decoding(self):
         """From now on `run` decodes; `set_output` must have been called by then."""
         free(self.core.headers)
@@ -239,6 +245,8 @@ cdef class Batch:
             ignore_signals(decoder)
         finally:
             give_back(decoder)
+        if self.team is not None:
+            self.team.raise_error()
         if self.core.out_of_memory:
             raise MemoryError("no memory left to describe a failure")
 

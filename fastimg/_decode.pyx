@@ -220,7 +220,7 @@ cdef View other_pixels(fallback, source, data, Options options, fi_pixels *pixel
     return view
 
 
-def decode(source, out, Options options not None, crop, bint flip, bint batched, fallback=None):
+def decode(source, out, Options options not None, crop, bint flip, bint batched, fallback=None, int num_threads=1):
     """Decodes one image into `out`, or into a fresh array if that is None, and returns the array.
 
     `batched`: the array is a batch of one, with an axis before those of the image. `fallback`: as for `Batch`.
@@ -267,7 +267,7 @@ def decode(source, out, Options options not None, crop, bint flip, bint batched,
                     array = out
                     view = output_view(array, options, 3 + batched, shape)
                     bind_output(view, options, batched, &output)
-                status = decode_open(decoder, options, &core_crop, flip, &output, &failure)
+                status = decode_together(decoder, num_threads, options, &core_crop, flip, &output, &failure)
             # libjpeg refuses some files, such as those of odd sampling factors, only when it begins to decode.
             if supplied or fallback is None or not fi_is_other(status):
                 break
@@ -345,6 +345,7 @@ include "_boxes.pxi"
 include "_batch.pxi"
 include "_views.pxi"
 include "_threads.pxi"
+include "_team.pxi"
 
 
 def libjpeg_version(unknown):

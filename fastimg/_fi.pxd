@@ -156,6 +156,25 @@ cdef extern from "_core/fi.h" nogil:
     const char *fi_libjpeg_version(size_t *nbytes)
     const char *fi_libjpeg_built_version()
 
+cdef extern from "_core/team.h" nogil:
+    ctypedef struct fi_team:
+        pass
+
+    ctypedef struct fi_team_options:
+        size_t threads
+        uint64_t min_pixels
+        size_t part_nbytes
+        c_bool (*grow)(void *context) noexcept nogil
+        void *context
+
+    fi_team *fi_team_new(const fi_team_options *options)
+    void fi_team_free(fi_team *team)
+    size_t fi_team_count(fi_team *team)
+    void fi_team_lead(fi_team *team)
+    void fi_team_leave(fi_team *team)
+    void fi_decoder_follow(fi_decoder *decoder, fi_team *team)
+    void fi_decoder_join(fi_decoder *decoder, fi_team *team)
+
 cdef extern from "_core/fi_batch.h" nogil:
     ctypedef struct fi_random_boxes:
         double scale[2]
@@ -203,6 +222,7 @@ cdef extern from "_core/fi_batch.h" nogil:
         bint by_caller
         bint has_fallback
         unsigned decoders
+        fi_team *team
         void *owner
         size_t next
         size_t done

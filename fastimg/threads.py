@@ -84,6 +84,12 @@ def check_num_threads(num_threads: Any) -> None:
         raise ValueError(f"num_threads must be at least 1, found {num_threads}")
 
 
+def resolve_num_threads(num_threads: int | None) -> int:
+    """The number of threads that this stands for."""
+    check_num_threads(num_threads)
+    return default_num_threads() if num_threads is None else num_threads.__index__()
+
+
 def check_progress(progress: Any) -> None:
     """Refuses all but bools and callables."""
     if not isinstance(progress, bool) and not callable(progress):
@@ -133,7 +139,10 @@ def _run(
     decoders = _decode.ThreadGroup()
     # What is in memory needs no readers, and must not wait for any.
     reads = batch.reads
-    batch.decoders = 1 if len(batch) == 1 else min(num_threads or default_num_threads(), len(batch))
+    threads = num_threads or default_num_threads()
+    team = _decode.Team(threads - 1, decoders, lambda: batch.run(0)) if threads > 1 else None
+    batch.join(team)
+    batch.decoders = min(threads, len(batch))
     try:
         if reads:
             if not readers.has(batch):
@@ -146,8 +155,8 @@ def _run(
             readers.grow()
         if not batch.finished:
             count = min(batch.decoders, len(batch) - batch.done)
-            if count > 1:
-                decoders.start(lambda: batch.run(0), count)
+            if team and (count > 1 or team.started):
+                team.start(threads if team.started else count)
         while not decoders.wait(0 if reads and not batch.finished else WAKE_SECONDS):
             if reads:
                 batch.wait(WAKE_SECONDS)
@@ -160,6 +169,7 @@ def _run(
             report()
     finally:
         readers.finish(batch, decoders, not shared)
+        batch.join(None)
 
 
 def run_batch(

@@ -358,7 +358,7 @@ def test_an_option_is_named_in_public_signatures_and_the_table_alone():
                 if getattr(node, field, None) in places and not isinstance(node, ast.arguments):
                     places[getattr(node, field)].append(path.name)
     # Each function has them and hands them on by name; load has them a third time, for its types.
-    signatures = [*["array_like.py"] * 2, "load_options.py", *["loading.py"] * 4]
+    signatures = [*["array_like.py"] * 2, *["decoding.py"] * 2, "load_options.py", *["loading.py"] * 2]
     for name, found in places.items():
         # More to read any header and to limit scans, and for what cannot be combined.
         table = ["options.py"] * {"max_pixels": 3, "fit": 2}.get(name, 1)

@@ -176,7 +176,7 @@ def test_options(name):
     keywords = {
         each.name: each.default for each in parameters.values() if each.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    expected = OPTIONS | FALLBACK if name == "decode" else OPTIONS | OF_MANY | FALLBACK
+    expected = OPTIONS | {"num_threads": 1} | FALLBACK if name == "decode" else OPTIONS | OF_MANY | FALLBACK
     if name == "load":
         expected = expected | {
             "progress": False,

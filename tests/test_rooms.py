@@ -17,13 +17,14 @@ from support.c_programs import COMPILER, CORE, PLAIN_ENV, skip_without_compiler
 
 # What each room may use. A room is a folder, or at the top of the core a stem: header.c and header.h are one.
 BASE = {"fi", "fi_library", "buffer", "cpu", "status"}
-MANY = BASE | {"fi_batch", "mapped", "os"}
+MANY = BASE | {"fi_batch", "mapped", "os", "team"}
 STAGES = BASE | {"entropy", "pixels"}
-BELOW_DECODER = STAGES | {"jpeg", "plan", "header", "orientation", "source", "reading"}
+BELOW_DECODER = STAGES | {"team", "jpeg", "plan", "header", "orientation", "source", "reading"}
 MAY_USE = {
     "fi": {"fi_library"},
     "fi_library": set(),
-    "fi_batch": {"fi", "mapped", "os"},
+    "fi_batch": {"fi", "mapped", "os", "team"},
+    "team": BASE | {"os"},
     "mapped": {"buffer", "os"},
     "buffer": {"fi"},
     "cpu": {"fi"},
@@ -32,7 +33,7 @@ MAY_USE = {
     "status": {"fi"},
     "entropy": BASE,
     "pixels": BASE,
-    "jpeg": STAGES | {"os"},
+    "jpeg": STAGES | {"os", "team"},
     "plan": BASE,
     "header": BASE | {"orientation"},
     "orientation": BASE,

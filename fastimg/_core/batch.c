@@ -88,7 +88,9 @@ static fi_status decode_watched(fi_batch *batch, fi_job *job, fi_decoder *decode
     place place = {.batch = batch, .position = (size_t)(job - batch->jobs)};
 
     place.caller = fi_decoder_watch(decoder, (fi_watch){is_dropped, &place});
+    fi_decoder_join(decoder, batch->team);
     const fi_status status = decode_open(batch, job, decoder, failure);
+    fi_decoder_join(decoder, NULL);
     fi_decoder_watch(decoder, place.caller);
     return status;
 }
@@ -211,6 +213,7 @@ size_t fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {
     size_t others = FI_NO_JOB;
 
     atomic_fetch_add(&batch->running, 1);
+    if (batch->team) fi_team_lead(batch->team);
     do {
         const size_t i = next_job(batch, deadline, &timing);
         if (i == FI_NONE) {
@@ -235,6 +238,8 @@ size_t fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns) {
     } while (now < deadline);
     free(spare);
     if (others != FI_NO_JOB && batch->readers) fi_readers_learn(batch, &timing);
+    if (batch->team) fi_team_leave(batch->team);
+    if (batch->team && !batch->headers && others == FI_NO_JOB && !budget_ns) fi_decoder_follow(decoder, batch->team);
     fi_readers_left(batch);
     return others;
 }

@@ -9,6 +9,7 @@
 #include "pixels/feed.h"
 #include "pixels/resample_sink.h"
 #include "reading.h"
+#include "team.h"
 #include "views.h"
 
 #include <stdlib.h>
@@ -79,6 +80,14 @@ void fi_decoder_geometry(const fi_decoder *decoder, double matrix[2][3]) {
 
 fi_watch fi_decoder_watch(fi_decoder *decoder, fi_watch watch) {
     return fi_decompressor_watch(decoder->jpeg, watch);
+}
+
+void fi_decoder_join(fi_decoder *decoder, fi_team *team) {
+    fi_decompressor_join(decoder->jpeg, team);
+}
+
+void fi_decoder_follow(fi_decoder *decoder, fi_team *team) {
+    fi_team_follow(team, decoder->jpeg);
 }
 
 bool fi_decoder_fell_back(const fi_decoder *decoder) {

@@ -8,6 +8,7 @@
 #include "fi.h"
 #include "mapped.h"
 #include "os/system.h"
+#include "team.h"
 
 #include <stdatomic.h>
 
@@ -79,6 +80,7 @@ typedef struct fi_batch {
     bool by_caller;       /* some sources are */
     bool has_fallback;    /* the caller decodes what fi_is_other() */
     unsigned decoders;    /* how many threads are going to decode, for the choice of reader threads */
+    fi_team *team;        /* not NULL: threads that find no job help with the large images of others */
     void *owner;          /* for the caller */
     atomic_size_t next;   /* the job to claim; count or more: none is left */
     atomic_size_t end;    /* jobs from here on are dropped even if they have been claimed */

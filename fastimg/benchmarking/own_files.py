@@ -19,8 +19,9 @@ from fastimg.benchmarking.advice import fewest_threads
 from fastimg.benchmarking.peers import DECODERS, available, first_line
 from fastimg.benchmarking.resizers import MAIN
 from fastimg.benchmarking.timing import Seconds, compare, interleave, ratio, slices
+from fastimg.decoding import decode
 from fastimg.header import Header, read_headers
-from fastimg.loading import decode, load
+from fastimg.loading import load
 from fastimg.sources import FileRange, ReaderItem
 from fastimg.threads import default_num_threads
 from fastimg.wording import counted

@@ -3,7 +3,7 @@
 #include "entropy/state.h"
 
 void fi_entropy_fill_chunk(fi_entropy *entropy) {
-    uint8_t *end = entropy->chunk + (entropy->end - entropy->next);
+    uint8_t *const begin = entropy->chunk + (entropy->end - entropy->next), *end = begin;
     uint8_t *const full = entropy->chunk + CHUNK_NBYTES;
 
     memmove(entropy->chunk, entropy->next, (size_t)(entropy->end - entropy->next));
@@ -25,6 +25,7 @@ void fi_entropy_fill_chunk(fi_entropy *entropy) {
         entropy->in += 2;
     }
     if (entropy->at_end) memset(end, 0, MAX_MCU_NBYTES);
+    entropy->taken += (size_t)(end - begin);
     entropy->next = entropy->chunk;
     entropy->end = end;
 }
@@ -140,8 +141,10 @@ size_t fi_entropy_stray_nbytes(const fi_entropy *entropy, unsigned *marker) {
 
 /* ---- scans and restart intervals ------------------------------------------------------------------------------- */
 
-/* At the start of a scan, and after each restart marker. */
-static void begin_interval(fi_entropy *entropy) {
+void fi_entropy_begin_interval(fi_entropy *entropy) {
+    entropy->first = entropy->in;
+    entropy->first_bit = 0;
+    entropy->taken = 0;
     entropy->restarts_to_go = entropy->restart_interval;
     entropy->next = entropy->end = entropy->chunk;
     entropy->bits = 0;
@@ -162,7 +165,7 @@ bool fi_entropy_restart(fi_entropy *entropy, size_t ahead) {
     }
     entropy->in = marker_code(entropy) + 1;
     entropy->next_restart = (entropy->next_restart + 1) & 7;
-    begin_interval(entropy);
+    fi_entropy_begin_interval(entropy);
     return true;
 }
 
@@ -170,6 +173,7 @@ void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan) {
     entropy->fault = (fi_fault){0};
     entropy->mcu = entropy->stray_nbytes = 0;
     entropy->near_blocks = entropy->far_blocks = 0;
+    entropy->guesses = false;
     entropy->blocks = scan->blocks;
     for (unsigned b = 0; b < scan->blocks; b++) {
         const uint8_t c = scan->component[b];
@@ -180,5 +184,5 @@ void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan) {
     entropy->in_end = scan->data + scan->nbytes;
     entropy->restart_interval = scan->restart_interval;
     entropy->next_restart = 0;
-    begin_interval(entropy);
+    fi_entropy_begin_interval(entropy);
 }

@@ -79,6 +79,63 @@ void fi_entropy_need(fi_entropy *entropy, uint8_t component, unsigned last);
  */
 bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob);
 
+/* ---- parts of a baseline scan ---------------------------------------------------------------------------------- */
+
+/*
+ * For several threads, each with a state of its own: fi_entropy_start() with the same scan comes first. Bits are counted
+ * without stuffing, and in a scan without restart intervals from its first one on.
+ */
+
+/* Bytes of a scan: up to `end`, where another part may begin. */
+typedef struct fi_part {
+    const uint8_t *end;
+    size_t nbytes;     /* without stuffing; scans with restart intervals: 0 */
+    size_t restarts;   /* markers that have been passed */
+    bool is_last;      /* no part comes after it: `end` is at the end of the data, or at another marker */
+} fi_part;
+
+/*
+ * Finds a part of at least `least` bytes from `data` on. If the scan has restart intervals it ends after a marker, and
+ * next_restart, 0 to 7, is the number of the first one to come; those in order are passed.
+ */
+fi_part fi_entropy_find_part(const fi_scan *scan, const uint8_t *data, size_t least, unsigned next_restart);
+
+/* A place between two MCUs. */
+typedef struct fi_place {
+    const uint8_t *data; /* a byte in front of it, in the same restart interval */
+    uint64_t data_bit;   /* the number of its first bit */
+    uint64_t bit;        /* the number of the bit that the next MCU begins with */
+    size_t mcu;
+    int32_t dc[4];       /* per component of the scan, of the MCU before */
+    unsigned next_restart;
+} fi_place;
+
+/* The place where the decoder is. */
+fi_place fi_entropy_place(const fi_entropy *entropy);
+
+/* The same place's bit. */
+uint64_t fi_entropy_bit(const fi_entropy *entropy);
+
+/* Goes to a place. Returns false, and is nowhere, if a marker or the end of the data comes before it. */
+bool fi_entropy_go_to(fi_entropy *entropy, const fi_place *place);
+
+/* The same, but the DC values at this place are not known: until it goes to another one, they may be any. */
+bool fi_entropy_guess(fi_entropy *entropy, const fi_place *place);
+
+/* Adds to the DC values of blocks that a guess has decoded. Returns false if no encoder makes one of the sums. */
+bool fi_entropy_shift_dc(const fi_entropy *entropy, const int32_t shift[4], unsigned mcus, int16_t (*blocks)[64]);
+
+/* How many blocks are suspect: see fi_entropy_judge(). They are counted from the start of the scan on, by this decoder. */
+typedef struct fi_suspects {
+    size_t near, far;
+} fi_suspects;
+
+fi_suspects fi_entropy_suspects(const fi_entropy *entropy);
+void fi_entropy_set_suspects(fi_entropy *entropy, fi_suspects suspects);
+
+/* After the last MCU of a part that a restart marker follows: passes the marker. Returns false if anything is odd. */
+bool fi_entropy_pass_restart(fi_entropy *entropy);
+
 /* ---- progressive scans ----------------------------------------------------------------------------------------- */
 
 /* Call it before the first scan of a progressive file. */

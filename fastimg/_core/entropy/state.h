@@ -112,12 +112,17 @@ struct fi_entropy {
     const uint8_t *next, *end; /* in the chunk: the next byte to load, and its end */
     uint64_t bits; /* left-aligned */
     unsigned count; /* how many of bits are valid */
+    const uint8_t *first; /* where this restart interval began, or fi_entropy_go_to() went to */
+    uint64_t first_bit; /* its number */
+    size_t taken; /* bytes from there on that have been in the chunk, without stuffing */
     bool at_end; /* `in` is at a marker, or at the end of the data */
     unsigned restart_interval, restarts_to_go, next_restart;
     bool may_skip; /* coefficients that are not needed */
     unsigned blocks;
     block_kind block[FI_MAX_MCU_BLOCKS]; /* of an MCU */
     dc_state dc[4]; /* per component of the scan */
+    dc_state known_dc[4]; /* their limits, while a guess may have any */
+    bool guesses;
     bool is_progressive;
     uint8_t ss, se, al; /* of a progressive scan */
     bool is_refinement;
@@ -192,6 +197,9 @@ void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan);
  * reached.
  */
 void fi_entropy_fill_chunk(fi_entropy *entropy);
+
+/* At the start of a scan, after each restart marker, and wherever else decoding begins: at the next byte of `in`. */
+void fi_entropy_begin_interval(fi_entropy *entropy);
 
 /* Passes the next restart marker, in front of the MCU that is `ahead` of those decoded. Returns false at a fault. */
 bool fi_entropy_restart(fi_entropy *entropy, size_t ahead);

@@ -6,6 +6,7 @@
  */
 #include "jpeg/decompressor.h"
 #include "jpeg/hooks.h"
+#include "jpeg/parts.h"
 #include "jpeg/state.h"
 #include "jpeg/warnings.h"
 
@@ -147,6 +148,13 @@ static size_t describe_planes(const struct jpeg_decompress_struct *cinfo, plane 
     return nbytes;
 }
 
+static void repeat_edges(const plane *p, JSAMPARRAY rows) {
+    for (uint32_t i = 0; i < p->per_mcu_row; i++) {
+        rows[i][-1] = rows[i][0];
+        rows[i][p->width] = rows[i][p->width - 1];
+    }
+}
+
 /* The next row of MCUs. The rows that it replaces are those that nothing is kept of. */
 static void read_mcu_row(j_decompress_ptr cinfo, plane planes[3]) {
     JSAMPARRAY arrays[3];
@@ -161,13 +169,7 @@ static void read_mcu_row(j_decompress_ptr cinfo, plane planes[3]) {
         arrays[c] = p->rows + p->kept;
     }
     jpeg_read_raw_data(cinfo, arrays, MAX_ROWS);
-    for (int c = 1; c < 3; c++) {
-        for (uint32_t i = 0; i < planes[c].per_mcu_row; i++) {
-            const JSAMPROW row = arrays[c][i];
-            row[-1] = row[0];
-            row[planes[c].width] = row[planes[c].width - 1];
-        }
-    }
+    for (int c = 1; c < 3; c++) repeat_edges(&planes[c], arrays[c]);
 }
 
 /* Rows y to end - 1 of the image; the last row of MCUs that was read has row `first` of it at its top. */
@@ -187,6 +189,91 @@ static void give_rows(fi_sink *sink, const plane planes[3], uint32_t first, uint
         sink->rows(sink, rows, 1);
     }
 }
+
+/* ---- several threads ------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    j_decompress_ptr cinfo;
+    uint32_t lines;
+    plane planes[3];
+    size_t stride; /* grey: of the rows */
+} part_context;
+
+static void finish_part(const void *context, JSAMPARRAY const rows[3]) {
+    const part_context *part = context;
+
+    for (int c = 1; c < 3; c++) repeat_edges(&part->planes[c], rows[c]);
+}
+
+/* Row y of pixels and the one after the last that are whole when a row of MCUs is there. */
+static uint32_t whole_rows(const part_context *part, JDIMENSION mcu_rows) {
+    if (mcu_rows == 0) return 0;
+    if (mcu_rows >= part->cinfo->total_iMCU_rows) return part->cinfo->output_height;
+    return mcu_rows * part->lines - part->planes[0].kept;
+}
+
+static void give_part(const void *context, fi_sink *sink, JDIMENSION row, JSAMPARRAY const above[3],
+                      JSAMPARRAY const rows[3]) {
+    const part_context *part = context;
+    const uint32_t y = whole_rows(part, row), end = whole_rows(part, row + 1);
+    plane planes[3];
+
+    if (part->stride) {
+        const uint8_t *const grey[3] = {rows[0][0], NULL, NULL};
+        sink->rows(sink, grey, end - y);
+        return;
+    }
+    for (int c = 0; c < 3; c++) {
+        plane *p = &planes[c];
+        *p = part->planes[c];
+        for (uint32_t i = 0; i < p->kept; i++) p->rows[i] = above[c][p->per_mcu_row - p->kept + i];
+        for (uint32_t i = 0; i < p->per_mcu_row; i++) p->rows[p->kept + i] = rows[c][i];
+    }
+    give_rows(sink, planes, row * part->lines, y, end);
+}
+
+/* Whether the rows that are wanted are those of one plane, as the inverse DCT leaves it. */
+static bool is_plane(const struct jpeg_decompress_struct *cinfo) {
+    const jpeg_component_info *luma = &cinfo->comp_info[0];
+
+    if (cinfo->jpeg_color_space == JCS_GRAYSCALE) return true;
+    return cinfo->jpeg_color_space == JCS_YCbCr && cinfo->out_color_space == JCS_GRAYSCALE &&
+           luma->h_samp_factor == cinfo->max_h_samp_factor && luma->v_samp_factor == cinfo->max_v_samp_factor;
+}
+
+/* Several threads make the rows. Returns false if they are not to. */
+static bool read_parts(fi_decompressor *jpeg, const fi_request *request) {
+    const j_decompress_ptr cinfo = &jpeg->cinfo;
+    const uint32_t end = request->plan->top + request->plan->height;
+    const bool is_grey = is_plane(cinfo);
+    part_context part = {.cinfo = cinfo, .lines = (uint32_t)cinfo->max_v_samp_factor * DCTSIZE};
+    fi_part_layout layout = {.count = is_grey ? 1 : 3, .context = &part, .give = give_part, .lines = part.lines};
+    fi_format format = {.kind = FI_ROWS_GREY};
+
+    if ((!cinfo->raw_data_out && !is_grey) || !fi_parts_suit(jpeg, request)) return false;
+    if (is_grey) {
+        layout.planes[0].stride = part.stride = format.planes[0].stride =
+            ((size_t)cinfo->comp_info[0].width_in_blocks * DCTSIZE + 63) | 64;
+        layout.planes[0].rows = part.lines;
+    } else {
+        describe_planes(cinfo, part.planes, &format);
+        layout.finish = finish_part;
+        for (int c = 0; c < 3; c++) {
+            layout.planes[c].stride = format.planes[c].stride;
+            layout.planes[c].margin = MARGIN;
+            layout.planes[c].rows = part.planes[c].per_mcu_row;
+        }
+    }
+    layout.lag = part.planes[0].kept;
+    while (whole_rows(&part, layout.rows) < end) layout.rows++;
+    if (!jpeg->sink->begin(jpeg->sink, &format)) fi_fail(jpeg, FI_E_NOMEM);
+    layout.in_order = !jpeg->sink->fork;
+    fi_parts_decode(jpeg, &layout);
+    cinfo->output_scanline = end;
+    return true;
+}
+
+/* ---- one thread ------------------------------------------------------------------------------------------------ */
 
 /*
  * What of the image comes after the window is judged as if it had been read row by row, so output_scanline is set to what
@@ -227,6 +314,7 @@ static void read_rows(fi_decompressor *jpeg, const fi_request *request) {
     const uint32_t end = request->plan->top + request->plan->height;
     uint32_t rows = (uint32_t)(STRIP_NBYTES / row_nbytes);
 
+    if (read_parts(jpeg, request)) return;
     if (cinfo->raw_data_out) {
         read_planes(jpeg, request);
         return;

@@ -94,11 +94,13 @@ void fi_decompressor_free(fi_decompressor *jpeg) {
     fi_entropy_free(jpeg->entropy);
     fi_mcu_rows_free(jpeg->mcu_rows);
     fi_coef_arrays_free(&jpeg->coefs);
+    fi_buffer_free(&jpeg->fork);
     free(jpeg);
 }
 
 void fi_decompressor_trim(fi_decompressor *jpeg) {
     fi_coef_arrays_trim(&jpeg->coefs);
+    fi_buffer_free(&jpeg->fork);
 }
 
 const char *fi_decompressor_warnings(const fi_decompressor *jpeg) {
@@ -238,6 +240,10 @@ static void try_whole_scans(fi_decompressor *jpeg, const fi_route *route, const 
     else fi_warnings_add(jpeg, -1, first.text);
 }
 
+void fi_decompressor_join(fi_decompressor *jpeg, fi_team *team) {
+    jpeg->team = team;
+}
+
 fi_watch fi_decompressor_watch(fi_decompressor *jpeg, fi_watch watch) {
     const fi_watch before = jpeg->watch;
 
@@ -257,8 +263,9 @@ fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, c
     jpeg->max_missing = request->options->max_missing;
     jpeg->use_libjpeg_entropy = request->options->use_libjpeg_entropy;
     jpeg->height = request->header->height;
-    jpeg->fell_back = false;
+    jpeg->fell_back = jpeg->is_alone = false;
     try_decode(jpeg, route, request, request->nbytes);
+    if (jpeg->is_alone) try_decode(jpeg, route, request, request->nbytes);
     if (jpeg->fell_back) {
         jpeg->use_libjpeg_entropy = true;
         try_decode(jpeg, route, request, request->nbytes);

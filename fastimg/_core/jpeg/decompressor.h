@@ -6,6 +6,7 @@
 #include "buffer.h"
 #include "fi.h"
 #include "pixels/sink.h"
+#include "team.h"
 
 typedef struct fi_decompressor fi_decompressor;
 
@@ -44,6 +45,9 @@ extern const fi_route fi_copy_route, fi_resample_route;
  */
 fi_status fi_decompressor_decode(fi_decompressor *jpeg, const fi_route *route, const fi_request *request,
                                  fi_failure *failure);
+
+/* See fi_decoder_join(). */
+void fi_decompressor_join(fi_decompressor *jpeg, fi_team *team);
 
 /* See fi_decoder_watch(). */
 fi_watch fi_decompressor_watch(fi_decompressor *jpeg, fi_watch watch);

@@ -65,17 +65,39 @@ static void go_on_from(fi_decompressor *jpeg, const uint8_t *position) {
     jpeg->source.next_input_byte = position;
 }
 
+fi_transforms fi_hooks_transforms(const fi_decompressor *jpeg) {
+    const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
+
+    return (fi_transforms){
+        .methods = cinfo->idct->inverse_DCT,
+        .islow = is_islow(cinfo),
+        .reduced = jpeg->reduced,
+    };
+}
+
 static int decompress_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     fi_decompressor *jpeg = cinfo->client_data;
-    if (!fi_mcu_rows_decode(jpeg->mcu_rows, jpeg->entropy, cinfo, cinfo->idct->inverse_DCT, is_islow(cinfo),
-                            jpeg->reduced, output)) {
-        end_at_fault(jpeg);
-    }
+    const fi_transforms transforms = fi_hooks_transforms(jpeg);
+
+    if (!fi_mcu_rows_decode(jpeg->mcu_rows, jpeg->entropy, cinfo, &transforms, output)) end_at_fault(jpeg);
     cinfo->output_iMCU_row++;
     if (++cinfo->input_iMCU_row < cinfo->total_iMCU_rows) return JPEG_ROW_COMPLETED;
     go_on_from(jpeg, finish_scan(jpeg));
     cinfo->inputctl->finish_input_pass(cinfo);
     return JPEG_SCAN_COMPLETED;
+}
+
+bool fi_hooks_decode_rows(const fi_decompressor *jpeg) {
+    return jpeg->cinfo.coef->decompress_data == decompress_data;
+}
+
+void fi_hooks_end_rows(fi_decompressor *jpeg, unsigned rows) {
+    const j_decompress_ptr cinfo = &jpeg->cinfo;
+
+    cinfo->input_iMCU_row = cinfo->output_iMCU_row = rows;
+    if (rows < cinfo->total_iMCU_rows) return;
+    go_on_from(jpeg, finish_scan(jpeg));
+    cinfo->inputctl->finish_input_pass(cinfo);
 }
 
 /* ---- progressive scans ----------------------------------------------------------------------------------------- */
@@ -158,7 +180,7 @@ static boolean check_and_decode(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
 }
 
 /* Fills in *scan, for both kinds. Returns false if a component has no table. */
-static bool describe_scan(const fi_decompressor *jpeg, fi_scan *scan) {
+bool fi_hooks_describe_scan(const fi_decompressor *jpeg, fi_scan *scan) {
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
     const bool is_sequential = !cinfo->progressive_mode;
     const bool needs_dc = is_sequential || (cinfo->Ss == 0 && cinfo->Ah == 0),
@@ -197,7 +219,7 @@ static bool start_scan(fi_decompressor *jpeg) {
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
     fi_scan scan;
 
-    if (cinfo->arith_code || jpeg->eof || cinfo->unread_marker || !describe_scan(jpeg, &scan)) return false;
+    if (cinfo->arith_code || jpeg->eof || cinfo->unread_marker || !fi_hooks_describe_scan(jpeg, &scan)) return false;
     jpeg->mcus_left = scan.mcus;
     if (cinfo->progressive_mode ? fi_entropy_start_progressive(jpeg->entropy, &scan)
                                 : fi_entropy_start(jpeg->entropy, &scan)) {
@@ -295,31 +317,11 @@ static void start_input_pass(j_decompress_ptr cinfo) {
     jpeg->start_input_pass(cinfo);
 }
 
-/* A block that extends past the image's right or bottom edge. */
-static __attribute__((noinline)) void reduce_edge(j_decompress_ptr cinfo, jpeg_component_info *component,
-                                                  JCOEFPTR block, const fi_reduced *reduced, JSAMPARRAY rows,
-                                                  JDIMENSION column) {
-    const uint32_t size = (uint32_t)FI_DCT_SIZE(component), row = reduced->first + (uint32_t)(rows - reduced->rows);
-    const uint32_t height = reduced->height - row / size * DCTSIZE, width = reduced->width - column / size * DCTSIZE;
-    uint8_t pixels[DCTSIZE][DCTSIZE];
-    JSAMPROW pixel_rows[DCTSIZE];
-
-    for (int y = 0; y < DCTSIZE; y++) pixel_rows[y] = pixels[y];
-    reduced->full_size(cinfo, component, block, pixel_rows, 0);
-    fi_idct_reduce_pixels(pixels, size, height < DCTSIZE ? height : DCTSIZE, width < DCTSIZE ? width : DCTSIZE, rows,
-                          column);
-}
-
 static void reduced_inverse_dct(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows,
                                 JDIMENSION column) {
     const fi_decompressor *jpeg = cinfo->client_data;
-    const fi_reduced *reduced = &jpeg->reduced[component->component_index];
 
-    if (reduced->first + (uint32_t)(rows - reduced->rows) < reduced->whole_rows && column < reduced->whole_columns) {
-        reduced->idct(&(fi_block_run){block, DCTSIZE2, reduced->quantisation, rows, column, 0, 1});
-    } else {
-        reduce_edge(cinfo, component, block, reduced, rows, column);
-    }
+    fi_reduce_block(cinfo, component, &jpeg->reduced[component->component_index], block, rows, column);
 }
 
 void fi_hooks_reduce(fi_decompressor *jpeg, unsigned count) {

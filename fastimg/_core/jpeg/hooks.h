@@ -3,9 +3,7 @@
 #ifndef FI_HOOKS_H
 #define FI_HOOKS_H
 
-#include <stdbool.h>
-
-typedef struct fi_decompressor fi_decompressor;
+#include "jpeg/state.h"
 
 /* Call it after jpeg_create_decompress(): the core's own entropy stage is used wherever it can be. */
 void fi_hooks_install(fi_decompressor *jpeg);
@@ -29,6 +27,18 @@ void fi_hooks_reduce(fi_decompressor *jpeg, unsigned count);
  * are not needed are skipped as cheaply as possible.
  */
 void fi_hooks_need(fi_decompressor *jpeg, int component, bool needed, bool at_bottom);
+
+/* Whether the core's own stages decode the image's only scan, row by row, with the next call of libjpeg. */
+bool fi_hooks_decode_rows(const fi_decompressor *jpeg);
+
+/* That scan. Returns false if there is none. */
+bool fi_hooks_describe_scan(const fi_decompressor *jpeg, fi_scan *scan);
+
+/* How its blocks become samples. */
+fi_transforms fi_hooks_transforms(const fi_decompressor *jpeg);
+
+/* libjpeg goes on as if it had asked for so many rows of MCUs; the entropy decoder is where they end. */
+void fi_hooks_end_rows(fi_decompressor *jpeg, unsigned rows);
 
 /* After the last row that is wanted, if the image has more: fails if those so far are damaged. */
 void fi_hooks_end_early(fi_decompressor *jpeg);

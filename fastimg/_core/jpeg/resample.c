@@ -5,6 +5,7 @@
  */
 #include "jpeg/decompressor.h"
 #include "jpeg/hooks.h"
+#include "jpeg/parts.h"
 #include "jpeg/state.h"
 #include "jpeg/warnings.h"
 
@@ -86,6 +87,38 @@ static bool has_more(const fi_decompressor *jpeg, const fi_request *request) {
     return jpeg->strict && request->reaches_bottom && jpeg->cinfo.output_scanline < jpeg->cinfo.output_height;
 }
 
+static void give_part(const void *context, fi_sink *sink, JDIMENSION row, JSAMPARRAY const above[3],
+                      JSAMPARRAY const rows[3]) {
+    const uint8_t *planes[3] = {NULL};
+
+    (void)row, (void)above;
+    for (unsigned c = 0; c < *(const unsigned *)context; c++) planes[c] = rows[c][0];
+    if (!sink->done(sink)) sink->rows(sink, planes, 1);
+}
+
+/* Several threads make the rows. Returns false if they are not to. */
+static bool read_parts(fi_decompressor *jpeg, const fi_request *request, const fi_format *format, unsigned used) {
+    const j_decompress_ptr cinfo = &jpeg->cinfo;
+    fi_part_layout layout = {
+        .count = used,
+        .rows = cinfo->total_iMCU_rows,
+        .lines = format->max_v_samp * DCTSIZE / format->scale_denom,
+        .any_end = !jpeg->strict || !request->reaches_bottom,
+        .skips = true,
+        .in_order = true,
+        .context = &used,
+        .give = give_part,
+    };
+
+    if (!fi_parts_suit(jpeg, request)) return false;
+    for (unsigned c = 0; c < used; c++) {
+        layout.planes[c].stride = format->planes[c].stride;
+        layout.planes[c].rows = format->planes[c].rows_per_group;
+    }
+    cinfo->output_scanline = fi_parts_decode(jpeg, &layout) * layout.lines;
+    return true;
+}
+
 static void read_planes(fi_decompressor *jpeg, const fi_request *request) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;
     const fi_format format = describe(jpeg, request);
@@ -116,6 +149,7 @@ static void read_planes(fi_decompressor *jpeg, const fi_request *request) {
     }
     if (format.scale_denom > 1 && fi_hooks_verified()) fi_hooks_reduce(jpeg, used);
     for (unsigned c = 0; c < (unsigned)cinfo->num_components; c++) fi_hooks_need(jpeg, (int)c, c < used, false);
+    if (read_parts(jpeg, request, &format, used)) return;
     do {
         const bool at_bottom = cinfo->output_height - cinfo->output_scanline <= lines;
         for (unsigned c = 0; c < used; c++) {

@@ -3,6 +3,7 @@
 #ifndef FI_STATE_H
 #define FI_STATE_H
 
+#include "buffer.h"
 #include "entropy/entropy.h"
 #include "jpeg/coef_arrays.h"
 #include "jpeg/compat.h"
@@ -41,6 +42,9 @@ struct fi_decompressor {
     uint32_t max_scans, free_scans;
     uint64_t max_scanned, max_missing;
     fi_watch watch;
+    struct fi_team *team; /* NULL, or threads that may help */
+    bool is_alone; /* they have tried, and given up */
+    fi_buffer fork; /* of a sink */
     bool is_set_up; /* cinfo is complete */
     bool strict;
     bool any_coefficients;

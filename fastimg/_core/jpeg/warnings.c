@@ -68,6 +68,11 @@ _Noreturn void fi_fall_back(fi_decompressor *jpeg) {
     longjmp(jpeg->on_failure, 1);
 }
 
+_Noreturn void fi_try_alone(fi_decompressor *jpeg) {
+    jpeg->is_alone = true;
+    longjmp(jpeg->on_failure, 1);
+}
+
 static fi_status status_of(int code) {
     switch (code) {
         case JERR_OUT_OF_MEMORY:

@@ -23,4 +23,7 @@ void fi_warnings_add(fi_decompressor *jpeg, int code, const char *text);
 /* Ends it because the core's own stages cannot go on: the image is decoded again by libjpeg's. */
 _Noreturn void fi_fall_back(fi_decompressor *jpeg);
 
+/* Ends it because several threads cannot say what is wrong: the image is decoded again by one. */
+_Noreturn void fi_try_alone(fi_decompressor *jpeg);
+
 #endif

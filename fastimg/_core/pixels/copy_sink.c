@@ -32,6 +32,20 @@ static void choose_conversion(fi_copy_sink *sink) {
         fi_writer_take_pixels(&sink->writer) ? kernels->ycc_to_pixels[sampling] : kernels->ycc_to_planes[sampling];
 }
 
+/* Sinks differ in what they write to meanwhile. */
+static fi_sink *fork_sink(const fi_sink *base, uint32_t y, fi_buffer *memory) {
+    const fi_plan *plan = const_self(base)->plan;
+    const size_t head = (sizeof(fi_copy_sink) + 63) & ~(size_t)63, row_nbytes = 3 * (size_t)plan->cols;
+
+    if (!fi_buffer_reserve(memory, head + row_nbytes + fi_writer_nbytes(plan), 0)) return NULL;
+    fi_copy_sink *sink = (fi_copy_sink *)(void *)memory->data;
+    *sink = *const_self(base);
+    sink->pixels = memory->data + head;
+    sink->row = y;
+    fi_writer_move(&sink->writer, y > plan->top ? y - plan->top : 0, sink->pixels + row_nbytes);
+    return &sink->base;
+}
+
 static bool begin(fi_sink *base, const fi_format *format) {
     fi_copy_sink *sink = (fi_copy_sink *)base;
     const fi_plan *plan = sink->plan;
@@ -39,6 +53,8 @@ static bool begin(fi_sink *base, const fi_format *format) {
     const fi_rows_kind kind = format->kind;
 
     if (!fi_buffer_reserve(sink->memory, row_nbytes + fi_writer_nbytes(plan), 0)) return false;
+    sink->pixels = sink->memory->data;
+    sink->base.fork = plan->transpose ? NULL : fork_sink;
     sink->format = *format;
     sink->plane_count = kind == FI_ROWS_YCC || kind == FI_ROWS_RGB ? 3 : 1;
     sink->left = sink->chroma_left = plan->left * (size_t)(kind == FI_ROWS_RGB_PIXELS    ? 3
@@ -47,7 +63,7 @@ static bool begin(fi_sink *base, const fi_format *format) {
     sink->row = 0;
     sink->end = plan->top + plan->height;
     fi_writer_init(&sink->writer, plan, sink->options, sink->out, fi_rows_channels(kind, sink->options->mode),
-                   sink->memory->data + row_nbytes);
+                   sink->pixels + row_nbytes);
     if (kind == FI_ROWS_YCC) choose_conversion(sink);
     return true;
 }
@@ -81,7 +97,7 @@ static void take_row(fi_copy_sink *sink, const uint8_t *const src[5]) {
             for (unsigned c = 0; c < sink->writer.channels; c++) memcpy(planes[c], src[c], n);
             break;
         default:
-            fi_split_pixels(sink->format.kind, sink->options->mode, src[0], planes, sink->memory->data, n);
+            fi_split_pixels(sink->format.kind, sink->options->mode, src[0], planes, sink->pixels, n);
     }
     fi_writer_row_done(&sink->writer);
 }

@@ -13,6 +13,7 @@ typedef struct fi_copy_sink {
     const fi_options *options;
     const fi_output *out;
     fi_buffer *memory; /* one row of RGB pixels, and the writer's scratch */
+    uint8_t *pixels; /* in there: the row */
     fi_format format;
     fi_writer writer;
     unsigned plane_count;  /* of the rows that come: 1 or 3 */

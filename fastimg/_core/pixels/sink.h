@@ -12,6 +12,7 @@
 #ifndef FI_SINK_H
 #define FI_SINK_H
 
+#include "buffer.h"
 #include "fi.h"
 
 /* What rows hold: planes, or interleaved pixels in plane 0. */
@@ -75,6 +76,12 @@ struct fi_sink {
 
     /* Whether all rows that the output needs have come. */
     bool (*done)(const fi_sink *sink);
+
+    /*
+     * NULL: the rows must come in order. Else returns a copy of a sink that has begun, in `memory`, for another thread to
+     * give it rows from row y of the image on; or NULL if out of memory. begin() decides.
+     */
+    fi_sink *(*fork)(const fi_sink *sink, uint32_t y, fi_buffer *memory);
 };
 
 #define FI_ROW_SLACK 16 /* bytes that must be readable after a row, for the resampling kernels */

@@ -40,11 +40,21 @@ static ptrdiff_t channel_stride(const fi_output *out, const fi_options *options)
     return options->layout == FI_CHW ? out->plane_stride : (ptrdiff_t)fi_element_of(options->dtype)->nbytes;
 }
 
-void fi_writer_init(fi_writer *writer, const fi_plan *plan, const fi_options *options, const fi_output *out,
-                    unsigned channels, uint8_t *scratch) {
+void fi_writer_move(fi_writer *writer, uint32_t row, uint8_t *scratch) {
+    const fi_plan *plan = writer->plan;
     const size_t plane = (size_t)plan->cols * (plan->transpose ? TILE : 1);
     const size_t transposed = plan->transpose ? TILE * TILE : plan->cols;
 
+    for (size_t c = 0; c < 3; c++) {
+        writer->planes[c] = scratch + c * plane;
+        writer->transposed[c] = scratch + 3 * plane + c * transposed;
+    }
+    writer->pixels = scratch + 3 * plane + 3 * transposed;
+    writer->row = row;
+}
+
+void fi_writer_init(fi_writer *writer, const fi_plan *plan, const fi_options *options, const fi_output *out,
+                    unsigned channels, uint8_t *scratch) {
     *writer = (fi_writer){
         .plan = plan,
         .options = options,
@@ -56,12 +66,8 @@ void fi_writer_init(fi_writer *writer, const fi_plan *plan, const fi_options *op
         .channels = channels,
         .is_planar = is_planar(options),
         .is_direct = is_planar(options) && is_plain(plan, options),
-        .pixels = scratch + 3 * plane + 3 * transposed,
     };
-    for (size_t c = 0; c < 3; c++) {
-        writer->planes[c] = scratch + c * plane;
-        writer->transposed[c] = scratch + 3 * plane + c * transposed;
-    }
+    fi_writer_move(writer, 0, scratch);
     if (!out->data) return;
     writer->dest = out->data + (ptrdiff_t)plan->dest_top * out->row_stride + plan->dest_left * writer->pixel_stride;
     if (plan->mirror_y) {

@@ -41,6 +41,9 @@ size_t fi_writer_nbytes(const fi_plan *plan);
 void fi_writer_init(fi_writer *writer, const fi_plan *plan, const fi_options *options, const fi_output *out,
                     unsigned channels, uint8_t *scratch);
 
+/* Goes to a row, in a copy of a writer that does not transpose and has scratch of its own. */
+void fi_writer_move(fi_writer *writer, uint32_t row, uint8_t *scratch);
+
 /*
  * fi_writer_takes_output() returns whether rows of interleaved pixels in the output's channel order (grey ones for mode
  * "L") are the output's rows, byte for byte. If so, fi_writer_dest() returns where row i goes.

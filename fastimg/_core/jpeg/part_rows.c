@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rows of MCUs: their samples, until the sink has had them. */
+#include "jpeg/part_state.h"
+#include "os/system.h"
+
+#include <string.h>
+
+#define LOOK_NS 20000000 /* for Ctrl-C */
+#define LOOK_EVERY 16    /* batches of MCUs */
+
+/* ---- waiting --------------------------------------------------------------------------------------------------- */
+
+static bool is_to_stop(const fi_part_worker *worker) {
+    const fi_watch *watch = &worker->parts->jpeg->watch;
+    return worker->leads && watch->stop && watch->stop(watch->context);
+}
+
+bool fi_part_is_over(fi_part_worker *worker) {
+    fi_parts *parts = worker->parts;
+
+    if (worker->leads && ++worker->asked % LOOK_EVERY == 0 && is_to_stop(worker)) {
+        fi_parts_lock(parts);
+        fi_parts_end(parts, FI_E_CANCELLED);
+        fi_parts_unlock(parts);
+    }
+    return fi_parts_are_over(parts);
+}
+
+void fi_part_wait(fi_part_worker *worker) {
+    fi_parts *parts = worker->parts;
+
+    fi_condition_wait(&parts->team->changed, &parts->team->lock, worker->leads ? fi_now_ns() + LOOK_NS : INT64_MAX);
+    if (!worker->leads) return;
+    fi_parts_unlock(parts); /* it may run Python */
+    worker->asked = LOOK_EVERY - 1;
+    fi_part_is_over(worker);
+    fi_parts_lock(parts);
+}
+
+/* ---- buffers --------------------------------------------------------------------------------------------------- */
+
+static fi_part_buffer *new_buffer(const fi_part_layout *layout) {
+    size_t nbytes = (sizeof(fi_part_buffer) + 63) & ~(size_t)63;
+    const size_t begin = nbytes;
+
+    for (unsigned p = 0; p < layout->count; p++) {
+        nbytes += ((layout->planes[p].margin + 63) & ~(size_t)63) + layout->planes[p].stride * layout->planes[p].rows;
+    }
+    fi_part_buffer *buffer = fi_aligned_new(64, nbytes);
+    if (!buffer) return NULL;
+    memset(buffer, 0, nbytes); /* what is read after rows has a weight of 0 */
+    uint8_t *at = (uint8_t *)buffer + begin;
+    for (unsigned p = 0; p < 3; p++) {
+        buffer->planes[p] = buffer->pointers[p];
+        if (p >= layout->count) continue;
+        at += (layout->planes[p].margin + 63) & ~(size_t)63;
+        for (uint32_t i = 0; i < layout->planes[p].rows; i++, at += layout->planes[p].stride) {
+            buffer->pointers[p][i] = at;
+        }
+    }
+    return buffer;
+}
+
+void fi_part_rows_free(fi_parts *parts) {
+    for (size_t i = 0; parts->rows && i < parts->row_count; i++) {
+        if (!parts->rows[i].buffer) continue;
+        parts->rows[i].buffer->following = parts->buffers;
+        parts->buffers = parts->rows[i].buffer;
+        parts->rows[i].buffer = NULL;
+    }
+    while (parts->buffers) {
+        fi_part_buffer *buffer = parts->buffers;
+        parts->buffers = buffer->following;
+        fi_aligned_free(buffer);
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
+
+static fi_part_row *row_of(const fi_parts *parts, size_t row) {
+    return &parts->rows[row % parts->row_count];
+}
+
+/* The last buffer that was freed is the nearest. */
+static fi_part_buffer *take_buffer(fi_parts *parts) {
+    fi_part_buffer *buffer = parts->buffers;
+
+    if (!buffer) return new_buffer(parts->layout);
+    parts->buffers = buffer->following;
+    return buffer;
+}
+
+/* The buffer of a row, once there is room; NULL: the work is over. */
+static fi_part_buffer *find_buffer(fi_part_worker *worker, size_t row) {
+    fi_parts *parts = worker->parts;
+    fi_part_buffer *buffer = NULL;
+
+    fi_parts_lock(parts);
+    while (!fi_parts_are_over(parts) && row >= parts->freed + parts->row_count) {
+        fi_parts_unlock(parts);
+        const bool assisted = !worker->is_assisting && parts->assist(worker);
+        fi_parts_lock(parts);
+        if (!assisted && !fi_parts_are_over(parts) && row >= parts->freed + parts->row_count) fi_part_wait(worker);
+    }
+    if (!fi_parts_are_over(parts)) {
+        fi_part_row *r = row_of(parts, row);
+        if (!r->buffer) r->buffer = take_buffer(parts);
+        if (!r->buffer) fi_parts_end(parts, FI_E_NOMEM);
+        buffer = r->buffer;
+    }
+    fi_parts_unlock(parts);
+    return buffer;
+}
+
+bool fi_part_rows_open(fi_part_worker *worker, size_t row) {
+    const fi_parts *parts = worker->parts;
+
+    if (worker->row == row) return true;
+    fi_part_buffer *buffer = find_buffer(worker, row);
+    if (!buffer) return false;
+    worker->row = row;
+    for (unsigned p = 0; p < parts->layout->count; p++) {
+        worker->reduced[p].rows = buffer->pointers[p];
+        worker->reduced[p].first = (uint32_t)row * parts->layout->planes[p].rows;
+    }
+    fi_mcu_row_set(&worker->mcu_row, &parts->jpeg->cinfo, &worker->transforms, (JDIMENSION)row, 0, buffer->planes);
+    return true;
+}
+
+/* ---- the sink -------------------------------------------------------------------------------------------------- */
+
+/* Frees the rows that no row to come is upsampled with. */
+static void free_rows(fi_parts *parts) {
+    const size_t rows = parts->layout->rows, before = parts->freed, begun = before + parts->row_count;
+
+    while (parts->given < rows && parts->given < begun && row_of(parts, parts->given)->is_given) parts->given++;
+    while (parts->freed + 1 < parts->given) {
+        fi_part_row *row = row_of(parts, parts->freed++);
+        row->buffer->following = parts->buffers;
+        parts->buffers = row->buffer;
+        row->buffer = NULL;
+        atomic_store(&row->mcus, 0);
+        row->is_complete = row->is_taken = row->is_given = false;
+    }
+    if (parts->freed != before) fi_condition_broadcast(&parts->team->changed);
+    if (parts->given == rows) fi_parts_end(parts, FI_OK);
+}
+
+/* Gives a row, which has been taken. */
+static void give_row(fi_part_worker *worker, size_t row) {
+    fi_parts *parts = worker->parts;
+    const fi_part_layout *layout = parts->layout;
+    fi_part_row *r = row_of(parts, row);
+    const fi_part_buffer *above = row ? row_of(parts, row - 1)->buffer : r->buffer;
+    fi_sink *sink = parts->jpeg->sink;
+
+    fi_parts_unlock(parts);
+    if (!layout->in_order)
+        sink = sink->fork(sink, row ? (uint32_t)row * layout->lines - layout->lag : 0, &worker->own->fork);
+    if (sink) layout->give(layout->context, sink, (JDIMENSION)row, above->planes, r->buffer->planes);
+    fi_parts_lock(parts);
+    if (!sink) fi_parts_end(parts, FI_E_NOMEM);
+    r->is_given = true;
+    free_rows(parts);
+}
+
+static void give_in_order(fi_part_worker *worker) {
+    fi_parts *parts = worker->parts;
+
+    while (!parts->is_giving && !fi_parts_are_over(parts) && row_of(parts, parts->given)->is_complete) {
+        parts->is_giving = true;
+        give_row(worker, parts->given);
+        parts->is_giving = false;
+        if (parts->layout->any_end && parts->jpeg->sink->done(parts->jpeg->sink)) fi_parts_end(parts, FI_OK);
+    }
+}
+
+/* Gives a row, unless another thread does, or it is not there yet, or the one above it. */
+static void try_to_give(fi_part_worker *worker, size_t row) {
+    fi_parts *parts = worker->parts;
+    fi_part_row *r = row_of(parts, row);
+
+    if (fi_parts_are_over(parts) || row < parts->given || row >= parts->freed + parts->row_count) return;
+    if (r->is_taken || !r->is_complete) return;
+    if (row > parts->freed && !row_of(parts, row - 1)->is_complete) return;
+    r->is_taken = true;
+    give_row(worker, row);
+}
+
+void fi_part_rows_add(fi_part_worker *worker, size_t row, unsigned mcus) {
+    fi_parts *parts = worker->parts;
+    fi_part_row *r = row_of(parts, row);
+
+    if (atomic_fetch_add(&r->mcus, mcus) + mcus < parts->mcus_per_row) return;
+    worker->row = SIZE_MAX;
+    if (parts->layout->finish) parts->layout->finish(parts->layout->context, r->buffer->planes);
+    fi_parts_lock(parts);
+    r->is_complete = true;
+    if (parts->layout->in_order) {
+        give_in_order(worker);
+    } else {
+        try_to_give(worker, row);
+        try_to_give(worker, row + 1);
+    }
+    fi_parts_unlock(parts);
+}

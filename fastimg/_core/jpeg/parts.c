@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "jpeg/parts.h"
+
+#include "jpeg/hooks.h"
+#include "jpeg/part_scan.h"
+#include "jpeg/part_work.h"
+#include "jpeg/warnings.h"
+#include "os/system.h"
+
+#include <stdlib.h>
+
+#define MIN_PART_NBYTES 16384
+
+/* Pixels of a part, so that what is kept of one fits into the second-level cache. */
+#define PART_BLOCKS 2048
+#define STORE_BLOCKS 3072
+
+/* Where the window begins further down, one thread skips what is above. */
+#define MOST_ABOVE 8
+
+bool fi_parts_suit(const fi_decompressor *jpeg, const fi_request *request) {
+    const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
+    const fi_plan *plan = request->plan;
+    const uint64_t pixels = (uint64_t)cinfo->image_height * cinfo->image_width;
+
+    if (!jpeg->team || jpeg->is_alone || pixels < jpeg->team->options.min_pixels) return false;
+    if (!fi_hooks_decode_rows(jpeg) || cinfo->comps_in_scan != cinfo->num_components) return false;
+    if (cinfo->comps_in_scan == 1 && cinfo->comp_info[0].v_samp_factor != 1) return false;
+    return (uint64_t)plan->top * MOST_ABOVE <= cinfo->image_height;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static void free_parts(fi_parts *parts) {
+    for (size_t i = 0; parts->guesses && i < parts->guess_count; i++) fi_aligned_free(parts->guesses[i].store);
+    while (parts->stores) {
+        fi_part_store *store = parts->stores;
+        parts->stores = store->following;
+        fi_aligned_free(store);
+    }
+    fi_part_rows_free(parts);
+    free(parts->rows);
+    free(parts->guesses);
+    free(parts);
+}
+
+/* How many MCUs a part has, and how many can be kept of one. */
+static void set_sizes(fi_parts *parts) {
+    const size_t part_mcus = PART_BLOCKS / parts->scan.blocks;
+    const size_t nbytes = (size_t)((double)parts->scan.nbytes / (double)parts->scan.mcus * (double)part_mcus);
+
+    parts->part_nbytes = nbytes > MIN_PART_NBYTES ? nbytes : MIN_PART_NBYTES;
+    if (parts->team->options.part_nbytes) parts->part_nbytes = parts->team->options.part_nbytes;
+    parts->store_mcus = STORE_BLOCKS / parts->scan.blocks;
+    const size_t threads = parts->team->options.threads;
+    parts->guess_count = 2 * threads + 1;
+    parts->row_count = (threads + 1) * (part_mcus / parts->mcus_per_row + 2) + 1;
+}
+
+static bool skips(const fi_decompressor *jpeg, const fi_part_layout *layout) {
+    for (int c = 0; c < jpeg->cinfo.num_components && layout->skips; c++) {
+        if (FI_DCT_SIZE(&jpeg->cinfo.comp_info[c]) < DCTSIZE) return true;
+    }
+    return false;
+}
+
+static void help(fi_team_task *task, void *helper) {
+    fi_part_work((fi_parts *)task, helper, false);
+}
+
+static fi_parts *new_parts(fi_decompressor *jpeg, const fi_part_layout *layout) {
+    fi_parts *parts = calloc(1, sizeof *parts);
+
+    if (!parts) return NULL;
+    parts->task.help = help;
+    parts->team = jpeg->team;
+    parts->jpeg = jpeg;
+    parts->layout = layout;
+    parts->transforms = fi_hooks_transforms(jpeg);
+    parts->is_skipping = skips(jpeg, layout);
+    parts->assist = fi_part_assist;
+    fi_hooks_describe_scan(jpeg, &parts->scan);
+    parts->mcus_per_row = jpeg->cinfo.MCUs_per_row;
+    parts->mcus = parts->mcus_per_row * layout->rows;
+    set_sizes(parts);
+    parts->next.data = parts->scan.data;
+    parts->rows = calloc(parts->row_count, sizeof *parts->rows);
+    parts->guesses = calloc(parts->guess_count, sizeof *parts->guesses);
+    if (!parts->scan.restart_interval) {
+        fi_part part;
+        parts->front.place = fi_part_claim(parts, &part);
+        parts->front.end_bit = part.is_last ? UINT64_MAX : parts->next.bit;
+        parts->has_front = true;
+    }
+    if (parts->rows && parts->guesses) return parts;
+    free_parts(parts);
+    return NULL;
+}
+
+/* ---- decoding -------------------------------------------------------------------------------------------------- */
+
+/* The verdict on the scan: the same as one thread's, if it is good. */
+static bool judge(fi_decompressor *jpeg, const fi_parts *parts, bool is_whole) {
+    fi_entropy_set_suspects(jpeg->entropy, parts->suspects); /* its own were those of a guess, perhaps */
+    if (!is_whole) return parts->suspects.far == 0;
+    if (!fi_entropy_go_to(jpeg->entropy, &parts->last)) return false;
+    if (!fi_entropy_finish(jpeg->entropy)) return false;
+    fi_entropy_go_to(jpeg->entropy, &parts->last);
+    return true;
+}
+
+JDIMENSION fi_parts_decode(fi_decompressor *jpeg, const fi_part_layout *layout) {
+    fi_team *team = jpeg->team;
+
+    jpeg->progress.progress_monitor((j_common_ptr)&jpeg->cinfo);
+    if (team->options.grow && !team->options.grow(team->options.context)) fi_fail(jpeg, FI_E_CANCELLED);
+    fi_parts *parts = new_parts(jpeg, layout);
+    if (!parts) fi_fail(jpeg, FI_E_NOMEM);
+    fi_team_open(team, &parts->task);
+    fi_part_work(parts, jpeg, true);
+    fi_team_close(team, &parts->task);
+    const fi_status status = parts->status;
+    const JDIMENSION rows = (JDIMENSION)parts->given;
+    const bool is_whole = rows == jpeg->cinfo.total_iMCU_rows;
+    const bool is_good = status == FI_OK && !parts->gave_up && judge(jpeg, parts, is_whole);
+    free_parts(parts);
+    if (status != FI_OK) fi_fail(jpeg, status);
+    if (!is_good) fi_try_alone(jpeg);
+    fi_team_count_image(team);
+    fi_hooks_end_rows(jpeg, rows);
+    return rows;
+}

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One image in several threads: the pixels and the errors of one thread."""
+
+import itertools
+import json
+import multiprocessing
+import os
+import pickle
+import threading
+import time
+
+import numpy as np
+import pytest
+from support import jpegs
+from support.entropy_files import bases, mutate, turbo_setting
+from support.processes import child_env, run_probe
+
+import fastimg
+import fastimg._decode as _decode
+from fastimg.options import make_options
+from fastimg.sources import SourceList
+
+MUTATIONS = int(os.environ.get("FASTIMG_FUZZ", "3000")) // 8
+THREADS = (2, 3, 8)
+
+EXACT = ({}, {"layout": "HWC"}, {"mode": "L"})
+RESIZED = ({"size": 20}, {"size": (50, 90)}, {"size": 20, "reducing_gap": None}, {"size": 9, "mode": "L"})
+OTHERS = (
+    {"mode": "BGR", "dtype": "float32", "mean": 0.5},
+    {"crop": (3, 5, 40, 30)},
+    {"crop": (3, 5, 40, 30), "size": 16},
+    {"crop": (60, 0, 12, 50)},
+    {"flip": True},
+    {"size": (30, 40), "fit": "contain", "pad_value": 7},
+)
+
+
+@pytest.fixture
+def differences(tmp_path):
+    """A function that decodes jobs in one and in several threads; returns how often in several, and what differs."""
+
+    def run(jobs, nbytes, threads=THREADS):
+        (tmp_path / "jobs").write_bytes(pickle.dumps(list(jobs)))
+        env = child_env(FASTIMG_PARTS=f"1,{nbytes}")
+        return json.loads(run_probe("parts_probe", tmp_path / "jobs", *threads, env=env))
+
+    return run
+
+
+def settings(options):
+    return [{**each, "strict": strict} for each in options for strict in (True, False)]
+
+
+def photos():
+    """Files of several kinds that are long enough for some parts."""
+    for subsampling, interval in itertools.product(jpegs.SUBSAMPLINGS, ("0", "1", "5B")):
+        with turbo_setting("TJ_RESTART", interval):
+            for height, width in ((150, 133), (97, 240), (16, 700)):
+                name = f"{subsampling} {height} x {width}, restarts {interval}"
+                yield name, jpegs.turbo(jpegs.pixels(height, width, seed=width), subsampling, quality=85)
+    yield "grey", jpegs.turbo(jpegs.pixels(200, 150, 1))
+    yield "noise", jpegs.turbo(jpegs.noise(90, 70), quality=98)
+    yield "flat", jpegs.turbo(np.full((300, 400, 3), 99, np.uint8))
+    yield "progressive", jpegs.pillow(jpegs.pixels(90, 100), progressive=True)
+    for orientation in (3, 6, 8):
+        yield f"orientation {orientation}", jpegs.oriented(jpegs.jpeg(140, 90), orientation)
+
+
+@pytest.mark.parametrize("nbytes", [64, 700])
+@pytest.mark.parametrize("options", [EXACT, RESIZED, OTHERS], ids=["exact", "resized", "others"])
+def test_photos(differences, options, nbytes):
+    jobs = [(name, data, each) for name, data in photos() for each in settings(options)]
+    count, different = differences(jobs, nbytes)
+    assert different == []
+    assert count > len(jobs)  # of three each
+
+
+@pytest.mark.parametrize("nbytes", [40, 400])
+def test_damaged(differences, nbytes):
+    rng = np.random.default_rng(nbytes)
+    kinds = [*bases(), *(data for _, data in photos())]
+    jobs = []
+    for i in range(MUTATIONS):
+        data = mutate(rng, kinds[int(rng.integers(len(kinds)))])
+        jobs += [(f"{i}: {data[:3000].hex()}", data, each) for each in settings(({}, {"size": 9}))]
+    for job in jobs:
+        job[2]["max_pixels"] = 1 << 20
+    count, different = differences(jobs, nbytes, (2, 5))
+    assert different == []
+    assert count > len(jobs) / 10
+
+
+@pytest.fixture(scope="module")
+def large():
+    """More than two megapixels, without restart markers and with."""
+    image = np.tile(jpegs.pixels(300, 420), (5, 4, 1))
+    files = [jpegs.turbo(image)]
+    with turbo_setting("TJ_RESTART", "1"):
+        files.append(jpegs.turbo(image))
+    return files
+
+
+@pytest.mark.parametrize("options", [{}, {"size": 224}], ids=str)
+def test_large(large, options):
+    for data in large:
+        before = _decode.count_decoded_together()
+        expected = fastimg.decode(data, **options)
+        assert _decode.count_decoded_together() == before
+        for threads in (None, *THREADS):
+            jpegs.assert_same(fastimg.decode(data, num_threads=threads, **options), expected)
+        assert _decode.count_decoded_together() >= before + len(THREADS)
+    small = jpegs.jpeg()
+    before = _decode.count_decoded_together()
+    fastimg.decode(small, num_threads=4)
+    assert _decode.count_decoded_together() == before
+
+
+@pytest.mark.parametrize("options", [{}, {"size": 224}], ids=str)
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_load(large, options, count):
+    data = (large * 3)[:count]
+    expected = fastimg.load(data, num_threads=1, **options)
+    for threads in THREADS:
+        jpegs.assert_same(fastimg.load(data, num_threads=threads, **options), expected)
+        jpegs.assert_same(fastimg.load(data, num_threads=threads, on_error="fill", **options), expected)
+
+
+def test_threads_that_find_no_image_help(large):
+    batch = _decode.Batch(SourceList(large), None, make_options(), None, False, True)
+    shape = (2, *fastimg.decode(large[0]).shape)
+    out = np.zeros(shape, np.uint8)
+    batch.set_output(out, shape)
+    group = _decode.ThreadGroup()
+    team = _decode.Team(3, group, lambda: batch.run(0))
+    batch.join(team)
+    batch.run(1)
+    assert team.started == 3
+    group.stop(lambda: None)
+    assert batch.finished and team.count == 2
+    for image in out:
+        jpegs.assert_same(image, out[0])
+
+
+def test_views(large):
+    views = [{"size": 224}, {"size": 96, "crop": (10, 20, 1000, 900)}, {"center_crop": 300}]
+    expected = fastimg.load(large, views=views, num_threads=1)
+    for threads in THREADS:
+        for found, wanted in zip(
+            fastimg.load(large, views=views, num_threads=threads), expected, strict=True
+        ):
+            jpegs.assert_same(found, wanted)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "2"], ids=repr)
+def test_bad_numbers(wrong):
+    with pytest.raises((TypeError, ValueError), match="num_threads must be"):
+        fastimg.decode(jpegs.jpeg(), num_threads=wrong)
+
+
+def test_one_in_workers(large):
+    """Their siblings have the other CPUs."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("needs fork")
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        assert pool.apply(count_in_worker, (large[0],)) == 0
+
+
+def count_in_worker(data):
+    fastimg.decode(data, num_threads=None)
+    return _decode.count_decoded_together()
+
+
+def test_no_thread_stays(large):
+    before = set(threading.enumerate())
+    fastimg.decode(large[0], num_threads=8)
+    assert set(threading.enumerate()) == before
+
+
+def test_cancelling(large):
+    """Threads in the middle of an image end with it."""
+    data = large * 10
+    batch = _decode.Batch(SourceList(data), None, make_options(), None, False, True)
+    shape = (len(data), *fastimg.decode(large[0]).shape)
+    out = np.broadcast_to(np.zeros(shape[1:], np.uint8), shape).copy()
+    batch.set_output(out, shape)
+    group = _decode.ThreadGroup()
+    team = _decode.Team(3, group, lambda: batch.run(0))
+    batch.join(team)
+    team.start(4)
+    while batch.done < 1:
+        time.sleep(0.001)
+    batch.cancel()
+    began = time.perf_counter()
+    group.stop(batch.cancel)
+    assert time.perf_counter() - began < 1
+    assert batch.finished and batch.done < len(data) and batch.failures() == []
