@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* test_parts FILE...: each image in several threads, in small parts, gives the pixels and the errors of one thread. */
+#include "team.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_HELPERS 7
+#define MAX_NBYTES ((size_t)64 << 20)
+
+typedef struct {
+    fi_team *team;
+    fi_decoder *decoder;
+} helper;
+
+static void *help(void *context) {
+    const helper *self = context;
+    fi_decoder_follow(self->decoder, self->team);
+    return NULL;
+}
+
+static fi_status decode(fi_decoder *decoder, const fi_source *source, const fi_options *options, uint8_t *pixels,
+                        size_t *nbytes, fi_failure *failure) {
+    const fi_crop whole = {0};
+    fi_plan plan;
+
+    *nbytes = 0;
+    fi_status status = fi_open(decoder, source, options->max_pixels, failure);
+    if (status == FI_OK) {
+        status = fi_plan_make(&plan, fi_decoder_header(decoder), options, &whole, false, failure);
+    }
+    if (status != FI_OK) return status;
+    const ptrdiff_t row = plan.out_width;
+    const fi_output out = {pixels, row * plan.out_height, row, plan.out_height, plan.out_width};
+    *nbytes = (size_t)row * plan.out_height * fi_channels(options);
+    return fi_decode(decoder, options, &whole, false, &out, failure);
+}
+
+static void decode_together(fi_decoder *decoder, const fi_source *source, const fi_options *options, size_t threads,
+                            size_t part_nbytes, uint8_t *pixels, fi_failure *failure) {
+    const fi_team_options how = {.threads = threads, .part_nbytes = part_nbytes};
+    pthread_t others[MAX_HELPERS];
+    helper helpers[MAX_HELPERS];
+    size_t nbytes;
+
+    fi_team *team = fi_team_new(&how);
+    fi_team_lead(team);
+    for (size_t i = 0; i + 1 < threads; i++) {
+        helpers[i] = (helper){team, fi_decoder_new()};
+        pthread_create(&others[i], NULL, help, &helpers[i]);
+    }
+    fi_decoder_join(decoder, team);
+    decode(decoder, source, options, pixels, &nbytes, failure);
+    fi_decoder_join(decoder, NULL);
+    fi_team_leave(team);
+    for (size_t i = 0; i + 1 < threads; i++) {
+        pthread_join(others[i], NULL);
+        fi_decoder_free(helpers[i].decoder);
+    }
+    fi_team_free(team);
+}
+
+static bool check(fi_decoder *decoder, const char *path, const fi_options *options) {
+    static const size_t parts[] = {37, 300, 0};
+    static const size_t threads[] = {1, 2, 3, 8};
+    const fi_source source = {.path = path, .size = FI_WHOLE_FILE};
+    uint8_t *alone = calloc(1, MAX_NBYTES), *together = calloc(1, MAX_NBYTES);
+    fi_failure failure = {0};
+    size_t nbytes;
+    bool equal = true;
+
+    decode(decoder, &source, options, alone, &nbytes, &failure);
+    for (size_t i = 0; i < 12 && equal; i++) {
+        fi_failure other = {0};
+        decode_together(decoder, &source, options, threads[i / 3], parts[i % 3], together, &other);
+        equal = failure.status == other.status && strcmp(failure.text, other.text) == 0 &&
+                memcmp(failure.detail, other.detail, sizeof failure.detail) == 0;
+        equal = equal && (failure.status != FI_OK || memcmp(alone, together, nbytes) == 0);
+        if (!equal) printf("%s: %zu threads, parts of %zu bytes differ\n", path, threads[i / 3], parts[i % 3]);
+    }
+    free(alone);
+    free(together);
+    return equal;
+}
+
+int main(int count, char **paths) {
+    fi_options options = {.strict = true, .orient = true, .max_scans = 100, .max_pixels = MAX_NBYTES / 3};
+    bool equal = true;
+
+    fi_init(~0u);
+    options.use_libjpeg_entropy = !fi_hooks_verified();
+    fi_decoder *decoder = fi_decoder_new();
+    for (int i = 1; i < count; i++) {
+        for (int strict = 0; strict < 2; strict++) {
+            options.strict = strict;
+            options.height = options.width = 0;
+            equal = check(decoder, paths[i], &options) && equal;
+            options.height = options.width = 17;
+            options.reducing_gap = 2;
+            equal = check(decoder, paths[i], &options) && equal;
+        }
+    }
+    fi_decoder_free(decoder);
+    if (equal) printf("%d files\n", count - 1);
+    return equal ? 0 : 1;
+}
