@@ -21,7 +21,7 @@ set -euo pipefail
 
 # The tests that start threads; what the others do in one thread cannot race.
 with_threads="accessors batchup cancelling concurrency core_threads data_source_buffers data_source_closing
-    data_source_threads load on_error random_views read_headers readers reading threads views workers"
+    data_source_threads load on_error parts random_views read_headers readers reading threads views workers"
 status='' failed=''
 check() { # NAME COMMAND...: goes on after a failure
     say "$1"

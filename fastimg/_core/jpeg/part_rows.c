@@ -46,6 +46,7 @@ static fi_part_buffer *new_buffer(const fi_part_layout *layout) {
     for (unsigned p = 0; p < layout->count; p++) {
         nbytes += ((layout->planes[p].margin + 63) & ~(size_t)63) + layout->planes[p].stride * layout->planes[p].rows;
     }
+    nbytes = (nbytes + 63) & ~(size_t)63;
     fi_part_buffer *buffer = fi_aligned_new(64, nbytes);
     if (!buffer) return NULL;
     memset(buffer, 0, nbytes); /* what is read after rows has a weight of 0 */
@@ -59,6 +60,15 @@ static fi_part_buffer *new_buffer(const fi_part_layout *layout) {
         }
     }
     return buffer;
+}
+
+void fi_part_rows_leave(fi_part_worker *worker) {
+    while (worker->buffers) {
+        fi_part_buffer *buffer = worker->buffers;
+        worker->buffers = buffer->following;
+        buffer->following = worker->parts->buffers;
+        worker->parts->buffers = buffer;
+    }
 }
 
 void fi_part_rows_free(fi_parts *parts) {
@@ -81,12 +91,11 @@ static fi_part_row *row_of(const fi_parts *parts, size_t row) {
     return &parts->rows[row % parts->row_count];
 }
 
-/* The last buffer that was freed is the nearest. */
-static fi_part_buffer *take_buffer(fi_parts *parts) {
-    fi_part_buffer *buffer = parts->buffers;
+static fi_part_buffer *take_buffer(fi_part_worker *worker) {
+    fi_part_buffer *buffer = worker->buffers;
 
-    if (!buffer) return new_buffer(parts->layout);
-    parts->buffers = buffer->following;
+    if (!buffer) return new_buffer(worker->parts->layout);
+    worker->buffers = buffer->following;
     return buffer;
 }
 
@@ -104,7 +113,7 @@ static fi_part_buffer *find_buffer(fi_part_worker *worker, size_t row) {
     }
     if (!fi_parts_are_over(parts)) {
         fi_part_row *r = row_of(parts, row);
-        if (!r->buffer) r->buffer = take_buffer(parts);
+        if (!r->buffer) r->buffer = take_buffer(worker);
         if (!r->buffer) fi_parts_end(parts, FI_E_NOMEM);
         buffer = r->buffer;
     }
@@ -130,14 +139,15 @@ bool fi_part_rows_open(fi_part_worker *worker, size_t row) {
 /* ---- the sink -------------------------------------------------------------------------------------------------- */
 
 /* Frees the rows that no row to come is upsampled with. */
-static void free_rows(fi_parts *parts) {
+static void free_rows(fi_part_worker *worker) {
+    fi_parts *parts = worker->parts;
     const size_t rows = parts->layout->rows, before = parts->freed, begun = before + parts->row_count;
 
     while (parts->given < rows && parts->given < begun && row_of(parts, parts->given)->is_given) parts->given++;
     while (parts->freed + 1 < parts->given) {
         fi_part_row *row = row_of(parts, parts->freed++);
-        row->buffer->following = parts->buffers;
-        parts->buffers = row->buffer;
+        row->buffer->following = worker->buffers;
+        worker->buffers = row->buffer;
         row->buffer = NULL;
         atomic_store(&row->mcus, 0);
         row->is_complete = row->is_taken = row->is_given = false;
@@ -161,7 +171,7 @@ static void give_row(fi_part_worker *worker, size_t row) {
     fi_parts_lock(parts);
     if (!sink) fi_parts_end(parts, FI_E_NOMEM);
     r->is_given = true;
-    free_rows(parts);
+    free_rows(worker);
 }
 
 static void give_in_order(fi_part_worker *worker) {

@@ -26,7 +26,8 @@ static fi_part_guess *guess_of(fi_parts *parts, size_t index) {
     return &parts->guesses[index % parts->guess_count];
 }
 
-fi_part_guess *fi_part_claim_guess(fi_parts *parts) {
+fi_part_guess *fi_part_claim_guess(fi_part_worker *worker) {
+    fi_parts *parts = worker->parts;
     fi_part_guess *guess = guess_of(parts, parts->next_index);
     fi_part part;
 
@@ -39,19 +40,28 @@ fi_part_guess *fi_part_claim_guess(fi_parts *parts) {
     guess->state = FI_PART_GUESSED;
     atomic_store(&guess->record_count, 0);
     atomic_store(&guess->verdict, FI_PART_OPEN);
-    guess->store = parts->stores;
-    if (guess->store) parts->stores = guess->store->following;
+    guess->store = worker->stores;
+    if (guess->store) worker->stores = guess->store->following;
     return guess;
 }
 
-void fi_part_release(fi_parts *parts, fi_part_guess *guess) {
+void fi_part_release(fi_part_worker *worker, fi_part_guess *guess) {
     if (guess->store) {
-        guess->store->following = parts->stores;
-        parts->stores = guess->store;
+        guess->store->following = worker->stores;
+        worker->stores = guess->store;
         guess->store = NULL;
     }
     guess->state = FI_PART_FREE;
-    fi_condition_broadcast(&parts->team->changed);
+    fi_condition_broadcast(&worker->parts->team->changed);
+}
+
+void fi_part_leave(fi_part_worker *worker) {
+    while (worker->stores) {
+        fi_part_store *store = worker->stores;
+        worker->stores = store->following;
+        store->following = worker->parts->stores;
+        worker->parts->stores = store;
+    }
 }
 
 fi_part_guess *fi_part_find_ready(fi_parts *parts) {
@@ -131,23 +141,25 @@ void fi_part_pass_on(fi_parts *parts, fi_part_front front) {
 }
 
 /* Clears the coefficients, and frees it. */
-static void drop(fi_parts *parts, fi_part_guess *guess) {
+static void drop(fi_part_worker *worker, fi_part_guess *guess) {
     if (guess->store)
-        memset(guess->store->blocks, 0, guess->end.mcu * parts->scan.blocks * sizeof guess->store->blocks[0]);
-    fi_part_release(parts, guess);
+        memset(guess->store->blocks, 0, guess->end.mcu * worker->parts->scan.blocks * sizeof guess->store->blocks[0]);
+    fi_part_release(worker, guess);
 }
 
-void fi_part_stop(fi_parts *parts, fi_part_guess *guess) {
+void fi_part_stop(fi_part_worker *worker, fi_part_guess *guess) {
+    fi_parts *parts = worker->parts;
     const int verdict = atomic_load(&guess->verdict);
     fi_part_front front;
 
     guess->state = FI_PART_STOPPED;
-    if (verdict == FI_PART_ABANDONED) drop(parts, guess);
+    if (verdict == FI_PART_ABANDONED) drop(worker, guess);
     else if (verdict == FI_PART_CONFIRMED && settle(parts, guess, &front)) fi_part_pass_on(parts, front);
     fi_condition_broadcast(&parts->team->changed);
 }
 
-bool fi_part_meet(fi_parts *parts, fi_part_front *front) {
+bool fi_part_meet(fi_part_worker *worker, fi_part_front *front) {
+    fi_parts *parts = worker->parts;
     const uint64_t bit = front->place.bit;
 
     while (bit >= front->end_bit) {
@@ -169,7 +181,7 @@ bool fi_part_meet(fi_parts *parts, fi_part_front *front) {
         atomic_store(&guess->verdict, FI_PART_ABANDONED);
         front->index++;
         front->end_bit = guess->end_bit;
-        if (guess->state == FI_PART_STOPPED) drop(parts, guess);
+        if (guess->state == FI_PART_STOPPED) drop(worker, guess);
     }
     return false;
 }

@@ -9,10 +9,10 @@
 fi_place fi_part_claim(fi_parts *parts, fi_part *part);
 
 /* Claims it for a guess. NULL: there is none, or no room to keep what it gives. */
-fi_part_guess *fi_part_claim_guess(fi_parts *parts);
+fi_part_guess *fi_part_claim_guess(fi_part_worker *worker);
 
 /* Frees a guess, whose coefficients are all zeros again. */
-void fi_part_release(fi_parts *parts, fi_part_guess *guess);
+void fi_part_release(fi_part_worker *worker, fi_part_guess *guess);
 
 /* All is known up to here: finds out who goes on. */
 void fi_part_pass_on(fi_parts *parts, fi_part_front front);
@@ -21,18 +21,21 @@ void fi_part_pass_on(fi_parts *parts, fi_part_front front);
  * At or past the end of the front's part: returns whether another thread goes on, as its guess is in step here. Else the
  * part after it may be the front's now.
  */
-bool fi_part_meet(fi_parts *parts, fi_part_front *front);
+bool fi_part_meet(fi_part_worker *worker, fi_part_front *front);
 
 /* Whether a guess that has passed the end of its part is in step with the next one, or can never be. */
 bool fi_part_guess_meets(const fi_parts *parts, const fi_part_guess *guess, uint64_t bit);
 
 /* A guess has come as far as it could. */
-void fi_part_stop(fi_parts *parts, fi_part_guess *guess);
+void fi_part_stop(fi_part_worker *worker, fi_part_guess *guess);
 
 /* The place after the last MCU that is needed. */
 void fi_part_set_last(fi_parts *parts, const fi_place *place);
 
 /* The first guess that is ready; or NULL. */
 fi_part_guess *fi_part_find_ready(fi_parts *parts);
+
+/* Leaves the thread's stores to be freed. */
+void fi_part_leave(fi_part_worker *worker);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* Where a part that began anywhere is looked for: places of MCUs in its first bytes. */
 #define FI_MAX_RECORDS 256
-#define FI_RECORD_NBITS (4096 * 8)
+#define FI_RECORD_NBITS (2048 * 8)
 
 #define FI_MAX_PART_ROWS (MAX_SAMP_FACTOR * DCTSIZE)
 
@@ -104,14 +104,14 @@ typedef struct fi_parts {
     fi_place last; /* after the last MCU that is needed */
     atomic_bool has_last;
     fi_suspects suspects;
-    size_t guess_count, store_count;
+    size_t guess_count;
     fi_part_guess *guesses; /* that of part i: i % guess_count */
-    fi_part_store *stores; /* that are free */
+    fi_part_store *stores; /* that threads have left */
     /* The rows. */
     size_t row_count, given, freed; /* rows; those that have been given to the sink, and that are done with */
     bool is_giving;
     fi_part_row *rows; /* row r: r % row_count */
-    fi_part_buffer *buffers; /* that are free */
+    fi_part_buffer *buffers; /* that threads have left */
     /* Makes samples of what is ready; called without the lock by threads that wait for room. false: there is nothing. */
     bool (*assist)(fi_part_worker *worker);
 } fi_parts;
@@ -122,6 +122,9 @@ struct fi_part_worker {
     fi_decompressor *own; /* of which it uses what only itself needs */
     bool leads;
     unsigned asked;
+    /* What is free, and in this thread's cache rather than in another's: it is written to again before long. */
+    fi_part_store *stores;
+    fi_part_buffer *buffers;
     bool needs_all; /* coefficients are decoded */
     size_t row; /* that mcu_row is; SIZE_MAX: none */
     fi_mcu_row mcu_row;
@@ -175,6 +178,9 @@ bool fi_part_rows_open(fi_part_worker *worker, size_t row);
 
 /* So many more MCUs of it are there. */
 void fi_part_rows_add(fi_part_worker *worker, size_t row, unsigned mcus);
+
+/* Leaves the thread's buffers to be freed. */
+void fi_part_rows_leave(fi_part_worker *worker);
 
 void fi_part_rows_free(fi_parts *parts);
 

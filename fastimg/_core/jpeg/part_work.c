@@ -89,7 +89,7 @@ static void run_front(fi_part_worker *worker, fi_part_front front) {
         if (bit >= front.end_bit) {
             front.place = fi_entropy_place(entropy);
             fi_parts_lock(parts);
-            const bool passed = fi_part_meet(parts, &front);
+            const bool passed = fi_part_meet(worker, &front);
             fi_parts_unlock(parts);
             if (passed) return;
         }
@@ -218,7 +218,7 @@ static bool run_guess(fi_part_worker *worker, fi_part_guess *guess) {
     guess->suspects = (fi_suspects){0};
     if (has_store) decode_guess(worker, guess);
     fi_parts_lock(parts);
-    fi_part_stop(parts, guess);
+    fi_part_stop(worker, guess);
     fi_parts_unlock(parts);
     return has_store;
 }
@@ -287,7 +287,7 @@ static void flush(fi_part_worker *worker, fi_part_guess *guess) {
     }
     memset(kept + i * blocks, 0, (end - i) * blocks * sizeof kept[0]);
     fi_parts_lock(parts);
-    fi_part_release(parts, guess);
+    fi_part_release(worker, guess);
     fi_parts_unlock(parts);
 }
 
@@ -338,7 +338,7 @@ static void work_once(fi_part_worker *worker, fi_part_guess **own, bool *guesses
         worker->is_decoding = true;
         run_interval(worker, &begin, end);
         worker->is_decoding = false;
-    } else if (*guesses && !parts->scan.restart_interval && (guess = fi_part_claim_guess(parts))) {
+    } else if (*guesses && !parts->scan.restart_interval && (guess = fi_part_claim_guess(worker))) {
         *own = guess;
         fi_parts_unlock(parts);
         *guesses = run_guess(worker, guess);
@@ -363,5 +363,7 @@ void fi_part_work(fi_parts *parts, fi_decompressor *own, bool leads) {
     }
     fi_parts_lock(parts);
     while (!fi_parts_are_over(parts)) work_once(&worker, &last, &guesses);
+    fi_part_rows_leave(&worker);
+    fi_part_leave(&worker);
     fi_parts_unlock(parts);
 }

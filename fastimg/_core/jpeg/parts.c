@@ -9,11 +9,11 @@
 
 #include <stdlib.h>
 
-#define MIN_PART_NBYTES 16384
+#define MIN_PART_NBYTES 4096
 
-/* Pixels of a part, so that what is kept of one fits into the second-level cache. */
-#define PART_BLOCKS 2048
-#define STORE_BLOCKS 3072
+/* Blocks of a part, so that what is kept of one stays in the second-level cache; how many can be kept. */
+#define PART_BLOCKS 768
+#define STORE_BLOCKS 1152
 
 /* Where the window begins further down, one thread skips what is above. */
 #define MOST_ABOVE 8
