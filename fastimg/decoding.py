@@ -12,12 +12,14 @@ from fastimg.crops import Crop, parse_crop, parse_flip
 from fastimg.fallback import FallbackOption, parse_fallback
 from fastimg.limits import MAX_PIXELS, MAX_SCANS
 from fastimg.options import PadValue, Size, Statistic, options_of
+from fastimg.quick_calls import quick
 from fastimg.sources import Source
 from fastimg.threads import resolve_num_threads
 
 __all__ = ["decode"]
 
 
+@quick
 def decode(
     source: Source,
     out: Any = None,
