@@ -63,7 +63,7 @@ def parse_view_options(
         if key not in known:
             raise ValueError(f"{name} has {key!r}, expected some of {', '.join(known)}")
     # A way to a size takes the place of any that all views would share.
-    own_size = OWN_SIZE if any(view.get(key) is not None for key in OWN_SIZE) else {}
+    own_size = OWN_SIZE if [key for key in OWN_SIZE if view.get(key) is not None] else {}
     return {**shared, **own_size, **view}
 
 
