@@ -92,10 +92,6 @@ cdef class Team:
             fi_decoder_follow(decoder.core, self.core)
         give_back(decoder)
 
-    def leave(self):
-        """The only thread that leads does no more."""
-        fi_team_leave(self.core)
-
     cdef int raise_error(self) except -1:
         """Raises what a signal's handler has raised while threads were started."""
         if self.raised is not None:
@@ -120,7 +116,8 @@ cdef fi_status decode_together(Decoder decoder, int num_threads, Options options
         status = decode_open(decoder, options, crop, flip, out, failure)
     finally:
         fi_decoder_join(decoder.core, NULL)
-        group.stop(team.leave)
+        fi_team_leave(team.core)  # without a method's object, which takes memory
+        group.join()
     team.raise_error()
     decoded_together += fi_team_count(team.core)
     return status

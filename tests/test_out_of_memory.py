@@ -81,7 +81,11 @@ def test_python(folder, tmp_path, whose, stride, least):
     assert compiled.returncode == 0, compiled.stderr
     # CPython's own small objects do not come from malloc, unless PYTHONMALLOC says so: 3.11 loops for ever if it has no
     # memory for an int while it handles an exception.
-    env = child_env(LD_PRELOAD=str(library), **({"PYTHONMALLOC": "pymalloc"} if HAS_GIL else {}))
+    # FASTIMG_PARTS: threads share the images, however small.
+    more = {"PYTHONMALLOC": "pymalloc"} if HAS_GIL else {}
+    if whose != "objects":
+        more["FASTIMG_PARTS"] = "1,300"
+    env = child_env(LD_PRELOAD=str(library), **more)
     if EXTENDED and whose != "objects":  # NumPy 2.4 crashes if some of its objects cannot be made
         stride = 1
     counts = json.loads(run_probe("out_of_memory_probe", folder, whose, stride, env=env))

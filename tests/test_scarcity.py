@@ -26,7 +26,9 @@ def folder(tmp_path):
 
 
 def run(what, folder, **env):
-    failures, cases = json.loads(run_probe("scarcity_probe", what, folder, env=child_env(**env)))
+    failures, cases = json.loads(
+        run_probe("scarcity_probe", what, folder, env=child_env(FASTIMG_PARTS="1,300", **env))
+    )
     return failures, cases
 
 
@@ -50,4 +52,4 @@ def test_descriptors(folder):
 @pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer needs terabytes of addresses")
 def test_memory(folder):
     failures, cases = run("memory", folder)
-    assert failures < cases == 35  # how many depends on what malloc still has
+    assert failures < cases == 42  # how many depends on what malloc still has

@@ -13,6 +13,9 @@
 /* This thread's. initial-exec: to reach it takes no memory. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) bool counting;
 
+/* Of threads that have joined. */
+static atomic_bool failing;
+
 /* Those of all threads, if they come from these addresses. */
 static atomic_bool watching;
 static struct {
@@ -32,6 +35,10 @@ static void begin(long n, bool lasting) {
 
 void failing_malloc_start(long n, bool lasting) {
     begin(n, lasting);
+    counting = failing = true;
+}
+
+void failing_malloc_join(void) {
     counting = true;
 }
 
@@ -60,7 +67,7 @@ void failing_malloc_start_in(const char *word, const char *other, long n, bool l
 }
 
 long failing_malloc_stop(void) {
-    counting = false;
+    counting = failing = false;
     watching = false;
     return count;
 }
@@ -77,7 +84,7 @@ static bool is_watched(uintptr_t caller) {
 }
 
 static bool fails(const void *caller) {
-    if (!counting && !(watching && is_watched((uintptr_t)caller))) return false;
+    if (!(counting && failing) && !(watching && is_watched((uintptr_t)caller))) return false;
     const long n = ++count;
     return n == first_failure || (lasts && n > first_failure);
 }

@@ -14,6 +14,9 @@
  */
 void failing_malloc_start(long n, bool lasting);
 
+/* This thread's allocations count, too, from the next start on, until it ends. */
+void failing_malloc_join(void);
+
 /*
  * The same for all threads, but only for what the shared libraries whose paths contain one of two words allocate by
  * themselves.

@@ -79,6 +79,7 @@ def calls(folder, colour, grey):
         "decode": lambda: fastimg.decode(grey),
         "decode, bytes": lambda: fastimg.decode(data[1], dtype="float32"),
         "decode, resized": lambda: fastimg.decode(grey, size=SIZE),
+        "decode, threads": lambda: fastimg.decode(colour, num_threads=3),
         "read_header": lambda: np.array(fastimg.read_header(grey).shape),
         "read_headers": lambda: np.array([each.shape for each in fastimg.read_headers(paths)]),
         "load": lambda: fastimg.load(paths, **options),

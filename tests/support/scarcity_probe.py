@@ -37,6 +37,7 @@ def calls(paths):
     accessor = fastimg.ImageFileAccessor(paths, **many)
     few = fastimg.ImageFileAccessor(paths, size=9)
     return {
+        "decode": lambda: fastimg.decode(paths[0], num_threads=4),
         "load": lambda: fastimg.load(paths, on_error="fill", **many),
         "load, headers": lambda: fastimg.load(paths, num_threads=4, read_threads=8),
         "reader": lambda: fastimg.load(data, on_error="fill", **many),
