@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Signals and forks while several threads decode one image."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from support import jpegs
+from support.data_sources import tasks, wait_until
+from support.processes import skip_forking, status_in_child
+
+import fastimg
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX signals")
+
+
+class Alarm(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def large():
+    return jpegs.turbo(np.tile(jpegs.pixels(300, 420), (12, 10, 1)))
+
+
+CALLS = {
+    "decode": lambda data: fastimg.decode(data, num_threads=3),
+    "load": lambda data: fastimg.load([data], num_threads=3),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_signals_handler_ends_all_threads(large, call):
+    times = []
+
+    def handler(*_):
+        times.append(time.perf_counter())
+        raise Alarm
+
+    began = time.perf_counter()
+    call(large)
+    full = time.perf_counter() - began
+    idle, before = tasks(), signal.signal(signal.SIGALRM, handler)
+    try:
+        for i in range(8):
+            signal.setitimer(signal.ITIMER_REAL, full * (i + 1) / 16)
+            try:
+                call(large)
+            except Alarm:
+                assert time.perf_counter() - times[-1] < 1  # 3 ms on an idle machine
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            wait_until(lambda: tasks() <= idle)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert times
+    jpegs.assert_same(fastimg.decode(large, num_threads=3), fastimg.decode(large))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fork(large):
+    """The child has none of the threads, and decodes with its own."""
+    skip_forking()
+    expected = fastimg.decode(large)
+    thread = threading.Thread(target=lambda: [fastimg.decode(large, num_threads=3) for _ in range(3)])
+    thread.start()
+
+    def check():
+        assert np.array_equal(fastimg.decode(large, num_threads=3), expected)
+
+    try:
+        for _ in range(5):
+            time.sleep(0.01)
+            assert status_in_child(check) == 0
+    finally:
+        thread.join()
