@@ -168,6 +168,11 @@ cdef class Batch:
         self.core.decoders = count
 
     @property
+    def only_headers(self):
+        """Whether `run` reads no more than headers."""
+        return self.core.headers != NULL
+
+    @property
     def by_caller(self):
         """Whether any source is read by the caller."""
         return self.core.by_caller

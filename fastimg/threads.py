@@ -139,7 +139,7 @@ def _run(
     decoders = _decode.ThreadGroup()
     # What is in memory needs no readers, and must not wait for any.
     reads = batch.reads
-    threads = num_threads or default_num_threads()
+    threads = 1 if batch.only_headers and len(batch) == 1 else num_threads or default_num_threads()
     team = _decode.Team(threads - 1, decoders, lambda: batch.run(0)) if threads > 1 else None
     batch.join(team)
     batch.decoders = min(threads, len(batch))
