@@ -107,6 +107,7 @@ static fi_part_buffer *find_buffer(fi_part_worker *worker, size_t row) {
     fi_parts_lock(parts);
     while (!fi_parts_are_over(parts) && row >= parts->freed + parts->row_count) {
         fi_parts_unlock(parts);
+        if (!worker->is_assisting) worker->wanted = row;
         const bool assisted = !worker->is_assisting && parts->assist(worker);
         fi_parts_lock(parts);
         if (!assisted && !fi_parts_are_over(parts) && row >= parts->freed + parts->row_count) fi_part_wait(worker);

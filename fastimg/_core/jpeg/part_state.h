@@ -132,6 +132,7 @@ struct fi_part_worker {
     fi_reduced reduced[3];
     bool is_decoding; /* from a place where all is known */
     bool is_assisting;
+    size_t wanted; /* the row that it waits for room for: it assists only with what comes before, or none would end */
 };
 
 static inline void fi_parts_lock(fi_parts *parts) {

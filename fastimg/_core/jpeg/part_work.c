@@ -298,6 +298,7 @@ bool fi_part_assist(fi_part_worker *worker) {
 
     fi_parts_lock(parts);
     fi_part_guess *guess = fi_part_find_ready(parts);
+    if (guess && guess->mcu / parts->mcus_per_row >= worker->wanted) guess = NULL;
     if (guess) guess->state = FI_PART_FLUSHED;
     fi_parts_unlock(parts);
     if (!guess) return false;

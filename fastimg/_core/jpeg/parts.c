@@ -105,6 +105,8 @@ static bool judge(fi_decompressor *jpeg, const fi_parts *parts, bool is_whole) {
     if (!is_whole) return parts->suspects.far == 0;
     if (!fi_entropy_go_to(jpeg->entropy, &parts->last)) return false;
     if (!fi_entropy_finish(jpeg->entropy)) return false;
+    unsigned marker;
+    if (fi_entropy_stray_nbytes(jpeg->entropy, &marker)) return false; /* one thread counts them */
     fi_entropy_go_to(jpeg->entropy, &parts->last);
     return true;
 }
