@@ -17,6 +17,7 @@ from benchmarks._common import interleave, slices
 from fastimg.benchmarking.peers import read_file
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif"}
+CELL = (500, 375)  # of a mosaic: width and height, as most photos have
 
 Photo = namedtuple("Photo", "path data shape")  # a file, its bytes, and the shape (H, W, 3) of its pixels
 
@@ -74,6 +75,21 @@ def read_corpus(root, limit):
 def folder(kept=None):
     """Return the folder `kept`, or else a temporary one, to be used in a with statement."""
     return contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory(prefix="fastimg-bench-")
+
+
+def mosaic(paths, columns, rows):
+    """Return the photos as cells of 500 x 375 of one Pillow image, again from the first when there are too few."""
+    from PIL import Image, ImageOps
+
+    width, height = CELL
+    cells = []
+    for path in paths[: columns * rows]:
+        with Image.open(path) as photo:
+            cells.append(ImageOps.fit(photo.convert("RGB"), CELL))
+    sheet = Image.new("RGB", (columns * width, rows * height))
+    for i in range(columns * rows):
+        sheet.paste(cells[i % len(cells)], (i % columns * width, i // columns * height))
+    return sheet
 
 
 @contextlib.contextmanager

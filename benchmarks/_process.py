@@ -2,6 +2,7 @@
 """Fresh processes that do what they are told, and how much time and memory a process takes."""
 
 import contextlib
+import gc
 import importlib
 import os
 import pathlib
@@ -119,6 +120,18 @@ def high_water():
         return 1024 * status.get("VmHWM", 0)
     value = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return value if sys.platform == "darwin" else 1024 * value  # all but macOS count in KiB
+
+
+def memory_growth(call):
+    """Return by how many bytes this process grows, at the most, while call() runs."""
+    import psutil
+
+    gc.collect()
+    with contextlib.suppress(OSError):  # it may have been larger before than it is now; Linux only
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
+    base = psutil.Process().memory_info().rss
+    call()
+    return max(0, high_water() - base)
 
 
 def session_usage(session):

@@ -128,6 +128,17 @@ FIGURES = (
         "12 megapixels to (3, 224, 224): {value:.1f} MB of memory, {its:.1f} MB by {peer}, the leanest peer",
         find.large,
     ),
+    *(
+        Figure(
+            f"one image, {to}",
+            "parts",
+            "x",
+            f"12 megapixels to {words}: {{value:.2f}} times as fast on {{threads}} threads as on one "
+            "(zlib.compress: {machine:.2f})",
+            partial(find.one_image, to),
+        )
+        for to, words in (("exact", "(3, H, W)"), ("(3, 224, 224)", "(3, 224, 224)"))
+    ),
     Figure(
         "floats",
         "resize",

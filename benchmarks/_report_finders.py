@@ -103,6 +103,12 @@ def scaling(tables):
     return {"value": row["scaling"], "threads": row["threads"], "machine": mine["scaling"]}
 
 
+def one_image(to, tables):
+    """The file without restart markers, on two threads."""
+    row = tables["parts"][f"12 Mpx, {to}, 2"]
+    return {"value": row["ratio"], "threads": row["threads"], "machine": row["machine"], **spread(row)}
+
+
 def above_array(tables):
     row = tables["ways"]["fastimg.load"]
     return {"value": row["above array"], "of which load": row["of which load"]}

@@ -53,6 +53,7 @@ JOBS = (
         ("--tables", "photos", "threads"),
         takes=TIMED,
     ),
+    Job("parts", quick=("--sizes", "12"), takes=("images", "rounds")),
     Job("evaluation", takes=TIMED),
     Job("views", takes=TIMED),
     Job("memory", ("--count", "10000"), ("--count", "500"), takes=("images",)),

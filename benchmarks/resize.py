@@ -25,26 +25,23 @@ torchvision, SPDL (package spdl, and FFmpeg's libraries) and DALI (nvidia-dali-c
 they do not come with the other peers: they take part where they are installed.
 """
 
-import contextlib
-import gc
 import os
-import pathlib
 import time
 from functools import partial
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
 from benchmarks import _common as common
 from benchmarks import _pixels as pixels
-from benchmarks._process import Child, high_water
+from benchmarks._process import Child, memory_growth
 from fastimg.benchmarking.peers import available, find, first_line
 from fastimg.benchmarking.resizers import GAPS, MAIN, RESIZERS, option_kinds, to_uint8
 
 THREADS_BLOCK = 32  # more photos in a block, because each block starts threads
 QUALITY_SIDES = (256, 224, 64)
-CELLS, CELL = 8, (500, 375)  # of the mosaic, per side; width and height: 4000 x 3000 in all
+CELLS = 8  # of the mosaic, per side: 4000 x 3000 in all
 LARGE_SIZE = (224, 224)
 HEADLINES = [("the fastest antialiased peer", lambda _, row: row["antialiased"] == "yes")]
 HEADLINES += [("the aliased one", lambda _, row: row["antialiased"] == "no")]
@@ -109,30 +106,18 @@ def bench_files(table, side, block, peers, paths, args):
 
 def peak(name, tiny, large):
     """Return the peak while `large` is decoded, in bytes above what was held before, and a checksum."""
-    import psutil
-
     peer = find(RESIZERS, name)()
     out = np.ones((1, 3, *LARGE_SIZE), np.uint8)
     peer.read_into(tiny, out[0])
-    gc.collect()
-    with contextlib.suppress(OSError):  # importing may have taken more than is held now; Linux only
-        pathlib.Path("/proc/self/clear_refs").write_text("5")
-    base = psutil.Process().memory_info().rss
-    peer.read_into(large, out[0])
-    return max(0, high_water() - base), pixels.checksums(out)
+    return memory_growth(lambda: peer.read_into(large, out[0])), pixels.checksums(out)
 
 
 def bench_large(peers, paths, args):
     some = [peer for peer in peers if peer.group in (MAIN, GAPS)]
-    (width, height), words = CELL, args.large or "a mosaic of the photos"
-    sheet = Image.new("RGB", (CELLS * width, CELLS * height))
-    for i in range(CELLS * CELLS):
-        with Image.open(paths[i % len(paths)]) as photo:
-            cell = ImageOps.fit(photo.convert("RGB"), CELL)
-        sheet.paste(cell, (i % CELLS * width, i // CELLS * height))
+    sheet, words = pixels.mosaic(paths, CELLS, CELLS), args.large or "a mosaic of the photos"
     with pixels.folder() as folder:
         large, tiny = args.large or os.path.join(folder, "mosaic.jpg"), os.path.join(folder, "tiny.jpg")
-        cell.resize((64, 48)).save(tiny, quality=90, subsampling="4:2:0")
+        sheet.crop((0, 0, 64, 48)).save(tiny, quality=90, subsampling="4:2:0")
         if not args.large:
             sheet.save(large, quality=90, subsampling="4:2:0")
         with Image.open(large) as image:
