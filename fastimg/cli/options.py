@@ -43,7 +43,9 @@ def decode_options(args: argparse.Namespace) -> dict[str, Any]:
 
 def add_thread_options(parser: argparse.ArgumentParser) -> None:
     """Give a command the options for threads and the progress bar."""
-    parser.add_argument("--num-threads", type=int, help="threads (the CPUs this process may use)")
+    parser.add_argument(
+        "--num-threads", type=int, help="threads, for all files (the CPUs this process may use)"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
 
 
