@@ -36,10 +36,11 @@ def positive_int(text):
     return value
 
 
-def parse(argv, doc, prog, *shared, tables=(), **own):
+def parse(argv, doc, prog, *shared, tables=(), positional=(), **own):
     """Parse a command line whose --help is the benchmark's docstring.
 
-    `shared` names those of the options below that the benchmark has; `own` are the arguments of its own ones.
+    `shared` names those of the options below that the benchmark has; `own` are the arguments of its own ones, of which
+    `positional` need no name.
     """
     parser = argparse.ArgumentParser(f"python -m benchmarks.{prog}", description=doc)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -57,7 +58,7 @@ def parse(argv, doc, prog, *shared, tables=(), **own):
     }
     for name in dict.fromkeys(("images", "json", *shared, *["tables"] * bool(tables), *own)):
         option = options.get(name, {}) | own.get(name, {})
-        parser.add_argument(f"--{name.replace('_', '-')}", **option)
+        parser.add_argument(name if name in positional else f"--{name.replace('_', '-')}", **option)
     return parser.parse_args(argv)
 
 

@@ -20,23 +20,19 @@ every file.
 """
 
 import contextlib
-import gc
-import importlib
 import io
 import itertools
 import os
-import time
 
 import numpy as np
 from PIL import Image
 
 from benchmarks import _common as common
-from benchmarks._pixels import checksums, folder, pillow_pixels, read_corpus
+from benchmarks._pixels import folder, pillow_pixels, read_corpus
 from benchmarks._process import Child
 from fastimg.benchmarking.peers import DECODERS
 
 SETTINGS = {"fastimg": "", "libjpeg": "libjpeg"}  # what FASTIMG_ENTROPY says for each stage
-PAGE = 4096  # bytes
 
 # (height, width): images, and how many of them are a block, of about 20 ms. There are so many small ones because a
 # processor learns the branches of files that come again soon, and decodes them faster than any new one.
@@ -54,74 +50,41 @@ TILE = 256
 MADE = 24  # pictures that stand in for photos
 
 
-class Decoder:
-    """What decodes, in a process of its own: the entropy stage is settled when fastimg is imported."""
-
-    def __init__(self):
-        self.fastimg = importlib.import_module("fastimg")
-        gc.disable()  # as timeit does
-        if hasattr(os, "sched_setaffinity"):
-            # Both use the last CPU: two are seldom equally fast while somebody else uses the machine, and with a
-            # contestant on each, ratios were anything from half to twice what they are on one.
-            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
-    def entropy(self):
-        return self.fastimg.build_info()["entropy"]
-
-    def take(self, files, options):
-        """Keep the files, and one buffer for all of them: allocated, and touched, once. Return how many pixels."""
-        shapes = [self.fastimg.decode(data, **options).shape for data in files.values()]
-        buffer = np.ones(max(map(np.prod, shapes)) + PAGE, np.uint8)
-        buffer = buffer[-buffer.ctypes.data % PAGE :]  # where it begins must not tell the contestants apart
-        outs = [buffer[: np.prod(shape)].reshape(shape) for shape in shapes]
-        self.pairs, self.options = list(zip(files.values(), outs, strict=True)), options
-        return sum(height * width for _, height, width in shapes)
-
-    def sums(self, background):
-        """Return the CRC-32 of each image, decoded over a background that shows wherever nothing is written."""
-        found = []
-        for data, out in self.pairs:
-            out.fill(background)
-            self.fastimg.decode(data, out=out, **self.options)
-            found += checksums([out])
-        return found
-
-    def seconds(self, part):
-        """Return how long these files take, in this process's CPU time: wall time would also count what others do."""
-        decode, options, pairs = self.fastimg.decode, self.options, self.pairs[part]
-        start = time.process_time()
-        for data, out in pairs:
-            decode(data, out=out, **options)
-        return time.process_time() - start
-
-
 @contextlib.contextmanager
 def contestants(stages):
     """Yield {name: a process with that stage}; SystemExit unless each uses the stage that it should."""
     with contextlib.ExitStack() as stack:
         pair = {}
         for name, stage in stages.items():
-            child = Child("benchmarks.stages:Decoder", FASTIMG_ENTROPY=SETTINGS[stage])
+            child = Child("benchmarks._decoder:Decoder", FASTIMG_ENTROPY=SETTINGS[stage])
             pair[name] = stack.enter_context(child)
-            if (found := child.ask("entropy")) != stage:
+            if (found := child.ask("facts")["entropy"]) != stage:
                 raise SystemExit(f"expected a process with entropy stage {stage!r}, got {found!r}")
         yield pair
+
+
+def different(pair, files):
+    """Return those of the files that they hold of which two contestants get different pixels."""
+    first, second = pair
+    # The backgrounds differ, so a pixel that neither writes is a difference, too.
+    expected, found = pair[first].ask("sums", 0), pair[second].ask("sums", 255)
+    return [file for file, wanted, got in zip(files, expected, found, strict=True) if got != wanted]
 
 
 def verify(pair, files):
     """Raise SystemExit unless both contestants get the same pixels from each of the files that they hold."""
     first, second = pair
-    # The backgrounds differ, so a pixel that neither writes is a difference, too.
-    expected, found = pair[first].ask("sums", 0), pair[second].ask("sums", 255)
-    for file, wanted, got in zip(files, expected, found, strict=True):
-        if got != wanted:
-            raise SystemExit(f"{file}: the pixels of {second} differ from those of {first}")
+    for file in different(pair, files):
+        raise SystemExit(f"{file}: the pixels of {second} differ from those of {first}")
 
 
-def measure(pair, files, block, rounds, desc, **options):
-    """Verify and time; return the sizes, the speeds, and how many times as fast the first is as the second."""
+def measure(pair, files, block, rounds, desc, check=verify, **options):
+    """Verify and time; return the sizes, the speeds, and how many times as fast the first is as the second.
+
+    "check" is what that function, which may also return, says of the pair and the files.
+    """
     pixels = [child.ask("take", files, options) for child in pair.values()]
-    verify(pair, files)
+    checked = check(pair, files)
     parts = common.slices(len(files), block)
     jobs = {name: lambda turn, child=child: child.ask("seconds", parts[turn]) for name, child in pair.items()}
     seconds = common.interleave(jobs, len(parts), rounds, desc)
@@ -129,6 +92,7 @@ def measure(pair, files, block, rounds, desc, **options):
     each = {name: values.sum(axis=1) / len(files) for name, values in seconds.items()}  # (rounds,)
     return {
         "images": len(files),
+        "check": checked,
         "bytes/pixel": sum(map(len, files.values())) / pixels[0],
         "ms": {name: 1e3 * float(np.median(values)) for name, values in each.items()},
         "rates": {name: 1 / float(np.median(values)) for name, values in each.items()},

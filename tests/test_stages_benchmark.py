@@ -12,7 +12,7 @@ from support import jpegs, segments
 
 import fastimg
 from benchmarks import _common as common
-from benchmarks import stages
+from benchmarks import _decoder, stages
 from benchmarks._pixels import Photo
 from benchmarks._process import ChildError
 
@@ -23,8 +23,8 @@ TINY = ["--classes", "32x32", "q30", "q95", "grey", "--rounds", "2"]
 @pytest.fixture(autouse=True)
 def few_files(monkeypatch):
     """Sizes, and numbers of files, that take no time; a decoder in this process leaves the process as it is."""
-    monkeypatch.setattr(stages.gc, "disable", lambda: None)
-    monkeypatch.delattr(stages.os, "sched_setaffinity", raising=False)
+    monkeypatch.setattr(_decoder.gc, "disable", lambda: None)
+    monkeypatch.delattr(_decoder.os, "sched_setaffinity", raising=False)
     sizes = {"32x32": (32, 32, 5, 2), "256x256": (256, 256, 2, 1)}
     monkeypatch.setattr(stages, "SIZES", sizes)
     monkeypatch.setattr(stages, "AXES", [sizes, *stages.AXES[1:]])
@@ -114,7 +114,7 @@ def test_refuses_other_pixels(pair):
 
 
 def test_a_pixel_that_is_not_written_shows():
-    decoder = stages.Decoder()
+    decoder = _decoder.Decoder()
     decoder.take(named([jpegs.jpeg(seed=i) for i in range(2)]), {})
     assert decoder.sums(0) == decoder.sums(255)
     whole = decoder.fastimg.decode
@@ -132,12 +132,12 @@ def test_tells_of_a_process_that_ends():
     with stages.contestants(PAIR) as pair:
         pair["libjpeg"].process.terminate()
         with pytest.raises(ChildError, match="the process ended with -15"):
-            pair["libjpeg"].ask("entropy")
+            pair["libjpeg"].ask("facts")
 
 
 def test_blocks():
     """Two files a block: each is decoded in its own block alone."""
-    decoder = stages.Decoder()
+    decoder = _decoder.Decoder()
     data = [jpegs.jpeg(seed=i) for i in range(5)]
     decoder.take(named(data), {})
     decoded = []
