@@ -8,6 +8,7 @@ Those that draw their crops themselves have ``crops(epoch)``: boxes and flips in
 import time
 import zlib
 from collections import namedtuple
+from functools import partial
 
 import numpy as np
 
@@ -66,22 +67,24 @@ class Items:
         return image.flip(-1) if epoch.flips is not None and epoch.flips[i] else image
 
 
+def facts_with_torch(peer, inner, torch):
+    """Return the facts of a contestant that PyTorch's DataLoader asks for images."""
+    found = inner.facts()
+    return found | {"version": f"{found['version']}, torch {torch.__version__}", "route": peer.route}
+
+
 def torch(peer, torch):
     """PyTorch's DataLoader over a dataset that asks another contestant for every image."""
     from torch.utils.data import DataLoader
 
     resizer = peer.kind()
 
-    def facts():
-        found = resizer.facts()
-        return found | {"version": f"{found['version']}, torch {torch.__version__}", "route": peer.route}
-
     def batches(epoch):
         options = {"batch_size": epoch.batch_size, "shuffle": epoch.shuffle, "num_workers": epoch.num_threads}
         options |= {"drop_last": True, "multiprocessing_context": "fork", "persistent_workers": True}
         yield from DataLoader(Items(torch, resizer, epoch), **options)
 
-    peer.batches, peer.facts = batches, facts
+    peer.batches, peer.facts = batches, partial(facts_with_torch, peer, resizer, torch)
 
 
 for kind in resizers.MAIN:
@@ -153,23 +156,26 @@ def dali(peer, dali):
     peer.batches, peer.crops = batches, lambda epoch: None
 
 
-def whole_batches(epoch, batches):
-    """Yield the batches as arrays; ValueError if their number, shape or dtype is not what was asked for."""
-    count, wanted = 0, len(epoch.paths) // epoch.batch_size
-    expected = f"{(epoch.batch_size, 3, epoch.side, epoch.side)} uint8"
+def whole_batches(epoch, batches, batch_size=None):
+    """Yield the batches as arrays; ValueError if their number, shape or dtype is not what was asked for.
+
+    There may be any number of images in each, or that one, and then what is left of all images makes no batch.
+    """
+    count, wanted = 0, len(epoch.paths) - len(epoch.paths) % (batch_size or 1)
     for batch in batches:
         array = np.asarray(batch)  # copies nothing, of a tensor either
+        expected = f"{(batch_size or len(array), 3, epoch.side, epoch.side)} uint8"
         if (found := f"{array.shape} {array.dtype}") != expected:
             raise ValueError(f"expected {expected}, found {found}")
-        count += 1
+        count += len(array)
         yield array
     if count != wanted:
-        raise ValueError(f"expected {wanted} batches, found {count}")
+        raise ValueError(f"expected {wanted} images, found {count}")
 
 
 def run(name, epoch):
     """Return when the first batch was there, the seconds before and after it, and those of all processors."""
-    batches = whole_batches(epoch, find(LOADERS, name)().batches(epoch))
+    batches = whole_batches(epoch, find(LOADERS, name)().batches(epoch), epoch.batch_size)
     used, begin = processor_seconds(), time.monotonic()  # one clock for all processes of the system
     next(batches)
     at = time.monotonic()
@@ -181,7 +187,7 @@ def run(name, epoch):
 
 def sums(name, epoch):
     """Return the checksum of every image."""
-    batches = whole_batches(epoch, find(LOADERS, name)().batches(epoch))
+    batches = whole_batches(epoch, find(LOADERS, name)().batches(epoch), epoch.batch_size)
     return {"sums": [zlib.crc32(image) for batch in batches for image in batch]}
 
 
@@ -190,5 +196,5 @@ def images(name, epoch):
     peer, crops = find(LOADERS, name)(), None
     if epoch.boxes is not None:
         crops = peer.crops(epoch) if hasattr(peer, "crops") else (epoch.boxes, epoch.flips)
-    batches = whole_batches(epoch, peer.batches(epoch))
+    batches = whole_batches(epoch, peer.batches(epoch), epoch.batch_size)
     return {"images": np.concatenate([batch.copy() for batch in batches]), "crops": crops, **peer.facts()}

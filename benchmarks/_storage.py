@@ -8,11 +8,12 @@ finds its numbers of threads by itself; those of the peers are part of their nam
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
 import fastimg.benchmarking.resizers as resizers
-from benchmarks._loaders import SEED, Items
+from benchmarks._loaders import SEED, Items, facts_with_torch, whole_batches
 from benchmarks._process import processor_seconds
 from fastimg.benchmarking.peers import contestant, find, read_file
 
@@ -88,15 +89,11 @@ def dataloader(peer, torch):
     warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than CPUs
     single = peer.single()
 
-    def facts():
-        found = single.facts()
-        return found | {"version": f"{found['version']}, torch {torch.__version__}", "route": peer.route}
-
     def batches(epoch):
         options = {"batch_size": peer.batch_size, "shuffle": epoch.shuffle, "num_workers": peer.workers}
         yield from DataLoader(Items(torch, single, epoch), **options, multiprocessing_context="fork")
 
-    peer.batches, peer.facts = batches, facts
+    peer.batches, peer.facts = batches, partial(facts_with_torch, peer, single, torch)
 
 
 def item_into(single, epoch, i, out, source=None):
@@ -188,22 +185,9 @@ def spdl(peer, io):
     peer.batches = batches
 
 
-def checked(epoch, batches):
-    """Yield the batches as arrays; ValueError if their number, shape or dtype is not what was asked for."""
-    count, expected = 0, f"{(3, epoch.side, epoch.side)} uint8"
-    for batch in batches:
-        array = np.asarray(batch)  # copies nothing, of a tensor either
-        if (found := f"{array.shape[1:]} {array.dtype}") != expected:
-            raise ValueError(f"expected {expected}, found {found}")
-        count += len(array)
-        yield array
-    if count != len(epoch.paths):
-        raise ValueError(f"expected {len(epoch.paths)} images, found {count}")
-
-
 def run(name, epoch):
     """Return the seconds of a whole call until the last image was there, and those of all processors."""
-    batches = checked(epoch, find(STORAGE, name)().batches(epoch))
+    batches = whole_batches(epoch, find(STORAGE, name)().batches(epoch))
     used, begin = processor_seconds(), time.perf_counter()
     end = begin
     for _ in batches:
@@ -216,5 +200,5 @@ def images(name, epoch):
     peer, crops = find(STORAGE, name)(), None
     if epoch.boxes is not None:
         crops = peer.crops(epoch) if hasattr(peer, "crops") else (epoch.boxes, epoch.flips)
-    found = np.concatenate([batch.copy() for batch in checked(epoch, peer.batches(epoch))])
+    found = np.concatenate([batch.copy() for batch in whole_batches(epoch, peer.batches(epoch))])
     return {"images": found, "crops": crops, **peer.facts()}

@@ -82,9 +82,19 @@ WHOLE = np.zeros((3, 3, 64, 64), np.uint8)
     [[WHOLE], [WHOLE] * 3, [WHOLE.transpose(0, 2, 3, 1)] * 2, [WHOLE.astype(np.float32)] * 2],
     ids=["too few", "too many", "HWC", "float"],
 )
-def test_checks_batches(epoch, batches):
+@pytest.mark.parametrize("batch_size", [3, None])
+def test_checks_batches(epoch, batches, batch_size):
+    assert epoch.batch_size == 3 and len(epoch.paths) == 6
     with pytest.raises(ValueError, match="expected"):
-        list(whole_batches(epoch, batches))
+        list(whole_batches(epoch, batches, batch_size))
+
+
+def test_batches_of_any_size(epoch):
+    five = epoch._replace(paths=epoch.paths[:5])
+    assert len(list(whole_batches(five, [WHOLE, WHOLE[:2]]))) == 2
+    assert len(list(whole_batches(five, [WHOLE], 3))) == 1
+    with pytest.raises(ValueError, match="expected"):
+        list(whole_batches(five, [WHOLE, WHOLE[:2]], 3))
 
 
 def test_brightness():

@@ -19,7 +19,7 @@ from benchmarks import _slow_files as slow_files
 from benchmarks import storage
 from benchmarks._loaders import Epoch
 from benchmarks._slow_files import SlowFiles, SlowFilesError
-from benchmarks._storage import STORAGE, checked
+from benchmarks._storage import STORAGE
 from fastimg.benchmarking.peers import available, find
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="LD_PRELOAD is Linux's")
@@ -299,16 +299,3 @@ def test_leaves_out_what_is_wrong(epoch, originals, slow):
     assert storage.verify(kind, missing, black, slow)["reason"].startswith("FileNotFoundError")
     assert storage.verify(kind, epoch, black, slow)["reason"].startswith("PSNR")
     assert storage.verify(kind, epoch, originals, slow)["reason"].startswith("0 opens of 4 files were seen")
-
-
-WHOLE = np.zeros((3, 3, 64, 64), np.uint8)
-
-
-@pytest.mark.parametrize(
-    "batches",
-    [[WHOLE], [WHOLE] * 3, [WHOLE.transpose(0, 2, 3, 1)] * 2, [WHOLE.astype(np.float32)] * 2],
-    ids=["too few", "too many", "HWC", "float"],
-)
-def test_checks_batches(epoch, batches):
-    with pytest.raises(ValueError, match="expected"):
-        list(checked(epoch._replace(paths=["one.jpg"] * 6), batches))
