@@ -22,6 +22,8 @@
 #define FI_DCT_SIZE(component) ((component)->DCT_scaled_size)
 #endif
 
+#define FI_MAX_ROWS (MAX_SAMP_FACTOR * DCTSIZE) /* of a component in one call of libjpeg */
+
 /* libjpeg's inverse DCT. The coefficients are aligned to 32 bytes: the SIMD versions rely on that. */
 typedef void fi_inverse_dct(j_decompress_ptr cinfo, jpeg_component_info *component, JCOEFPTR coefficients,
                             JSAMPARRAY rows, JDIMENSION column);

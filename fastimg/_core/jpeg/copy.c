@@ -108,7 +108,6 @@ static void read_ycc(fi_decompressor *jpeg, uint8_t *strip, uint32_t end) {
 
 /* ---- planes ---------------------------------------------------------------------------------------------------- */
 
-#define MAX_ROWS (MAX_SAMP_FACTOR * DCTSIZE) /* of a component in one call of libjpeg */
 #define MAX_KEPT 2
 #define MARGIN 32 /* bytes before a row, of which the last is read */
 
@@ -116,7 +115,7 @@ static void read_ycc(fi_decompressor *jpeg, uint8_t *strip, uint32_t end) {
 typedef struct {
     uint32_t kept, per_mcu_row, height; /* rows that are kept, of a row of MCUs, and of the image */
     size_t width;
-    JSAMPROW rows[MAX_KEPT + MAX_ROWS];
+    JSAMPROW rows[MAX_KEPT + FI_MAX_ROWS];
 } plane;
 
 /*
@@ -168,7 +167,7 @@ static void read_mcu_row(j_decompress_ptr cinfo, plane planes[3]) {
         }
         arrays[c] = p->rows + p->kept;
     }
-    jpeg_read_raw_data(cinfo, arrays, MAX_ROWS);
+    jpeg_read_raw_data(cinfo, arrays, FI_MAX_ROWS);
     for (int c = 1; c < 3; c++) repeat_edges(&planes[c], arrays[c]);
 }
 

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define STRIP_ROWS 8 /* of pixels, at a time */
-#define MAX_ROWS (MAX_SAMP_FACTOR * DCTSIZE) /* of a component in one call of libjpeg */
 
 static fi_rows_kind choose_kind(const struct jpeg_decompress_struct *cinfo, const fi_sink *sink) {
     if (fi_is_four_channel(cinfo)) return FI_ROWS_CMYK_PIXELS;
@@ -124,7 +123,7 @@ static void read_planes(fi_decompressor *jpeg, const fi_request *request) {
     const fi_format format = describe(jpeg, request);
     const unsigned used = format.kind == FI_ROWS_GREY ? 1 : 3;
     const uint32_t lines = format.max_v_samp * DCTSIZE / format.scale_denom;
-    JSAMPROW pointers[MAX_COMPONENTS][MAX_ROWS];
+    JSAMPROW pointers[MAX_COMPONENTS][FI_MAX_ROWS];
     JSAMPARRAY arrays[MAX_COMPONENTS];
     const uint8_t *planes[3] = {NULL};
     fi_sink *sink = jpeg->sink;
@@ -158,7 +157,7 @@ static void read_planes(fi_decompressor *jpeg, const fi_request *request) {
                 fi_hooks_need(jpeg, (int)c, needed, at_bottom);
             }
         }
-        jpeg_read_raw_data(cinfo, arrays, (JDIMENSION)MAX_ROWS);
+        jpeg_read_raw_data(cinfo, arrays, (JDIMENSION)FI_MAX_ROWS);
         if (!sink->done(sink)) sink->rows(sink, planes, 1);
         for (unsigned c = 0; c < used; c++) jpeg->reduced[c].first += format.planes[c].rows_per_group;
     } while (has_more(jpeg, request));
