@@ -37,6 +37,12 @@ def files():
         yield mutate(rng, kinds[i % len(kinds)])
 
 
+def run(command, folder):
+    paths = sorted(folder.glob("*.jpg"))
+    done = subprocess.run([*command, *paths], capture_output=True, text=True, timeout=280, env=PLAIN_ENV)
+    assert (done.stderr, done.stdout, done.returncode) == ("", f"{len(paths)} files\n", 0)
+
+
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
 def test_parts(sanitizer, tmp_path):
     skip_without_compiler()
@@ -54,6 +60,22 @@ def test_parts(sanitizer, tmp_path):
         command = [*AT_FIXED_PLACES, *command]
     for i, data in enumerate(files()):
         (tmp_path / f"{i}.jpg").write_bytes(data)
-    paths = sorted(tmp_path.glob("*.jpg"))
-    done = subprocess.run([*command, *paths], capture_output=True, text=True, timeout=280, env=PLAIN_ENV)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{len(paths)} files\n", "")
+    run(command, tmp_path)
+
+
+def test_late_threads(tmp_path):
+    """Threads that have gone ahead as far as they can leave those to end that they wait for."""
+    work = CORE / "jpeg" / "part_work.c"
+    skip_without([PROGRAM, work])
+    (tmp_path / work.name).write_text(f"#define fi_part_rows_open delayed_rows_open\n{work.read_text()}")
+    sources = [PROGRAM, PROGRAM.with_name("delayed_parts.c"), tmp_path / work.name]
+    sources += [path for path in sorted(CORE.rglob("*.c")) if path != work]
+    program = compile_program(
+        [*sources, *jpeg_flags("libs")], tmp_path / "program", "-O1", *jpeg_flags("cflags")
+    )
+    # Many rows, in parts of a third more of them than there is room for: 3.8 bytes per block.
+    for seed in range(2):
+        image = 128 + 11 * np.random.default_rng(seed).standard_normal((28000, 32, 1))
+        data = jpegs.turbo(image.clip(0, 255).astype(np.uint8), quality=30)
+        (tmp_path / f"{seed}.jpg").write_bytes(data)
+    run([program], tmp_path)

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_HELPERS 7
 #define MAX_NBYTES ((size_t)64 << 20)
+#define MAX_SECONDS 60 /* for a file in some way: a second, if no threads wait for one another */
 
 typedef struct {
     fi_team *team;
@@ -64,15 +66,16 @@ static void decode_together(fi_decoder *decoder, const fi_source *source, const 
 
 static bool check(fi_decoder *decoder, const char *path, const fi_options *options) {
     static const size_t parts[] = {37, 300, 0};
-    static const size_t threads[] = {1, 2, 3, 8};
+    static const size_t threads[] = {1, 2, 3, 5, 8};
     const fi_source source = {.path = path, .size = FI_WHOLE_FILE};
     uint8_t *alone = calloc(1, MAX_NBYTES), *together = calloc(1, MAX_NBYTES);
     fi_failure failure = {0};
     size_t nbytes;
     bool equal = true;
 
+    alarm(MAX_SECONDS);
     decode(decoder, &source, options, alone, &nbytes, &failure);
-    for (size_t i = 0; i < 12 && equal; i++) {
+    for (size_t i = 0; i < 15 && equal; i++) {
         fi_failure other = {0};
         decode_together(decoder, &source, options, threads[i / 3], parts[i % 3], together, &other);
         equal = failure.status == other.status && strcmp(failure.text, other.text) == 0 &&
