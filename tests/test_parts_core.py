@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One image in several threads, in a C program without Python, under the sanitizers of memory and of threads."""
 
+import re
 import subprocess
 
 import numpy as np
@@ -19,6 +20,7 @@ from support.c_programs import (
     skip_without,
     skip_without_compiler,
 )
+from support.damage import JUNK
 from support.entropy_files import bases, mutate, turbo_setting
 
 PROGRAM = TESTS / "core" / "test_parts.c"
@@ -35,6 +37,16 @@ def files():
     kinds = list(bases())
     for i in range(20):
         yield mutate(rng, kinds[i % len(kinds)])
+
+
+def stray():
+    """Bytes in front of restart markers, the first, in the middle and the last, and of the end marker."""
+    for interval in ("0", "1", "5B"):
+        with turbo_setting("TJ_RESTART", interval):
+            data = jpegs.turbo(jpegs.pixels(140, 90), "4:2:0")
+        places = [match.start() for match in re.finditer(rb"\xff[\xd0-\xd7]", data)]
+        for at in {*places[:1], *places[len(places) // 2 :][:1], *places[-2:], len(data) - 2}:
+            yield jpegs.insert(data, JUNK[:4], at)
 
 
 def run(command, folder):
@@ -58,7 +70,7 @@ def test_parts(sanitizer, tmp_path):
         compiled = compile_c(sources, command[0], *THREAD_SANITIZE, "-O1", *jpeg_flags("cflags"))
         assert compiled.returncode == 0, compiled.stderr
         command = [*AT_FIXED_PLACES, *command]
-    for i, data in enumerate(files()):
+    for i, data in enumerate([*files(), *stray()]):
         (tmp_path / f"{i}.jpg").write_bytes(data)
     run(command, tmp_path)
 

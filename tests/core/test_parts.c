@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_parts FILE...: each image in several threads, in small parts, gives the pixels and the errors of one thread. */
+/* test_parts FILE...: each image in several threads, in small parts, gives the pixels, errors and warnings of one. */
 #include "team.h"
 
 #include <pthread.h>
@@ -64,27 +64,53 @@ static void decode_together(fi_decoder *decoder, const fi_source *source, const 
     fi_team_free(team);
 }
 
+typedef struct {
+    uint8_t *pixels;
+    size_t nbytes;
+    fi_failure failure;
+    long warnings;
+    char notes[4096];
+} result;
+
+static void keep_warnings(const fi_decoder *decoder, result *result) {
+    result->warnings = fi_decoder_warning_count(decoder);
+    snprintf(result->notes, sizeof result->notes, "%s", fi_decoder_warnings(decoder));
+}
+
+static bool are_equal(const result *alone, const result *together) {
+    const fi_failure *a = &alone->failure, *b = &together->failure;
+
+    if (a->status != b->status || strcmp(a->text, b->text) || memcmp(a->detail, b->detail, sizeof a->detail))
+        return false;
+    if (alone->warnings != together->warnings || strcmp(alone->notes, together->notes)) return false;
+    return a->status != FI_OK || memcmp(alone->pixels, together->pixels, alone->nbytes) == 0;
+}
+
 static bool check(fi_decoder *decoder, const char *path, const fi_options *options) {
     static const size_t parts[] = {37, 300, 0};
     static const size_t threads[] = {1, 2, 3, 5, 8};
     const fi_source source = {.path = path, .size = FI_WHOLE_FILE};
-    uint8_t *alone = calloc(1, MAX_NBYTES), *together = calloc(1, MAX_NBYTES);
-    fi_failure failure = {0};
-    size_t nbytes;
+    static result alone, together;
     bool equal = true;
 
+    alone.pixels = calloc(1, MAX_NBYTES);
+    together.pixels = calloc(1, MAX_NBYTES);
+    alone.failure = (fi_failure){0};
     alarm(MAX_SECONDS);
-    decode(decoder, &source, options, alone, &nbytes, &failure);
+    decode(decoder, &source, options, alone.pixels, &alone.nbytes, &alone.failure);
+    keep_warnings(decoder, &alone);
     for (size_t i = 0; i < 15 && equal; i++) {
-        fi_failure other = {0};
-        decode_together(decoder, &source, options, threads[i / 3], parts[i % 3], together, &other);
-        equal = failure.status == other.status && strcmp(failure.text, other.text) == 0 &&
-                memcmp(failure.detail, other.detail, sizeof failure.detail) == 0;
-        equal = equal && (failure.status != FI_OK || memcmp(alone, together, nbytes) == 0);
-        if (!equal) printf("%s: %zu threads, parts of %zu bytes differ\n", path, threads[i / 3], parts[i % 3]);
+        together.failure = (fi_failure){0};
+        decode_together(decoder, &source, options, threads[i / 3], parts[i % 3], together.pixels, &together.failure);
+        keep_warnings(decoder, &together);
+        equal = are_equal(&alone, &together);
+        if (equal) continue;
+        printf("%s: %zu threads, parts of %zu bytes: %s, %ld warnings (%s), not %s, %ld (%s)\n", path, threads[i / 3],
+               parts[i % 3], fi_status_name(together.failure.status), together.warnings, together.notes,
+               fi_status_name(alone.failure.status), alone.warnings, alone.notes);
     }
-    free(alone);
-    free(together);
+    free(alone.pixels);
+    free(together.pixels);
     return equal;
 }
 
