@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# bash scripts/fuzz.sh [header | entropy | progressive | decode | python] [SECONDS | ARGUMENTS]
+# bash scripts/fuzz.sh [header | entropy | progressive | decode | parts | python] [SECONDS | ARGUMENTS]
 #
 # Runs one fuzz target, or each in turn, for 60 seconds unless told otherwise. Those in C are built with clang and its
 # sanitizers by tests/fuzz/oss-fuzz/build.sh, and take the arguments of libFuzzer; "python" runs the targets of
@@ -16,8 +16,8 @@ set -euo pipefail
 # shellcheck source=scripts/setup-env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup-env.sh"
 
-targets="header entropy progressive decode python" status='' seconds=60
-case ${1:-} in header | entropy | progressive | decode | python) targets=$1 && shift ;; esac
+targets="header entropy progressive decode parts python" status='' seconds=60
+case ${1:-} in header | entropy | progressive | decode | parts | python) targets=$1 && shift ;; esac
 case ${1:-60} in *[!0-9]*) seconds='' ;; *) seconds=${1:-60} && shift $(($# > 0)) ;; esac
 # LeakSanitizer looks once more at the end. Freed memory that is kept for longer only takes the cache's place.
 export ASAN_OPTIONS="quarantine_size_mb=8${ASAN_OPTIONS:+:$ASAN_OPTIONS}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The fuzz targets of headers, whole decodes and what Python parses: on their seeds, and with code that is wrong."""
+"""The fuzz targets of headers, whole decodes, parts and what Python parses: on their seeds, and with wrong code."""
 
 import os
 import re
@@ -22,7 +22,10 @@ from support.processes import child_env
 
 HEADER = [FOLDER / "fuzz_header.c", FOLDER / "replay.c"]
 HEADER_CORE = ["header.c", "orientation.c", "status.c"]
-DECODE = [FOLDER / "fuzz_decode.c", FOLDER / "replay.c"]
+ALL_CORE = sorted(CORE.rglob("*.c"))
+DECODE = [FOLDER / "fuzz_decode.c", FOLDER / "replay.c", *ALL_CORE]
+# It has team.c in it.
+PARTS = [FOLDER / "fuzz_parts.c", FOLDER / "replay.c", *(path for path in ALL_CORE if path.name != "team.c")]
 
 
 def compile_target(sources, target):
@@ -85,7 +88,7 @@ def test_wrong_headers(tmp_path, header_seeds, name, right, wrong, message):
 
 
 def test_decodes(tmp_path):
-    program = compile_target([*DECODE, *sorted(CORE.rglob("*.c"))], tmp_path / "program")
+    program = compile_target(DECODE, tmp_path / "program")
     seeds = make_seeds("decode", tmp_path / "seeds")
     found = results(program, seeds)
     assert sum(status == "OK" for status, _ in found) > 300
@@ -95,19 +98,47 @@ def test_decodes(tmp_path):
     assert results(program, [tmp_path / "pixels"]) == [["NOT_JPEG", "1"]]
 
 
-def test_wrong_decodes(tmp_path):
+def compile_changed(target, path, right, wrong, folder):
+    """The target with a change in one of the core's sources."""
     skip_without_compiler()
-    writer, padding = CORE / "pixels" / "writer.c", "pad_pixels(out, options, y, right, out->width);"
-    skip_without([writer])
-    assert padding in writer.read_text()
-    (tmp_path / writer.name).write_text(
-        writer.read_text().replace(padding, padding.replace("out->width", "right"))
-    )
-    others = [path for path in sorted(CORE.rglob("*.c")) if path != writer]
-    program = compile_target([*DECODE, tmp_path / writer.name, *others], tmp_path / "program")
+    skip_without([path])
+    text = path.read_text()
+    assert right in text
+    (folder / path.name).write_text(text.replace(right, wrong))
+    sources = [folder / path.name if source == path else source for source in target]
+    return compile_target(sources, folder / "program")
+
+
+def test_wrong_decodes(tmp_path):
+    padding = "pad_pixels(out, options, y, right, out->width);"
+    wrong = padding.replace("out->width", "right")
+    program = compile_changed(DECODE, CORE / "pixels" / "writer.c", padding, wrong, tmp_path)
     done = replay(program, make_seeds("decode", tmp_path / "seeds"))
     assert done.returncode != 0
     assert ": byte " in done.stderr
+
+
+def test_parts(tmp_path):
+    program = compile_target(PARTS, tmp_path / "program")
+    found = results(program, make_seeds("parts", tmp_path / "seeds"))
+    assert sum(int(compared) for _, compared, _ in found) > 350
+    *_, together = found[-1]
+    assert int(together) > 250
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "message"),
+    [
+        ("part_scan.c", " - guess->records[i].dc[c]", "", "several threads: byte"),
+        ("parts.c", "fi_try_alone(jpeg)", "fi_fail(jpeg, FI_E_CORRUPT)", "with several threads CORRUPT"),
+        ("parts.c", "jpeg->entropy, &marker))", "jpeg->entropy, &marker) > 99)", "warns 0 times, with "),
+    ],
+)
+def test_wrong_parts(tmp_path, name, right, wrong, message):
+    program = compile_changed(PARTS, CORE / "jpeg" / name, right, wrong, tmp_path)
+    done = replay(program, make_seeds("parts", tmp_path / "seeds"))
+    assert done.returncode != 0
+    assert re.search(message, done.stderr)
 
 
 # ---- Python

@@ -22,7 +22,7 @@ from support.progressive_scans import random_file
 from support.segments import one_block
 
 MOST_NBYTES = 4096  # the targets are given less of each: max_len in oss-fuzz/*.options
-DECODE_PREFIX_NBYTES = 24  # PREFIX_NBYTES of fuzz_decode.c
+DECODE_PREFIX_NBYTES = 24  # PREFIX_NBYTES of jobs.h
 METADATA = {
     *range(0xE1, 0xEE),
     0xEF,
@@ -84,6 +84,37 @@ def made():
             yield file.getvalue()
 
 
+def long():
+    """Baseline files of many parts, some of more rows than threads go ahead: good ones, and for one thread."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return
+    for mode, size, subsampling in (
+        ("RGB", (120, 100), 2),
+        ("RGB", (96, 80), 0),
+        ("L", (96, 80), 0),
+        ("L", (8, 20000), 0),
+        ("RGB", (8, 7000), 0),
+        ("RGB", (16, 4000), 2),
+    ):
+        bands = [Image.effect_noise(size, 60) for _ in range(3)]
+        if size[1] > 100:
+            bands = [Image.linear_gradient("L").resize(size)] * 3
+        picture = Image.merge("RGB", bands)
+        for extra in ({}, {"restart_marker_blocks": 3}, {"restart_marker_blocks": 50}):
+            file = io.BytesIO()
+            picture.convert(mode).save(
+                file, "JPEG", quality=15, subsampling=subsampling, optimize=True, **extra
+            )
+            data = file.getvalue()
+            yield from (data, data[:-2] + b"stray" + data[-2:], data[: -len(data) // 4] + data[-2:])
+
+
+def is_baseline(data):
+    return b"\xff\xc2" not in data
+
+
 def app1():
     """Exif in both byte orders, with a number of each kind, and XMP."""
     for order in "<>":
@@ -110,10 +141,13 @@ def with_adobe(data, transform):
 
 
 def for_target(target, seeds):
-    """What the target takes: decode, bytes that pick what it does and then a file; header, payloads of APP1, too."""
-    if target == "decode":
+    """What the target takes: decode and parts, choices and then a file; header, payloads of APP1, too."""
+    if target == "parts":
+        seeds = [*filter(is_baseline, seeds), *long()]
+    if target in ("decode", "parts"):
         rng = random.Random(1)
-        return [rng.randbytes(DECODE_PREFIX_NBYTES) + data for data in seeds for _ in range(3)]
+        count = 3 if target == "decode" else 8
+        return [rng.randbytes(DECODE_PREFIX_NBYTES) + data for data in seeds for _ in range(count)]
     if target == "header":
         payloads = list(app1())
         turned = [with_segment(seeds[0], 0xE1, payload) for payload in payloads]

@@ -5,6 +5,7 @@
 # Beyond those, $TARGETS can name some of the targets, and $JPEG_FLAGS say how to link libjpeg-turbo: without them
 # statically, as machines that run the targets do not have it.
 # Each target comes with its seeds, which are made here, and its options.
+shopt -s extglob
 cd "$SRC/fastimg"
 jpeg=${JPEG_FLAGS:--Wl,-Bstatic -ljpeg -Wl,-Bdynamic}
 # Lists of words.
@@ -16,11 +17,11 @@ read -ra jpeg <<<"$jpeg"
 # Comparisons say nothing about Huffman codes and pixels, and following them takes most of the time.
 plain='-fno-sanitize-coverage=trace-cmp'
 
-for target in ${TARGETS:-header entropy progressive decode}; do
+for target in ${TARGETS:-header entropy progressive decode parts}; do
     flags=("$plain") sources=("tests/fuzz/fuzz_$target.c") objects=()
     case $target in
         header) flags=() sources+=(fastimg/_core/header.c fastimg/_core/orientation.c fastimg/_core/status.c) ;;
-        decode) sources+=(fastimg/_core/*.c fastimg/_core/*/*.c) ;;
+        decode | parts) sources+=(fastimg/_core/*.c fastimg/_core/*/*.c) ;;
         *) sources+=(fastimg/_core/entropy/*.c fastimg/_core/cpu.c) ;;
     esac
     for source in "${sources[@]}"; do
