@@ -99,7 +99,7 @@ def decode(
         more than a megapixel (2**20) may have fewer in proportion, down to 30, or 6 % of `max_scans` if that is more.
     num_threads : int, optional
         How many threads decode a baseline image of two megapixels or more; None: as for `load`. Smaller ones, and other
-        kinds, take one. The result does not depend on it.
+        kinds, take one, and none takes more than 64. The result does not depend on it.
     fallback : "pillow" or callable, optional
         What decodes an image that is no JPEG, or of a kind that is not supported; its pixels then go the same way.
         "pillow": first frames of animations, transparent pixels over `pad_value`, anything else as Pillow converts it.

@@ -19,6 +19,9 @@ Progress: TypeAlias = "bool | Callable[[int, int], object]"
 #: The caller works alone this long: a batch that is done by then would not pay for starting threads.
 ALONE_NS = 1_000_000
 
+#: How many threads decode one image together: each takes half a megabyte, whether it finds work or not.
+MAX_TOGETHER = 64
+
 #: How often a thread that decodes alone looks for Ctrl-C, and how often a waiting one reports progress.
 SLICE_NS = 50_000_000
 WAKE_SECONDS = 0.05
@@ -85,9 +88,9 @@ def check_num_threads(num_threads: Any) -> None:
 
 
 def resolve_num_threads(num_threads: int | None) -> int:
-    """The number of threads that this stands for."""
+    """The number of threads that this stands for, for one image."""
     check_num_threads(num_threads)
-    return default_num_threads() if num_threads is None else num_threads.__index__()
+    return min(default_num_threads() if num_threads is None else num_threads.__index__(), MAX_TOGETHER)
 
 
 def check_progress(progress: Any) -> None:
@@ -140,7 +143,8 @@ def _run(
     # What is in memory needs no readers, and must not wait for any.
     reads = batch.reads
     threads = 1 if batch.only_headers and len(batch) == 1 else num_threads or default_num_threads()
-    team = _decode.Team(threads - 1, decoders, lambda: batch.run(0)) if threads > 1 else None
+    most = min(threads, MAX_TOGETHER)
+    team = _decode.Team(most - 1, decoders, lambda: batch.run(0)) if threads > 1 else None
     batch.join(team)
     batch.decoders = min(threads, len(batch))
     try:
@@ -156,7 +160,7 @@ def _run(
         if not batch.finished:
             count = min(batch.decoders, len(batch) - batch.done)
             if team and (count > 1 or team.started):
-                team.start(threads if team.started else count)
+                team.start(max(count, most) if team.started else count)
         while not decoders.wait(0 if reads and not batch.finished else WAKE_SECONDS):
             if reads:
                 batch.wait(WAKE_SECONDS)

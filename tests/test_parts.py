@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from support import jpegs
+from support.data_sources import tasks
 from support.entropy_files import bases, mutate, turbo_setting
 from support.processes import child_env, run_probe
 
@@ -19,6 +20,7 @@ import fastimg
 import fastimg._decode as _decode
 from fastimg.options import make_options
 from fastimg.sources import SourceList
+from fastimg.threads import MAX_TOGETHER
 
 MUTATIONS = int(os.environ.get("FASTIMG_FUZZ", "3000")) // 8
 THREADS = (2, 3, 8)
@@ -155,6 +157,37 @@ def test_views(large):
 def test_bad_numbers(wrong):
     with pytest.raises((TypeError, ValueError), match="num_threads must be"):
         fastimg.decode(jpegs.jpeg(), num_threads=wrong)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="counts threads as Linux does")
+@pytest.mark.parametrize("number", [np.int64(3), 65, 10**6, 2**31, 10**30], ids=str)
+def test_large_numbers(large, number, monkeypatch):
+    """No more threads than MAX_TOGETHER decode one image, and each takes memory."""
+    most = []
+
+    class Team(_decode.Team):
+        def __init__(self, *args):
+            most.append(self.most + 1)
+
+    monkeypatch.setattr(_decode, "Team", Team)
+    idle, highest = tasks(), []
+    watching = threading.Event()
+
+    def watch():
+        while not watching.wait(0.001):
+            highest.append(tasks())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        jpegs.assert_same(fastimg.decode(large[0], num_threads=number), fastimg.decode(large[0]))
+        images = fastimg.load(large, num_threads=number)
+    finally:
+        watching.set()
+        watcher.join()
+    jpegs.assert_same(images, fastimg.load(large, num_threads=1))
+    assert set(most) == {min(number, MAX_TOGETHER)}
+    assert max(highest) <= idle + 1 + min(number, MAX_TOGETHER)
 
 
 def test_one_in_workers(large):
