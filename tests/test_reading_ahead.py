@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from support import jpegs
+from support.data_sources import PATIENCE
 from support.jpegs import assert_same
 from support.processes import run_probe
 from support.reader_objects import Alone, Held, Memory, Sized, Watched, no_thread_left
@@ -114,8 +115,10 @@ def test_memory_in_use(tmp_path):
         path.write_bytes(jpegs.jpeg(40, 40, seed=i))
         with open(path, "r+b") as file:
             file.truncate(4_000_000)
-    small, large = (int(run_probe("reading_probe", tmp_path, bound)) for bound in ("8 MB", "100 MB"))
-    assert 30_000 < large < 130_000  # kB: so much is really read ahead
+    (tmp_path / "0.jpg").write_bytes(b"no image")  # at which the decoder waits
+    large = int(run_probe("reading_probe", tmp_path, "100 MB", 80_000, PATIENCE))
+    small = int(run_probe("reading_probe", tmp_path, "8 MB", 25_000, 0.5))
+    assert 80_000 <= large < 130_000  # kB: so much is really read ahead
     assert small < 25_000  # the bound, a file in the decoder, and what else a first call needs
 
 
