@@ -75,6 +75,17 @@ def test_parts(sanitizer, tmp_path):
     run(command, tmp_path)
 
 
+def compile_replaced(sources, names, folder):
+    """A program in which part_work.c calls other functions than the core's."""
+    work = CORE / "jpeg" / "part_work.c"
+    skip_without([*sources, work])
+    defines = "".join(f"#define {name} {other}\n" for name, other in names.items())
+    (folder / work.name).write_text(defines + work.read_text())
+    sources = [folder / work.name, *sources, *(path for path in sorted(CORE.rglob("*.c")) if path != work)]
+    flags = jpeg_flags("cflags")
+    return compile_program([*sources, *jpeg_flags("libs")], folder / "program", "-O1", *flags)
+
+
 def test_late_threads(tmp_path):
     """Threads that have gone ahead as far as they can leave those to end that they wait for."""
     work = CORE / "jpeg" / "part_work.c"
@@ -91,3 +102,22 @@ def test_late_threads(tmp_path):
         data = jpegs.turbo(image.clip(0, 255).astype(np.uint8), quality=30)
         (tmp_path / f"{seed}.jpg").write_bytes(data)
     run([program], tmp_path)
+
+
+def test_cancelling(tmp_path):
+    """What threads decode after they are asked to stop does not depend on the size of the image."""
+    names = {
+        "fi_part_rows_open": "counted_rows_open",
+        "fi_part_claim_guess": "counted_claim_guess",
+        "fi_entropy_decode": "counted_decode",
+    }
+    program = compile_replaced([PROGRAM.with_name("test_parts_cancel.c")], names, tmp_path)
+    paths = [tmp_path / f"{interval}.jpg" for interval in (0, 1)]
+    for path in paths:
+        with turbo_setting("TJ_RESTART", path.stem):
+            path.write_bytes(jpegs.turbo(np.tile(jpegs.pixels(300, 420), (4, 3, 1))))
+    done = subprocess.run([program, *paths], capture_output=True, text=True, timeout=280, env=PLAIN_ENV)
+    assert (done.stderr, done.returncode) == ("", 0), done.stdout
+    ended = [int(line) for line in done.stdout.split()]
+    assert len(ended) == 8 and ended[0] == ended[4] == 8  # one thread, in the middle of each
+    assert min(ended) > 0
