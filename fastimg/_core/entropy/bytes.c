@@ -4,7 +4,7 @@
 
 void fi_entropy_fill_chunk(fi_entropy *entropy) {
     uint8_t *const begin = entropy->chunk + (entropy->end - entropy->next), *end = begin;
-    uint8_t *const full = entropy->chunk + CHUNK_NBYTES;
+    uint8_t *const full = entropy->chunk + entropy->chunk_nbytes;
 
     memmove(entropy->chunk, entropy->next, (size_t)(entropy->end - entropy->next));
     while (!entropy->at_end && end < full) {
@@ -174,6 +174,8 @@ void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan) {
     entropy->mcu = entropy->stray_nbytes = 0;
     entropy->near_blocks = entropy->far_blocks = 0;
     entropy->guesses = false;
+    entropy->marks = NULL;
+    entropy->chunk_nbytes = CHUNK_NBYTES;
     entropy->blocks = scan->blocks;
     for (unsigned b = 0; b < scan->blocks; b++) {
         const uint8_t c = scan->component[b];

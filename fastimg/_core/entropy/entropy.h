@@ -83,20 +83,25 @@ bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (
 
 /*
  * For several threads, each with a state of its own: fi_entropy_start() with the same scan comes first. Bits are counted
- * without stuffing, and in a scan without restart intervals from its first one on.
+ * without stuffing, from anywhere on.
  */
 
-/* Bytes of a scan: up to `end`, where another part may begin. */
+/* Where a part of a scan without restart intervals begins, at least `offset` bytes on; its data's end if that is less. */
+const uint8_t *fi_entropy_find_begin(const fi_scan *scan, size_t offset);
+
+/* How many bits there are between two such places; UINT64_MAX if a marker is. */
+uint64_t fi_entropy_count_bits(const uint8_t *begin, const uint8_t *end);
+
+/* Bytes of a scan with restart intervals: up to `end`, after a marker, where another part may begin. */
 typedef struct fi_part {
     const uint8_t *end;
-    size_t nbytes;     /* without stuffing; scans with restart intervals: 0 */
-    size_t restarts;   /* markers that have been passed */
-    bool is_last;      /* no part comes after it: `end` is at the end of the data, or at another marker */
+    size_t restarts; /* markers that have been passed */
+    bool is_last;    /* no part comes after it: `end` is at the end of the data, or at another marker */
 } fi_part;
 
 /*
- * Finds a part of at least `least` bytes from `data` on. If the scan has restart intervals it ends after a marker, and
- * next_restart, 0 to 7, is the number of the first one to come; those in order are passed.
+ * Finds a part of at least `least` bytes from `data` on; next_restart, 0 to 7, is the number of the first marker to come.
+ * Those in order are passed.
  */
 fi_part fi_entropy_find_part(const fi_scan *scan, const uint8_t *data, size_t least, unsigned next_restart);
 
@@ -104,7 +109,7 @@ fi_part fi_entropy_find_part(const fi_scan *scan, const uint8_t *data, size_t le
 typedef struct fi_place {
     const uint8_t *data; /* a byte in front of it, in the same restart interval */
     uint64_t data_bit;   /* the number of its first bit */
-    uint64_t bit;        /* the number of the bit that the next MCU begins with */
+    uint64_t bit;        /* the number of the bit that the next MCU begins with: not less */
     size_t mcu;
     int32_t dc[4];       /* per component of the scan, of the MCU before */
     unsigned next_restart;
@@ -125,6 +130,9 @@ bool fi_entropy_guess(fi_entropy *entropy, const fi_place *place);
 /* Adds to the DC values of blocks that a guess has decoded. Returns false if no encoder makes one of the sums. */
 bool fi_entropy_shift_dc(const fi_entropy *entropy, const int32_t shift[4], unsigned mcus, int16_t (*blocks)[64]);
 
+/* Subtracts from the numbers of all bits. */
+void fi_entropy_renumber(fi_entropy *entropy, uint64_t nbits);
+
 /* How many blocks are suspect: see fi_entropy_judge(). They are counted from the start of the scan on, by this decoder. */
 typedef struct fi_suspects {
     size_t near, far;
@@ -132,6 +140,15 @@ typedef struct fi_suspects {
 
 fi_suspects fi_entropy_suspects(const fi_entropy *entropy);
 void fi_entropy_set_suspects(fi_entropy *entropy, fi_suspects suspects);
+
+/* Where an MCU begins, and how many blocks have been suspect until then. */
+typedef struct fi_mark {
+    uint64_t bit;
+    fi_suspects suspects;
+} fi_mark;
+
+/* From the next MCU on, fi_entropy_decode() writes marks[i], of the i-th of its MCUs; NULL: it does not. */
+void fi_entropy_mark(fi_entropy *entropy, fi_mark *marks);
 
 /* After the last MCU of a part that a restart marker follows: passes the marker. Returns false if anything is odd. */
 bool fi_entropy_pass_restart(fi_entropy *entropy);

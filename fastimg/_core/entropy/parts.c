@@ -5,34 +5,43 @@
 fi_part fi_entropy_find_part(const fi_scan *scan, const uint8_t *data, size_t least, unsigned next_restart) {
     const uint8_t *const end = scan->data + scan->nbytes, *next = data;
     const uint8_t *const stop = least < (size_t)(end - data) ? data + least : end;
-    const bool restarts = scan->restart_interval > 0;
-    fi_part part = {.is_last = true};
-    size_t stuffing = 0;
+    fi_part part = {.is_last = true, .end = end};
 
-    while (next < stop || restarts) {
-        const uint8_t *ff = memchr(next, 0xFF, (size_t)((restarts ? end : stop) - next));
-        if (!ff) {
-            next = restarts ? end : stop;
-            break;
-        }
-        const uint8_t *code = ff + 1;
-        while (restarts && code < end && *code == 0xFF) code++;
+    for (;;) {
+        const uint8_t *ff = memchr(next, 0xFF, (size_t)(end - next)), *code = ff + 1;
+        if (!ff) return part;
+        while (code < end && *code == 0xFF) code++;
         const bool is_stuffed = ff + 1 < end && ff[1] == 0;
-        const bool is_due = restarts && code < end && *code == 0xD0 + ((next_restart + part.restarts) & 7);
+        const bool is_due = code < end && *code == 0xD0 + ((next_restart + part.restarts) & 7);
         if (!is_stuffed && !is_due) {
-            next = ff;
             part.end = ff;
-            break;
+            return part;
         }
         next = is_stuffed ? ff + 2 : code + 1;
-        stuffing += is_stuffed;
         part.restarts += is_due;
         if (is_due && next >= stop) break;
     }
-    part.is_last = part.end || next >= end;
+    part.is_last = next >= end;
     part.end = next;
-    part.nbytes = restarts ? 0 : (size_t)(next - data) - stuffing;
     return part;
+}
+
+const uint8_t *fi_entropy_find_begin(const fi_scan *scan, size_t offset) {
+    if (offset == 0 || offset >= scan->nbytes) return scan->data + (offset ? scan->nbytes : 0);
+    return scan->data + offset + (scan->data[offset - 1] == 0xFF);
+}
+
+uint64_t fi_entropy_count_bits(const uint8_t *begin, const uint8_t *end) {
+    uint64_t nbytes = (uint64_t)(end - begin);
+
+    while (begin < end) {
+        const uint8_t *ff = memchr(begin, 0xFF, (size_t)(end - begin));
+        if (!ff) break;
+        if (end - ff < 2 || ff[1] != 0) return UINT64_MAX;
+        nbytes--;
+        begin = ff + 2;
+    }
+    return nbytes * 8;
 }
 
 /* The byte that comes nbytes after `data`, stuffing not counted; or NULL. */
@@ -66,12 +75,20 @@ fi_place fi_entropy_place(const fi_entropy *entropy) {
     return place;
 }
 
+void fi_entropy_renumber(fi_entropy *entropy, uint64_t nbits) {
+    entropy->first_bit -= nbits;
+}
+
+/* Little of what is unstuffed is left at the end of a part. */
+#define PART_CHUNK_NBYTES 6144
+
 bool fi_entropy_go_to(fi_entropy *entropy, const fi_place *place) {
     const uint8_t *byte = find_byte(place->data, entropy->in_end, (place->bit - place->data_bit) / 8);
     const unsigned used = (unsigned)(place->bit - place->data_bit) & 7;
 
     if (!byte) return false;
     entropy->in = byte;
+    entropy->chunk_nbytes = PART_CHUNK_NBYTES;
     fi_entropy_begin_interval(entropy);
     entropy->first_bit = place->bit - used;
     entropy->next_restart = place->next_restart;
@@ -119,6 +136,10 @@ bool fi_entropy_shift_dc(const fi_entropy *entropy, const int32_t shift[4], unsi
         }
     }
     return true;
+}
+
+void fi_entropy_mark(fi_entropy *entropy, fi_mark *marks) {
+    entropy->marks = marks;
 }
 
 fi_suspects fi_entropy_suspects(const fi_entropy *entropy) {

@@ -94,6 +94,7 @@ void fi_decompressor_free(fi_decompressor *jpeg) {
     fi_entropy_free(jpeg->entropy);
     fi_mcu_rows_free(jpeg->mcu_rows);
     fi_coef_arrays_free(&jpeg->coefs);
+    fi_part_memory_trim(&jpeg->part_memory, 0);
     fi_buffer_free(&jpeg->fork);
     free(jpeg);
 }

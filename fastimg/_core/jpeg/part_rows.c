@@ -18,7 +18,7 @@ static bool is_to_stop(const fi_part_worker *worker) {
 bool fi_part_is_over(fi_part_worker *worker) {
     fi_parts *parts = worker->parts;
 
-    if (worker->leads && ++worker->asked % LOOK_EVERY == 0 && is_to_stop(worker)) {
+    if (worker->leads && ++worker->looks % LOOK_EVERY == 0 && is_to_stop(worker)) {
         fi_parts_lock(parts);
         fi_parts_end(parts, FI_E_CANCELLED);
         fi_parts_unlock(parts);
@@ -32,57 +32,9 @@ void fi_part_wait(fi_part_worker *worker) {
     fi_condition_wait(&parts->team->changed, &parts->team->lock, worker->leads ? fi_now_ns() + LOOK_NS : INT64_MAX);
     if (!worker->leads) return;
     fi_parts_unlock(parts); /* it may run Python */
-    worker->asked = LOOK_EVERY - 1;
+    worker->looks = LOOK_EVERY - 1;
     fi_part_is_over(worker);
     fi_parts_lock(parts);
-}
-
-/* ---- buffers --------------------------------------------------------------------------------------------------- */
-
-static fi_part_buffer *new_buffer(const fi_part_layout *layout) {
-    size_t nbytes = (sizeof(fi_part_buffer) + 63) & ~(size_t)63;
-    const size_t begin = nbytes;
-
-    for (unsigned p = 0; p < layout->count; p++) {
-        nbytes += ((layout->planes[p].margin + 63) & ~(size_t)63) + layout->planes[p].stride * layout->planes[p].rows;
-    }
-    nbytes = (nbytes + 63) & ~(size_t)63;
-    fi_part_buffer *buffer = fi_aligned_new(64, nbytes);
-    if (!buffer) return NULL;
-    memset(buffer, 0, nbytes); /* what is read after rows has a weight of 0 */
-    uint8_t *at = (uint8_t *)buffer + begin;
-    for (unsigned p = 0; p < 3; p++) {
-        buffer->planes[p] = buffer->pointers[p];
-        if (p >= layout->count) continue;
-        at += (layout->planes[p].margin + 63) & ~(size_t)63;
-        for (uint32_t i = 0; i < layout->planes[p].rows; i++, at += layout->planes[p].stride) {
-            buffer->pointers[p][i] = at;
-        }
-    }
-    return buffer;
-}
-
-void fi_part_rows_leave(fi_part_worker *worker) {
-    while (worker->buffers) {
-        fi_part_buffer *buffer = worker->buffers;
-        worker->buffers = buffer->following;
-        buffer->following = worker->parts->buffers;
-        worker->parts->buffers = buffer;
-    }
-}
-
-void fi_part_rows_free(fi_parts *parts) {
-    for (size_t i = 0; parts->rows && i < parts->row_count; i++) {
-        if (!parts->rows[i].buffer) continue;
-        parts->rows[i].buffer->following = parts->buffers;
-        parts->buffers = parts->rows[i].buffer;
-        parts->rows[i].buffer = NULL;
-    }
-    while (parts->buffers) {
-        fi_part_buffer *buffer = parts->buffers;
-        parts->buffers = buffer->following;
-        fi_aligned_free(buffer);
-    }
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
@@ -91,20 +43,10 @@ static fi_part_row *row_of(const fi_parts *parts, size_t row) {
     return &parts->rows[row % parts->row_count];
 }
 
-static fi_part_buffer *take_buffer(fi_part_worker *worker) {
-    fi_part_buffer *buffer = worker->buffers;
-
-    if (!buffer) return new_buffer(worker->parts->layout);
-    worker->buffers = buffer->following;
-    return buffer;
-}
-
-/* The buffer of a row, once there is room; NULL: the work is over. */
-static fi_part_buffer *find_buffer(fi_part_worker *worker, size_t row) {
+/* Waits until there is room for a row. Called with the lock held, and returns with it. */
+static void wait_for_room(fi_part_worker *worker, size_t row) {
     fi_parts *parts = worker->parts;
-    fi_part_buffer *buffer = NULL;
 
-    fi_parts_lock(parts);
     while (!fi_parts_are_over(parts) && row >= parts->freed + parts->row_count) {
         fi_parts_unlock(parts);
         if (!worker->is_assisting) worker->wanted = row;
@@ -112,13 +54,27 @@ static fi_part_buffer *find_buffer(fi_part_worker *worker, size_t row) {
         fi_parts_lock(parts);
         if (!assisted && !fi_parts_are_over(parts) && row >= parts->freed + parts->row_count) fi_part_wait(worker);
     }
+}
+
+/* The buffer of a row, once there is room; NULL: the work is over. */
+static fi_part_buffer *find_buffer(fi_part_worker *worker, size_t row) {
+    fi_parts *parts = worker->parts;
+    fi_part_memory *memory = &worker->scratch->part_memory;
+    fi_part_buffer *buffer = NULL, *spare = fi_part_memory_take_buffer(memory, parts->layout);
+
+    fi_parts_lock(parts);
+    wait_for_room(worker, row);
     if (!fi_parts_are_over(parts)) {
         fi_part_row *r = row_of(parts, row);
-        if (!r->buffer) r->buffer = take_buffer(worker);
+        if (!r->buffer) {
+            r->buffer = spare;
+            spare = NULL;
+        }
         if (!r->buffer) fi_parts_end(parts, FI_E_NOMEM);
         buffer = r->buffer;
     }
     fi_parts_unlock(parts);
+    fi_part_memory_give_buffer(memory, spare);
     return buffer;
 }
 
@@ -147,8 +103,7 @@ static void free_rows(fi_part_worker *worker) {
     while (parts->given < rows && parts->given < begun && row_of(parts, parts->given)->is_given) parts->given++;
     while (parts->freed + 1 < parts->given) {
         fi_part_row *row = row_of(parts, parts->freed++);
-        row->buffer->following = worker->buffers;
-        worker->buffers = row->buffer;
+        fi_part_memory_give_buffer(&worker->scratch->part_memory, row->buffer);
         row->buffer = NULL;
         atomic_store(&row->mcus, 0);
         row->is_complete = row->is_taken = row->is_given = false;
@@ -167,7 +122,7 @@ static void give_row(fi_part_worker *worker, size_t row) {
 
     fi_parts_unlock(parts);
     if (!layout->in_order)
-        sink = sink->fork(sink, row ? (uint32_t)row * layout->lines - layout->lag : 0, &worker->own->fork);
+        sink = sink->fork(sink, row ? (uint32_t)row * layout->lines - layout->lag : 0, &worker->scratch->fork);
     if (sink) layout->give(layout->context, sink, (JDIMENSION)row, above->planes, r->buffer->planes);
     fi_parts_lock(parts);
     if (!sink) fi_parts_end(parts, FI_E_NOMEM);

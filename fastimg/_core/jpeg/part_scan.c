@@ -5,66 +5,42 @@
 
 /* ---- claims ---------------------------------------------------------------------------------------------------- */
 
-fi_place fi_part_claim(fi_parts *parts, fi_part *part) {
+fi_place fi_part_claim_interval(fi_parts *parts, size_t *end_mcu) {
     const fi_place begin = parts->next;
+    const fi_part part = fi_entropy_find_part(&parts->scan, begin.data, parts->part_nbytes, begin.next_restart);
 
-    *part = fi_entropy_find_part(&parts->scan, begin.data, parts->part_nbytes, begin.next_restart);
-    parts->next.data = part->end;
-    parts->next.bit = parts->next.data_bit = begin.bit + (uint64_t)part->nbytes * 8;
-    parts->next.mcu += part->restarts * parts->scan.restart_interval;
-    parts->next.next_restart = (begin.next_restart + (unsigned)(part->restarts & 7)) & 7;
-    parts->next_index++;
-    if (parts->scan.restart_interval) {
-        parts->next.bit = parts->next.data_bit = 0;
-        part->is_last |= parts->next.mcu >= parts->mcus;
-    }
-    parts->are_claimed = part->is_last;
+    parts->next.data = part.end;
+    parts->next.mcu += part.restarts * parts->scan.restart_interval;
+    parts->next.next_restart = (begin.next_restart + (unsigned)(part.restarts & 7)) & 7;
+    parts->are_claimed = part.is_last || parts->next.mcu >= parts->mcus;
+    *end_mcu = parts->are_claimed ? parts->mcus : parts->next.mcu;
     return begin;
 }
 
-static fi_part_guess *guess_of(fi_parts *parts, size_t index) {
+static fi_part_guess *guess_of(const fi_parts *parts, size_t index) {
     return &parts->guesses[index % parts->guess_count];
 }
 
-fi_part_guess *fi_part_claim_guess(fi_part_worker *worker) {
-    fi_parts *parts = worker->parts;
+fi_part_guess *fi_part_claim_guess(fi_parts *parts) {
     fi_part_guess *guess = guess_of(parts, parts->next_index);
-    fi_part part;
 
-    if (parts->are_claimed || atomic_load(&parts->has_last) || guess->state != FI_PART_FREE) return NULL;
-    guess->index = parts->next_index;
-    guess->begin = fi_part_claim(parts, &part);
-    guess->begin.mcu = 0;
-    guess->end = guess->begin;
-    guess->end_bit = part.is_last ? UINT64_MAX : parts->next.bit;
+    if (parts->are_claimed || parts->next_index >= parts->part_count || guess->state != FI_PART_FREE) return NULL;
+    if (atomic_load(&parts->has_last)) return NULL;
+    guess->index = parts->next_index++;
     guess->state = FI_PART_GUESSED;
-    atomic_store(&guess->record_count, 0);
+    atomic_store(&guess->mcus, 0);
     atomic_store(&guess->verdict, FI_PART_OPEN);
-    guess->store = worker->stores;
-    if (guess->store) worker->stores = guess->store->following;
     return guess;
 }
 
 void fi_part_release(fi_part_worker *worker, fi_part_guess *guess) {
-    if (guess->store) {
-        guess->store->following = worker->stores;
-        worker->stores = guess->store;
-        guess->store = NULL;
-    }
+    fi_part_memory_give_store(&worker->scratch->part_memory, guess->store);
+    guess->store = NULL;
     guess->state = FI_PART_FREE;
     fi_condition_broadcast(&worker->parts->team->changed);
 }
 
-void fi_part_leave(fi_part_worker *worker) {
-    while (worker->stores) {
-        fi_part_store *store = worker->stores;
-        worker->stores = store->following;
-        store->following = worker->parts->stores;
-        worker->parts->stores = store;
-    }
-}
-
-fi_part_guess *fi_part_find_ready(fi_parts *parts) {
+fi_part_guess *fi_part_find_ready(const fi_parts *parts) {
     fi_part_guess *first = NULL;
 
     for (size_t i = 0; i < parts->guess_count; i++) {
@@ -83,33 +59,50 @@ void fi_part_set_last(fi_parts *parts, const fi_place *place) {
 }
 
 /* The guess of the part after the front's; NULL: nobody has claimed it. */
-static fi_part_guess *next_guess(fi_parts *parts, const fi_part_front *front) {
+static fi_part_guess *next_guess(const fi_parts *parts, const fi_part_front *front) {
     return front->index + 1 < parts->next_index ? guess_of(parts, front->index + 1) : NULL;
 }
 
-/* The record of this bit, or the count of records; those of later bits begin at *after. */
-static unsigned find_record(const fi_part_guess *guess, uint64_t bit, unsigned *count) {
-    unsigned i = 0;
+/* The first MCU of a guess, of `count` that may be looked at, that does not begin in front of a bit. */
+static size_t find_mcu(const fi_part_guess *guess, size_t count, uint64_t bit) {
+    size_t first = 0;
 
-    *count = atomic_load_explicit(&guess->record_count, memory_order_acquire);
-    while (i < *count && guess->records[i].bit < bit) i++;
-    return i < *count && guess->records[i].bit == bit ? i : *count;
+    while (first < count) {
+        const size_t middle = (first + count) / 2;
+        if (guess->store->marks[middle].bit < bit) first = middle + 1;
+        else count = middle;
+    }
+    return first;
 }
 
-static bool is_past(const fi_part_guess *guess, uint64_t bit) {
-    unsigned count;
-    find_record(guess, bit, &count);
-    return count == 0 || guess->records[count - 1].bit < bit;
+typedef enum { AHEAD, IN_STEP, PAST } step;
+
+/* What a bit of the part is to the guess: in front of an MCU that begins later, where MCU *mcu begins, or past all. */
+static step compare(const fi_part_guess *guess, uint64_t bit, size_t *mcu) {
+    const size_t count = atomic_load_explicit(&guess->mcus, memory_order_acquire);
+
+    *mcu = find_mcu(guess, count, bit);
+    return *mcu == count ? PAST : guess->store->marks[*mcu].bit == bit ? IN_STEP : AHEAD;
+}
+
+/* The guess's DC values in front of an MCU, as far as 16 bits hold them. */
+static void find_dc(const fi_parts *parts, const fi_part_guess *guess, size_t mcu, int32_t dc[4]) {
+    const unsigned blocks = parts->scan.blocks;
+
+    for (int c = 0; c < 4; c++) dc[c] = 0;
+    if (mcu == 0) return;
+    for (unsigned b = 0; b < blocks; b++)
+        dc[parts->scan.component[b]] = guess->store->blocks[(mcu - 1) * blocks + b][0];
 }
 
 /* A guess that has stopped is right: all is known up to where it stopped. Returns false if nothing is left to decode. */
 static bool settle(fi_parts *parts, fi_part_guess *guess, fi_part_front *front) {
-    const fi_suspects before = guess->records[guess->from].suspects;
+    const fi_suspects before = guess->store->marks[guess->from].suspects;
     fi_place end = guess->end;
 
     guess->state = FI_PART_READY;
     end.mcu = guess->mcu + (end.mcu - guess->from);
-    for (int c = 0; c < 4; c++) end.dc[c] += guess->shift[c];
+    for (int c = 0; c < 4; c++) end.dc[c] = (int16_t)(uint16_t)((uint32_t)end.dc[c] + (uint32_t)guess->shift[c]);
     parts->suspects.near += guess->suspects.near - before.near;
     parts->suspects.far += guess->suspects.far - before.far;
     *front = (fi_part_front){end, guess->index, guess->end_bit};
@@ -122,18 +115,18 @@ static bool settle(fi_parts *parts, fi_part_guess *guess, fi_part_front *front) 
 
 void fi_part_pass_on(fi_parts *parts, fi_part_front front) {
     for (;;) {
-        fi_part_guess *guess = next_guess(parts, &front);
-        unsigned count = 0;
-        const unsigned i =
-            guess && front.place.bit >= front.end_bit ? find_record(guess, front.place.bit, &count) : count;
-        if (i == count) {
+        fi_part_guess *guess = front.place.bit >= front.end_bit ? next_guess(parts, &front) : NULL;
+        size_t mcu;
+        int32_t dc[4];
+        if (!guess || compare(guess, front.place.bit - front.end_bit, &mcu) != IN_STEP) {
             parts->front = front;
             parts->has_front = true;
             break;
         }
-        guess->from = i;
+        find_dc(parts, guess, mcu, dc);
+        guess->from = mcu;
         guess->mcu = front.place.mcu;
-        for (int c = 0; c < 4; c++) guess->shift[c] = front.place.dc[c] - guess->records[i].dc[c];
+        for (int c = 0; c < 4; c++) guess->shift[c] = front.place.dc[c] - dc[c];
         atomic_store(&guess->verdict, FI_PART_CONFIRMED);
         if (guess->state != FI_PART_STOPPED || !settle(parts, guess, &front)) break;
     }
@@ -158,39 +151,32 @@ void fi_part_stop(fi_part_worker *worker, fi_part_guess *guess) {
     fi_condition_broadcast(&parts->team->changed);
 }
 
-bool fi_part_meet(fi_part_worker *worker, fi_part_front *front) {
+fi_part_meeting fi_part_meet(fi_part_worker *worker, const fi_part_front *front) {
     fi_parts *parts = worker->parts;
-    const uint64_t bit = front->place.bit;
+    fi_part_guess *guess = next_guess(parts, front);
+    size_t mcu;
 
-    while (bit >= front->end_bit) {
-        fi_part_guess *guess = next_guess(parts, front);
-        fi_part part;
-        unsigned count;
-        if (!guess) {
-            if (!parts->are_claimed) fi_part_claim(parts, &part);
-            else part.is_last = true;
-            front->index = parts->next_index - 1;
-            front->end_bit = part.is_last ? UINT64_MAX : parts->next.bit;
-            continue;
-        }
-        if (find_record(guess, bit, &count) < count) {
-            fi_part_pass_on(parts, *front);
-            return true;
-        }
-        if (!is_past(guess, bit)) return false;
-        atomic_store(&guess->verdict, FI_PART_ABANDONED);
-        front->index++;
-        front->end_bit = guess->end_bit;
-        if (guess->state == FI_PART_STOPPED) drop(worker, guess);
+    if (!guess) {
+        parts->next_index++;
+        return FI_PART_ENTERED;
     }
-    return false;
+    const step found = compare(guess, front->place.bit - front->end_bit, &mcu);
+    if (found == AHEAD) return FI_PART_NOT_IN_STEP;
+    if (found == IN_STEP) {
+        fi_part_pass_on(parts, *front);
+        return FI_PART_PASSED_ON;
+    }
+    atomic_store(&guess->verdict, FI_PART_ABANDONED);
+    if (guess->state == FI_PART_STOPPED) drop(worker, guess);
+    return FI_PART_ENTERED;
 }
 
-bool fi_part_guess_meets(const fi_parts *parts, const fi_part_guess *guess, uint64_t bit) {
-    unsigned count;
+bool fi_part_guess_meets(const fi_parts *parts, const fi_part_guess *guess) {
+    const uint64_t bit = guess->end.bit - guess->end_bit;
+    size_t mcu;
 
-    if (guess->index + 1 >= parts->next_index) return true;
-    const fi_part_guess *next = &parts->guesses[(guess->index + 1) % parts->guess_count];
+    if (bit >= FI_STEP_NBITS || guess->index + 1 >= parts->next_index) return true;
+    const fi_part_guess *next = guess_of(parts, guess->index + 1);
     if (next->index != guess->index + 1 || next->state == FI_PART_FREE) return true;
-    return find_record(next, bit, &count) < count || is_past(next, bit);
+    return compare(next, bit, &mcu) != AHEAD;
 }

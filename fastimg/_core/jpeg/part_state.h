@@ -3,24 +3,14 @@
 #ifndef FI_PART_STATE_H
 #define FI_PART_STATE_H
 
-#include "jpeg/part_layout.h"
+#include "jpeg/part_memory.h"
 #include "jpeg/state.h"
 #include "team.h"
 
 #include <stdatomic.h>
 
-/* Where a part that began anywhere is looked for: places of MCUs in its first bytes. */
-#define FI_MAX_RECORDS 256
-#define FI_RECORD_NBITS (2048 * 8)
-
-#define FI_MAX_PART_ROWS (MAX_SAMP_FACTOR * DCTSIZE)
-
-/* The samples of a row of MCUs. */
-typedef struct fi_part_buffer {
-    struct fi_part_buffer *following;
-    JSAMPROW pointers[3][FI_MAX_PART_ROWS];
-    JSAMPARRAY planes[3];
-} fi_part_buffer;
+/* Where codes are not in step within this, they hardly ever will be. */
+#define FI_STEP_NBITS (2048 * 8)
 
 /* A row of MCUs, while it is between the first that is missing and the last that has begun. */
 typedef struct fi_part_row {
@@ -28,21 +18,6 @@ typedef struct fi_part_row {
     atomic_uint mcus; /* that are there */
     bool is_complete, is_taken, is_given;
 } fi_part_row;
-
-/* Coefficients of MCUs whose place is not known yet. */
-typedef struct fi_part_store {
-    struct fi_part_store *following;
-    int16_t (*blocks)[DCTSIZE2]; /* all zeros if it is free */
-    uint8_t *eob;
-    uint64_t *bits; /* where each MCU begins; if it has not been asked for, that of the last one before it */
-} fi_part_store;
-
-/* Where an MCU of a guess begins, and what is known there. */
-typedef struct fi_part_record {
-    uint64_t bit;
-    int32_t dc[4];
-    fi_suspects suspects;
-} fi_part_record;
 
 typedef enum fi_part_state {
     FI_PART_FREE,
@@ -59,23 +34,20 @@ typedef struct fi_part_guess {
     fi_part_state state;
     atomic_int verdict;
     size_t index; /* of the part */
-    fi_place begin;
-    uint64_t end_bit; /* of the part */
-    bool is_last;
+    uint64_t end_bit; /* of the part. Bits are counted from its beginning, MCUs and DC values, too */
     fi_part_store *store;
-    atomic_uint record_count;
-    fi_part_record records[FI_MAX_RECORDS];
-    fi_place end; /* where the thread has stopped; its DC values and MCU count from the beginning of the guess */
-    fi_suspects suspects; /* from there to here */
+    atomic_size_t mcus; /* that other threads may look at */
+    fi_place end; /* where the thread has stopped */
+    fi_suspects suspects; /* up to there */
     /* What is known once it is confirmed. */
-    unsigned from; /* the first MCU in the store that is the image's */
+    size_t from; /* the first MCU in the store that is the image's */
     size_t mcu;    /* its number */
     int32_t shift[4]; /* of DC values */
 } fi_part_guess;
 
 /* Where all is known up to: the next thread goes on from there. */
 typedef struct fi_part_front {
-    fi_place place;
+    fi_place place; /* its bits are counted from the beginning of the part */
     size_t index; /* of the part */
     uint64_t end_bit; /* of the part: where another thread may have begun */
 } fi_part_front;
@@ -96,8 +68,8 @@ typedef struct fi_parts {
     fi_status status;
     bool gave_up;
     /* The scan. */
-    fi_place next; /* where the next part begins that nobody has claimed */
-    size_t next_index;
+    fi_place next; /* with restart intervals: where the next part begins that nobody has claimed */
+    size_t next_index, part_count; /* without: its index, and how many there are */
     bool are_claimed; /* all parts */
     bool has_front;
     fi_part_front front;
@@ -106,25 +78,19 @@ typedef struct fi_parts {
     fi_suspects suspects;
     size_t guess_count;
     fi_part_guess *guesses; /* that of part i: i % guess_count */
-    fi_part_store *stores; /* that threads have left */
     /* The rows. */
     size_t row_count, given, freed; /* rows; those that have been given to the sink, and that are done with */
     bool is_giving;
     fi_part_row *rows; /* row r: r % row_count */
-    fi_part_buffer *buffers; /* that threads have left */
-    /* Makes samples of what is ready; called without the lock by threads that wait for room. false: there is nothing. */
-    bool (*assist)(fi_part_worker *worker);
+    bool (*assist)(fi_part_worker *worker); /* fi_part_assist(), which calls what calls it */
 } fi_parts;
 
 /* A thread. */
 struct fi_part_worker {
     fi_parts *parts;
-    fi_decompressor *own; /* of which it uses what only itself needs */
+    fi_decompressor *scratch; /* of which it uses what only itself needs */
     bool leads;
-    unsigned asked;
-    /* What is free, and in this thread's cache rather than in another's: it is written to again before long. */
-    fi_part_store *stores;
-    fi_part_buffer *buffers;
+    unsigned looks; /* whether it is to stop: how often it has come there */
     bool needs_all; /* coefficients are decoded */
     size_t row; /* that mcu_row is; SIZE_MAX: none */
     fi_mcu_row mcu_row;
@@ -179,9 +145,6 @@ bool fi_part_rows_open(fi_part_worker *worker, size_t row);
 
 /* So many more MCUs of it are there. */
 void fi_part_rows_add(fi_part_worker *worker, size_t row, unsigned mcus);
-
-/* Leaves the thread's buffers to be freed. */
-void fi_part_rows_leave(fi_part_worker *worker);
 
 void fi_part_rows_free(fi_parts *parts);
 

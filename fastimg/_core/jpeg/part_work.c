@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Blocks between two looks for a guess that is in step. */
+#define STEP_BLOCKS 18
+
 /* ---- where all is known ---------------------------------------------------------------------------------------- */
 
 /* Says which coefficients are needed: all of those at the bottom, as padding must be told from pixels there. */
@@ -18,7 +21,7 @@ static void set_needs(fi_part_worker *worker, bool all) {
         const jpeg_component_info *component = cinfo->cur_comp_info[i];
         const unsigned size = (unsigned)FI_DCT_SIZE(component);
         const unsigned last = !component->component_needed ? 0 : all && size > 1 ? 63 : fi_idct_last(size);
-        fi_entropy_need(worker->own->entropy, (uint8_t)i, last);
+        fi_entropy_need(worker->scratch->entropy, (uint8_t)i, last);
     }
 }
 
@@ -31,20 +34,20 @@ static void give_up(fi_part_worker *worker) {
 /* Before the last row is there. */
 static void count_suspects(fi_part_worker *worker) {
     fi_parts *parts = worker->parts;
-    const fi_suspects suspects = fi_entropy_suspects(worker->own->entropy);
+    const fi_suspects suspects = fi_entropy_suspects(worker->scratch->entropy);
 
     if (suspects.near == 0 && suspects.far == 0) return;
     fi_parts_lock(parts);
     parts->suspects.near += suspects.near;
     parts->suspects.far += suspects.far;
     fi_parts_unlock(parts);
-    fi_entropy_set_suspects(worker->own->entropy, (fi_suspects){0});
+    fi_entropy_set_suspects(worker->scratch->entropy, (fi_suspects){0});
 }
 
 /* Decodes up to n MCUs from number `mcu` on to samples. Returns how many; 0: the work is over. */
 static unsigned decode_mcus(fi_part_worker *worker, size_t mcu, unsigned n) {
     fi_parts *parts = worker->parts;
-    fi_mcu_rows *work = worker->own->mcu_rows;
+    fi_mcu_rows *work = worker->scratch->mcu_rows;
     const size_t row = mcu / parts->mcus_per_row, first = mcu % parts->mcus_per_row;
     const size_t left = parts->mcus_per_row - first, most = FI_MCU_BATCH / parts->scan.blocks;
 
@@ -52,14 +55,14 @@ static unsigned decode_mcus(fi_part_worker *worker, size_t mcu, unsigned n) {
     if (n > most) n = (unsigned)most;
     if (fi_part_is_over(worker) || !fi_part_rows_open(worker, row)) return 0;
     set_needs(worker, row == parts->jpeg->cinfo.total_iMCU_rows - 1);
-    if (!fi_entropy_decode(worker->own->entropy, n, n == left, work->coefficients, work->eob)) {
+    if (!fi_entropy_decode(worker->scratch->entropy, n, n == left, work->coefficients, work->eob)) {
         memset(work->coefficients, 0, sizeof work->coefficients);
         give_up(worker);
         return 0;
     }
     count_suspects(worker);
     if (mcu + n == parts->mcus) {
-        const fi_place place = fi_entropy_place(worker->own->entropy);
+        const fi_place place = fi_entropy_place(worker->scratch->entropy);
         fi_parts_lock(parts);
         fi_part_set_last(parts, &place);
         fi_parts_unlock(parts);
@@ -70,34 +73,65 @@ static unsigned decode_mcus(fi_part_worker *worker, size_t mcu, unsigned n) {
     return n;
 }
 
-/* How many MCUs may come before a bit. */
-static unsigned mcus_before(uint64_t bit, uint64_t end_bit, size_t mcu) {
-    if (bit >= end_bit || mcu == 0) return 1;
-    const uint64_t nbits = bit / mcu + 1, n = (end_bit - bit) / nbits;
-    return n < 1 ? 1 : n > FI_MCU_BATCH ? FI_MCU_BATCH : (unsigned)n;
+/*
+ * How many MCUs to decode now, if `mcus` took `nbits` and there are `left` until another thread may be met: few where that
+ * may be anywhere.
+ */
+static unsigned count_mcus(const fi_parts *parts, size_t mcus, uint64_t nbits, uint64_t left) {
+    const unsigned few = STEP_BLOCKS / parts->scan.blocks + 1, most = FI_MCU_BATCH / parts->scan.blocks;
+    const uint64_t mcu_nbits = (mcus ? nbits / mcus : parts->scan.nbytes * 8 / parts->scan.mcus) + 1;
+    const uint64_t n = left / mcu_nbits;
+
+    return n < few ? few : n > most ? most : (unsigned)n;
+}
+
+/* Where a part ends, in bits from its beginning; UINT64_MAX: nothing comes after it. */
+static uint64_t find_end_bit(fi_parts *parts, size_t index) {
+    if (index + 1 >= parts->part_count) return UINT64_MAX;
+    const uint64_t nbits = fi_entropy_count_bits(fi_entropy_find_begin(&parts->scan, index * parts->part_nbytes),
+                                                 fi_entropy_find_begin(&parts->scan, (index + 1) * parts->part_nbytes));
+    if (nbits == UINT64_MAX) {
+        fi_parts_lock(parts);
+        parts->are_claimed = true;
+        fi_parts_unlock(parts);
+    }
+    return nbits;
+}
+
+/* Past the end of its part: returns whether another thread goes on. */
+static bool pass_end(fi_part_worker *worker, fi_part_front *front) {
+    fi_parts *parts = worker->parts;
+
+    front->place = fi_entropy_place(worker->scratch->entropy);
+    fi_parts_lock(parts);
+    const fi_part_meeting meeting = fi_part_meet(worker, front);
+    fi_parts_unlock(parts);
+    if (meeting != FI_PART_ENTERED) return meeting == FI_PART_PASSED_ON;
+    fi_entropy_renumber(worker->scratch->entropy, front->end_bit);
+    front->index++;
+    front->end_bit = find_end_bit(parts, front->index);
+    return false;
 }
 
 /* Goes on from the front to where a guess is in step, or to the end. */
 static void run_front(fi_part_worker *worker, fi_part_front front) {
     fi_parts *parts = worker->parts;
-    fi_entropy *entropy = worker->own->entropy;
+    fi_entropy *entropy = worker->scratch->entropy;
+    const size_t begin = front.place.mcu;
+    uint64_t nbits = 0;
 
     if (!fi_entropy_go_to(entropy, &front.place)) give_up(worker);
     fi_entropy_set_suspects(entropy, (fi_suspects){0});
-    for (size_t mcu = front.place.mcu; mcu < parts->mcus;) {
+    for (size_t mcu = begin; mcu < parts->mcus;) {
         const uint64_t bit = fi_entropy_bit(entropy);
-        if (bit >= front.end_bit) {
-            front.place = fi_entropy_place(entropy);
-            fi_parts_lock(parts);
-            const bool passed = fi_part_meet(worker, &front);
-            fi_parts_unlock(parts);
-            if (passed) return;
-        }
+        if (bit >= front.end_bit && pass_end(worker, &front)) return;
+        const uint64_t from = fi_entropy_bit(entropy), to = front.end_bit;
         const size_t left = parts->mcus - mcu;
-        unsigned n = mcus_before(bit, front.end_bit, mcu);
+        unsigned n = count_mcus(parts, mcu - begin, nbits, from < to ? to - from : 0);
         if (n > left) n = (unsigned)left;
         n = decode_mcus(worker, mcu, n);
         if (n == 0) return;
+        nbits += fi_entropy_bit(entropy) - from;
         mcu += n;
     }
 }
@@ -105,7 +139,7 @@ static void run_front(fi_part_worker *worker, fi_part_front front) {
 /* A part after a restart marker. */
 static void run_interval(fi_part_worker *worker, const fi_place *begin, size_t end) {
     fi_parts *parts = worker->parts;
-    fi_entropy *entropy = worker->own->entropy;
+    fi_entropy *entropy = worker->scratch->entropy;
 
     if (end > parts->mcus) end = parts->mcus;
     if (!fi_entropy_go_to(entropy, begin)) give_up(worker);
@@ -123,101 +157,77 @@ static void run_interval(fi_part_worker *worker, const fi_place *begin, size_t e
 
 /* ---- guesses --------------------------------------------------------------------------------------------------- */
 
-static fi_part_store *new_store(const fi_parts *parts) {
-    const size_t blocks = parts->store_mcus * parts->scan.blocks;
-    const size_t head = (sizeof(fi_part_store) + 63) & ~(size_t)63, bits = parts->store_mcus * sizeof(uint64_t);
-    const size_t nbytes = head + blocks * (sizeof(int16_t[DCTSIZE2]) + 1) + FI_MCU_BATCH + bits;
-    fi_part_store *store = fi_aligned_new(64, (nbytes + 63) & ~(size_t)63);
-
-    if (!store) return NULL;
-    memset(store, 0, nbytes);
-    store->blocks = (void *)((uint8_t *)store + head);
-    store->bits = (void *)(store->blocks + blocks);
-    store->eob = (uint8_t *)(store->bits + parts->store_mcus);
-    return store;
-}
-
 /* The guess was not in step with the codes: it begins again a few bytes on. */
-static bool guess_again(fi_part_worker *worker, fi_part_guess *guess) {
+static bool guess_again(fi_part_worker *worker, fi_part_guess *guess, fi_place place) {
     fi_parts *parts = worker->parts;
-    fi_place place = guess->begin;
+    fi_entropy *entropy = worker->scratch->entropy;
+    const size_t failed = fi_entropy_fault(entropy)->mcu;
 
-    place.bit = (guess->end.bit + 32) & ~(uint64_t)7;
-    if (place.bit >= guess->begin.bit + FI_RECORD_NBITS || place.bit >= guess->end_bit) return false;
+    place.bit = (guess->store->marks[failed].bit + 32) & ~(uint64_t)7;
+    if (place.bit >= FI_STEP_NBITS || place.bit >= guess->end_bit) return false;
     fi_parts_lock(parts);
     const bool is_open = atomic_load(&guess->verdict) == FI_PART_OPEN;
     if (is_open) {
         memset(guess->store->blocks, 0, guess->end.mcu * parts->scan.blocks * sizeof guess->store->blocks[0]);
-        atomic_store(&guess->record_count, 0);
+        atomic_store(&guess->mcus, 0);
         guess->end = place;
     }
     fi_parts_unlock(parts);
-    return is_open && fi_entropy_guess(worker->own->entropy, &place);
-}
-
-static void record(fi_part_guess *guess, const fi_entropy *entropy) {
-    const unsigned count = atomic_load_explicit(&guess->record_count, memory_order_relaxed);
-    fi_part_record *record = &guess->records[count];
-
-    record->bit = guess->end.bit;
-    memcpy(record->dc, guess->end.dc, sizeof record->dc);
-    record->suspects = fi_entropy_suspects(entropy);
-    atomic_store_explicit(&guess->record_count, count + 1, memory_order_release);
+    return is_open && fi_entropy_guess(entropy, &place);
 }
 
 /* Whether the guess has come as far as it is to. */
 static bool is_done(fi_part_worker *worker, const fi_part_guess *guess) {
     fi_parts *parts = worker->parts;
-    bool met = false;
 
     if (atomic_load_explicit(&guess->verdict, memory_order_relaxed) != FI_PART_OPEN) return true;
     if (fi_part_is_over(worker) || atomic_load_explicit(&parts->has_last, memory_order_relaxed)) return true;
     if (guess->end.mcu == parts->store_mcus) return true;
     if (guess->end.bit < guess->end_bit) return false;
     fi_parts_lock(parts);
-    met = fi_part_guess_meets(parts, guess, guess->end.bit);
+    const bool meets = fi_part_guess_meets(parts, guess);
     fi_parts_unlock(parts);
-    return met;
+    return meets;
 }
 
 static void decode_guess(fi_part_worker *worker, fi_part_guess *guess) {
-    const fi_parts *parts = worker->parts;
-    fi_entropy *entropy = worker->own->entropy;
+    fi_parts *parts = worker->parts;
+    fi_entropy *entropy = worker->scratch->entropy;
     fi_part_store *store = guess->store;
     const size_t blocks = parts->scan.blocks;
+    const fi_place begin = {.data = fi_entropy_find_begin(&parts->scan, guess->index * parts->part_nbytes)};
 
+    guess->end = begin;
+    guess->end_bit = find_end_bit(parts, guess->index);
     set_needs(worker, false);
-    if (!fi_entropy_guess(entropy, &guess->begin)) return;
+    if (!fi_entropy_guess(entropy, &begin)) return;
     fi_entropy_set_suspects(entropy, (fi_suspects){0});
     while (!is_done(worker, guess)) {
-        const size_t at = guess->end.mcu, left = parts->store_mcus - at, most = FI_MCU_BATCH / blocks;
-        const uint64_t nbits = guess->end.bit - guess->begin.bit;
-        const bool recording = nbits < FI_RECORD_NBITS && at < FI_MAX_RECORDS;
-        unsigned n = recording ? 1 : mcus_before(nbits, guess->end_bit - guess->begin.bit, at);
+        const size_t at = guess->end.mcu, left = parts->store_mcus - at;
+        const uint64_t bit = guess->end.bit;
+        unsigned n = count_mcus(parts, at, bit, bit < guess->end_bit ? guess->end_bit - bit : 0);
         if (n > left) n = (unsigned)left;
-        if (n > most) n = (unsigned)most;
-        if (recording) record(guess, entropy);
+        fi_entropy_mark(entropy, store->marks + at);
         if (!fi_entropy_decode(entropy, n, false, store->blocks + at * blocks, store->eob + at * blocks)) {
             memset(store->blocks + at * blocks, 0, n * blocks * sizeof store->blocks[0]);
-            if (recording && guess_again(worker, guess)) continue;
+            if (guess_again(worker, guess, begin)) continue;
             break;
         }
-        for (unsigned i = 0; i < n; i++) store->bits[at + i] = guess->end.bit;
-        const fi_place place = fi_entropy_place(entropy);
-        guess->end.bit = place.bit;
-        guess->end.mcu += n;
-        memcpy(guess->end.dc, place.dc, sizeof place.dc);
+        guess->end = fi_entropy_place(entropy);
         guess->suspects = fi_entropy_suspects(entropy);
+        atomic_store_explicit(&guess->mcus, guess->end.mcu, memory_order_release);
     }
+    fi_entropy_mark(entropy, NULL);
 }
 
 /* Guesses a part. Returns false if there is no memory for it. */
 static bool run_guess(fi_part_worker *worker, fi_part_guess *guess) {
     fi_parts *parts = worker->parts;
 
-    if (!guess->store) guess->store = new_store(parts);
-    const bool has_store = guess->store;
+    guess->store = fi_part_memory_take_store(&worker->scratch->part_memory);
+    guess->end.mcu = 0;
     guess->suspects = (fi_suspects){0};
+    const bool has_store = guess->store;
     if (has_store) decode_guess(worker, guess);
     fi_parts_lock(parts);
     fi_part_stop(worker, guess);
@@ -227,19 +237,15 @@ static bool run_guess(fi_part_worker *worker, fi_part_guess *guess) {
 
 /* Decodes an MCU of a guess again, with all its coefficients. */
 static bool complete_mcu(fi_part_worker *worker, const fi_part_guess *guess, unsigned mcu) {
-    fi_mcu_rows *work = worker->own->mcu_rows;
-    fi_entropy *entropy = worker->own->entropy;
+    fi_mcu_rows *work = worker->scratch->mcu_rows;
+    fi_entropy *entropy = worker->scratch->entropy;
     const size_t blocks = worker->parts->scan.blocks;
-    const fi_part_store *store = guess->store;
-    fi_place place = guess->begin;
-    unsigned first = mcu;
+    fi_part_store *store = guess->store;
+    fi_place place = {.data = fi_entropy_find_begin(&worker->parts->scan, guess->index * worker->parts->part_nbytes)};
 
-    while (first > 0 && store->bits[first - 1] == store->bits[mcu]) first--;
-    place.bit = store->bits[mcu];
+    place.bit = store->marks[mcu].bit;
     set_needs(worker, false);
     bool done = fi_entropy_guess(entropy, &place);
-    done = done && (first == mcu || fi_entropy_decode(entropy, mcu - first, false, work->coefficients, work->eob));
-    memset(work->coefficients, 0, sizeof work->coefficients);
     done = done && fi_entropy_decode(entropy, 1, true, work->coefficients, store->eob + mcu * blocks);
     for (size_t b = 0; b < blocks; b++) {
         int16_t *block = store->blocks[mcu * blocks + b];
@@ -276,12 +282,12 @@ static void flush(fi_part_worker *worker, fi_part_guess *guess) {
         if (n > most) n = most;
         if (n > end - i) n = end - i;
         if (fi_part_is_over(worker) || !fi_part_rows_open(worker, row)) break;
-        if (!fi_entropy_shift_dc(worker->own->entropy, guess->shift, (unsigned)n, kept + i * blocks) ||
+        if (!fi_entropy_shift_dc(worker->scratch->entropy, guess->shift, (unsigned)n, kept + i * blocks) ||
             !complete_edges(worker, guess, (unsigned)i, (unsigned)n, mcu)) {
             give_up(worker);
             break;
         }
-        fi_mcu_row_transform(&worker->mcu_row, &worker->own->mcu_rows->sorted, kept + i * blocks,
+        fi_mcu_row_transform(&worker->mcu_row, &worker->scratch->mcu_rows->sorted, kept + i * blocks,
                              guess->store->eob + i * blocks, (JDIMENSION)first, (JDIMENSION)(first + n));
         fi_part_rows_add(worker, row, (unsigned)n);
         i += n;
@@ -304,15 +310,15 @@ bool fi_part_assist(fi_part_worker *worker) {
     if (guess) guess->state = FI_PART_FLUSHED;
     fi_parts_unlock(parts);
     if (!guess) return false;
-    const fi_place place = fi_entropy_place(worker->own->entropy);
+    const fi_place place = fi_entropy_place(worker->scratch->entropy);
     const bool needs_all = worker->needs_all;
     worker->is_assisting = true;
     flush(worker, guess);
     worker->is_assisting = false;
     if (!parts->is_skipping || !worker->is_decoding) return true;
     set_needs(worker, needs_all);
-    if (!fi_entropy_go_to(worker->own->entropy, &place)) give_up(worker);
-    fi_entropy_set_suspects(worker->own->entropy, (fi_suspects){0});
+    if (!fi_entropy_go_to(worker->scratch->entropy, &place)) give_up(worker);
+    fi_entropy_set_suspects(worker->scratch->entropy, (fi_suspects){0});
     return true;
 }
 
@@ -321,7 +327,6 @@ static void work_once(fi_part_worker *worker, fi_part_guess **own, bool *guesses
     fi_parts *parts = worker->parts;
     fi_part_guess *guess = *own && (*own)->state == FI_PART_READY ? *own : NULL;
     const fi_part_front front = parts->front;
-    fi_part part;
 
     *own = NULL;
     if (!guess && parts->has_front) {
@@ -335,13 +340,13 @@ static void work_once(fi_part_worker *worker, fi_part_guess **own, bool *guesses
         fi_parts_unlock(parts);
         flush(worker, guess);
     } else if (parts->scan.restart_interval && !parts->are_claimed) {
-        const fi_place begin = fi_part_claim(parts, &part);
-        const size_t end = part.is_last ? parts->mcus : parts->next.mcu;
+        size_t end;
+        const fi_place begin = fi_part_claim_interval(parts, &end);
         fi_parts_unlock(parts);
         worker->is_decoding = true;
         run_interval(worker, &begin, end);
         worker->is_decoding = false;
-    } else if (*guesses && !parts->scan.restart_interval && (guess = fi_part_claim_guess(worker))) {
+    } else if (*guesses && !parts->scan.restart_interval && (guess = fi_part_claim_guess(parts))) {
         *own = guess;
         fi_parts_unlock(parts);
         *guesses = run_guess(worker, guess);
@@ -352,21 +357,20 @@ static void work_once(fi_part_worker *worker, fi_part_guess **own, bool *guesses
     fi_parts_lock(parts);
 }
 
-void fi_part_work(fi_parts *parts, fi_decompressor *own, bool leads) {
-    fi_part_worker worker = {.parts = parts, .own = own, .leads = leads, .row = SIZE_MAX, .needs_all = true};
+void fi_part_work(fi_parts *parts, fi_decompressor *scratch, bool leads) {
+    fi_part_worker worker = {.parts = parts, .scratch = scratch, .leads = leads, .row = SIZE_MAX, .needs_all = true};
     fi_part_guess *last = NULL;
     bool guesses = true;
 
     memcpy(worker.reduced, parts->transforms.reduced, sizeof worker.reduced);
     worker.transforms = parts->transforms;
     worker.transforms.reduced = worker.reduced;
-    if (!fi_entropy_start(own->entropy, &parts->scan)) {
+    if (!fi_entropy_start(scratch->entropy, &parts->scan)) {
         give_up(&worker);
         return;
     }
     fi_parts_lock(parts);
     while (!fi_parts_are_over(parts)) work_once(&worker, &last, &guesses);
-    fi_part_rows_leave(&worker);
-    fi_part_leave(&worker);
     fi_parts_unlock(parts);
+    fi_part_memory_trim(&scratch->part_memory, FI_PART_KEPT_NBYTES);
 }

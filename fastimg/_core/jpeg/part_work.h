@@ -5,10 +5,10 @@
 
 #include "jpeg/part_state.h"
 
-/* Works until the work is over. `own` is the decompressor whose buffers it may use; `leads`: it is the image's. */
-void fi_part_work(fi_parts *parts, fi_decompressor *own, bool leads);
+/* Works until the work is over. `scratch` is the decompressor whose buffers it may use; `leads`: it is the image's. */
+void fi_part_work(fi_parts *parts, fi_decompressor *scratch, bool leads);
 
-/* fi_parts.assist() */
+/* Makes samples of a guess that is ready, for a thread that waits for room. false: there is nothing. */
 bool fi_part_assist(fi_part_worker *worker);
 
 #endif

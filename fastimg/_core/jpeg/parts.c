@@ -5,15 +5,11 @@
 #include "jpeg/part_scan.h"
 #include "jpeg/part_work.h"
 #include "jpeg/warnings.h"
-#include "os/system.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define MIN_PART_NBYTES 4096
-
-/* Blocks of a part, so that what is kept of one stays in the second-level cache; how many can be kept. */
-#define PART_BLOCKS 768
-#define STORE_BLOCKS 1152
 
 /* Where the window begins further down, one thread skips what is above. */
 #define MOST_ABOVE 8
@@ -31,14 +27,20 @@ bool fi_parts_suit(const fi_decompressor *jpeg, const fi_request *request) {
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
+/* What was in use at the end is kept by the thread that leads. */
 static void free_parts(fi_parts *parts) {
-    for (size_t i = 0; parts->guesses && i < parts->guess_count; i++) fi_aligned_free(parts->guesses[i].store);
-    while (parts->stores) {
-        fi_part_store *store = parts->stores;
-        parts->stores = store->following;
-        fi_aligned_free(store);
+    fi_part_memory *memory = &parts->jpeg->part_memory;
+
+    for (size_t i = 0; parts->guesses && i < parts->guess_count; i++) {
+        const fi_part_guess *guess = &parts->guesses[i];
+        if (!guess->store) continue;
+        memset(guess->store->blocks, 0, guess->end.mcu * parts->scan.blocks * sizeof guess->store->blocks[0]);
+        fi_part_memory_give_store(memory, guess->store);
     }
-    fi_part_rows_free(parts);
+    for (size_t i = 0; parts->rows && i < parts->row_count; i++) {
+        fi_part_memory_give_buffer(memory, parts->rows[i].buffer);
+    }
+    fi_part_memory_trim(memory, FI_PART_KEPT_NBYTES);
     free(parts->rows);
     free(parts->guesses);
     free(parts);
@@ -46,13 +48,14 @@ static void free_parts(fi_parts *parts) {
 
 /* How many MCUs a part has, and how many can be kept of one. */
 static void set_sizes(fi_parts *parts) {
-    const size_t part_mcus = PART_BLOCKS / parts->scan.blocks;
+    const size_t part_mcus = FI_PART_BLOCKS / parts->scan.blocks;
     const size_t nbytes = (size_t)((double)parts->scan.nbytes / (double)parts->scan.mcus * (double)part_mcus);
+    const size_t threads = parts->team->options.threads;
 
     parts->part_nbytes = nbytes > MIN_PART_NBYTES ? nbytes : MIN_PART_NBYTES;
     if (parts->team->options.part_nbytes) parts->part_nbytes = parts->team->options.part_nbytes;
-    parts->store_mcus = STORE_BLOCKS / parts->scan.blocks;
-    const size_t threads = parts->team->options.threads;
+    parts->part_count = (parts->scan.nbytes + parts->part_nbytes - 1) / parts->part_nbytes;
+    parts->store_mcus = FI_STORE_BLOCKS / parts->scan.blocks;
     parts->guess_count = 2 * threads + 1;
     parts->row_count = (threads + 1) * (part_mcus / parts->mcus_per_row + 2) + 1;
 }
@@ -86,12 +89,9 @@ static fi_parts *new_parts(fi_decompressor *jpeg, const fi_part_layout *layout) 
     parts->next.data = parts->scan.data;
     parts->rows = calloc(parts->row_count, sizeof *parts->rows);
     parts->guesses = calloc(parts->guess_count, sizeof *parts->guesses);
-    if (!parts->scan.restart_interval) {
-        fi_part part;
-        parts->front.place = fi_part_claim(parts, &part);
-        parts->front.end_bit = part.is_last ? UINT64_MAX : parts->next.bit;
-        parts->has_front = true;
-    }
+    parts->has_front = !parts->scan.restart_interval;
+    parts->front.place.data = parts->scan.data;
+    parts->front.index = SIZE_MAX; /* the end of what comes before part 0 */
     if (parts->rows && parts->guesses) return parts;
     free_parts(parts);
     return NULL;

@@ -8,6 +8,7 @@
 #include "jpeg/coef_arrays.h"
 #include "jpeg/compat.h"
 #include "jpeg/mcu_rows.h"
+#include "jpeg/part_memory.h"
 #include "jpeg/sorted_blocks.h"
 #include "pixels/idct.h"
 #include "pixels/sink.h"
@@ -45,6 +46,7 @@ struct fi_decompressor {
     struct fi_team *team; /* NULL, or threads that may help */
     bool is_alone; /* they have tried, and given up */
     fi_buffer fork; /* of a sink */
+    fi_part_memory part_memory;
     bool is_set_up; /* cinfo is complete */
     bool strict;
     bool any_coefficients;

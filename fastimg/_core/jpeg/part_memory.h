@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Memory for parts, kept by the thread that used it last: it is in its cache, and the next image needs it again. */
+#ifndef FI_PART_MEMORY_H
+#define FI_PART_MEMORY_H
+
+#include "entropy/entropy.h"
+#include "jpeg/mcu_rows.h"
+#include "jpeg/part_layout.h"
+
+/* Blocks of a part, so that what is kept of one stays in the second-level cache; how many can be kept. */
+#define FI_PART_BLOCKS 768
+#define FI_STORE_BLOCKS 1152
+
+#define FI_MAX_PART_ROWS (MAX_SAMP_FACTOR * DCTSIZE)
+
+/* MCUs whose place is not known yet. */
+typedef struct fi_part_store {
+    _Alignas(64) int16_t blocks[FI_STORE_BLOCKS][DCTSIZE2]; /* all zeros if it is free */
+    uint8_t eob[FI_STORE_BLOCKS + FI_MCU_BATCH]; /* batches are read whole */
+    fi_mark marks[FI_STORE_BLOCKS];
+    struct fi_part_store *following;
+} fi_part_store;
+
+/* The samples of a row of MCUs. */
+typedef struct fi_part_buffer {
+    struct fi_part_buffer *following;
+    size_t nbytes;
+    JSAMPROW pointers[3][FI_MAX_PART_ROWS];
+    JSAMPARRAY planes[3];
+} fi_part_buffer;
+
+/* So many bytes of each are kept between images. */
+#define FI_PART_KEPT_NBYTES ((size_t)1 << 20)
+
+/* What a thread has to spare. */
+typedef struct fi_part_memory {
+    fi_part_store *stores;
+    fi_part_buffer *buffers;
+} fi_part_memory;
+
+/* These return NULL if there is no memory. */
+fi_part_store *fi_part_memory_take_store(fi_part_memory *memory);
+fi_part_buffer *fi_part_memory_take_buffer(fi_part_memory *memory, const fi_part_layout *layout);
+
+/* NULL is allowed. A store's blocks are zeros again. */
+void fi_part_memory_give_store(fi_part_memory *memory, fi_part_store *store);
+void fi_part_memory_give_buffer(fi_part_memory *memory, fi_part_buffer *buffer);
+
+/* Frees all stores and buffers but so many bytes of each. */
+void fi_part_memory_trim(fi_part_memory *memory, size_t nbytes);
+
+#endif
