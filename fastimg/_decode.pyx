@@ -220,7 +220,7 @@ cdef View other_pixels(fallback, source, data, Options options, fi_pixels *pixel
     return view
 
 
-def decode(source, out, Options options not None, crop, bint flip, bint batched, fallback=None, int num_threads=1):
+def decode(source, out, Options options not None, crop, bint flip, bint batched, fallback=None, num_threads=1):
     """Decodes one image into `out`, or into a fresh array if that is None, and returns the array.
 
     `batched`: the array is a batch of one, with an axis before those of the image. `fallback`: as for `Batch`.

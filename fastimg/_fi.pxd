@@ -164,12 +164,13 @@ cdef extern from "_core/team.h" nogil:
         size_t threads
         uint64_t min_pixels
         size_t part_nbytes
-        c_bool (*grow)(void *context) noexcept nogil
+        c_bool (*grow)(void *context, size_t threads) noexcept nogil
         void *context
 
     fi_team *fi_team_new(const fi_team_options *options)
+    c_bool fi_team_is_orphaned(const fi_team *team)
     void fi_team_free(fi_team *team)
-    size_t fi_team_count(fi_team *team)
+    size_t fi_team_image_count(fi_team *team)
     void fi_team_lead(fi_team *team)
     void fi_team_leave(fi_team *team)
     void fi_decoder_follow(fi_decoder *decoder, fi_team *team)

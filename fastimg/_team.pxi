@@ -22,10 +22,10 @@ cdef int set_parts(str words) except -1:
 set_parts(os.environ.get("FASTIMG_PARTS", ""))
 
 
-cdef c_bool grow_team(void *team) noexcept with gil:
-    """Starts the threads; False: a signal's handler has raised."""
+cdef c_bool grow_team(void *team, size_t threads) noexcept with gil:
+    """Starts so many threads, if there may be; False: a signal's handler has raised."""
     try:
-        (<Team>team).start((<Team>team).most)
+        (<Team>team).start(min(threads, (<Team>team).most))
     except MemoryError:
         pass
     except BaseException as error:
@@ -43,8 +43,8 @@ cdef class Team:
         How many threads there may be besides those that lead.
     group : ThreadGroup
         Where they are started.
-    work : callable or None
-        What each of them calls; None: `help`.
+    work : callable, optional
+        What each of them calls, instead of `help`.
     """
     cdef fi_team *core
     cdef readonly int most
@@ -58,7 +58,7 @@ cdef class Team:
         cdef fi_team_options options
         self.most = most
         self.group = group
-        self.work = self.help if work is None else work
+        self.work = work
         self.starting = allocate_lock()
         options.threads = most + 1
         options.min_pixels = MIN_PART_PIXELS
@@ -75,7 +75,7 @@ cdef class Team:
     @property
     def count(self):
         """How many images the threads have decoded together."""
-        return fi_team_count(self.core)
+        return fi_team_image_count(self.core)
 
     def start(self, int count):
         """Sees that this many threads have been started."""
@@ -83,7 +83,7 @@ cdef class Team:
             more = count - self.started
             if more > 0:
                 self.started = count
-                self.group.start(self.work, more)
+                self.group.start(self.help if self.work is None else self.work, more)
 
     def help(self):
         """Works on images until nobody leads any more."""
@@ -100,7 +100,7 @@ cdef class Team:
         return 0
 
 
-cdef fi_status decode_together(Decoder decoder, int num_threads, Options options, const fi_crop *crop, bint flip,
+cdef fi_status decode_together(Decoder decoder, num_threads, Options options, const fi_crop *crop, bint flip,
                                const fi_output *out, fi_failure *failure) except *:
     """decode_open() in up to `num_threads` threads, of which none outlives the call."""
     global decoded_together
@@ -117,9 +117,10 @@ cdef fi_status decode_together(Decoder decoder, int num_threads, Options options
     finally:
         fi_decoder_join(decoder.core, NULL)
         fi_team_leave(team.core)  # without a method's object, which takes memory
-        group.join()
+        if not fi_team_is_orphaned(team.core):
+            group.join()
     team.raise_error()
-    decoded_together += fi_team_count(team.core)
+    decoded_together += fi_team_image_count(team.core)
     return status
 
 

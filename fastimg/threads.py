@@ -159,8 +159,8 @@ def _run(
             readers.grow()
         if not batch.finished:
             count = min(batch.decoders, len(batch) - batch.done)
-            if team and (count > 1 or team.started):
-                team.start(max(count, most) if team.started else count)
+            if team and count > 1:
+                team.start(count)
         while not decoders.wait(0 if reads and not batch.finished else WAKE_SECONDS):
             if reads:
                 batch.wait(WAKE_SECONDS)

@@ -17,10 +17,13 @@ fi_team *fi_team_new(const fi_team_options *options) {
     return NULL;
 }
 
+bool fi_team_is_orphaned(const fi_team *team) {
+    return team->process_id != fi_process_id();
+}
+
 void fi_team_free(fi_team *team) {
     if (!team) return;
-    /* In a forked process the threads are missing, and what they held at the fork is held for ever. */
-    if (team->process_id == fi_process_id()) {
+    if (!fi_team_is_orphaned(team)) {
         fi_condition_destroy(&team->changed);
         fi_mutex_destroy(&team->lock);
     }
@@ -40,6 +43,7 @@ void fi_team_open(fi_team *team, fi_team_task *task) {
 }
 
 void fi_team_close(fi_team *team, fi_team_task *task) {
+    if (fi_team_is_orphaned(team)) return;
     fi_mutex_lock(&team->lock);
     fi_team_task **link = &team->tasks;
     while (*link != task) link = &(*link)->following;
@@ -49,6 +53,7 @@ void fi_team_close(fi_team *team, fi_team_task *task) {
 }
 
 void fi_team_lead(fi_team *team) {
+    if (fi_team_is_orphaned(team)) return;
     fi_mutex_lock(&team->lock);
     team->leaders++;
     fi_mutex_unlock(&team->lock);
@@ -83,20 +88,23 @@ void fi_team_follow(fi_team *team, void *helper) {
 }
 
 void fi_team_leave(fi_team *team) {
+    if (fi_team_is_orphaned(team)) return;
     fi_mutex_lock(&team->lock);
     team->leaders--;
     if (team->leaders == 0) fi_condition_broadcast(&team->changed);
     fi_mutex_unlock(&team->lock);
 }
 
-size_t fi_team_count(fi_team *team) {
+size_t fi_team_image_count(fi_team *team) {
+    if (fi_team_is_orphaned(team)) return 0;
     fi_mutex_lock(&team->lock);
     const size_t count = team->count;
     fi_mutex_unlock(&team->lock);
     return count;
 }
 
-void fi_team_count_image(fi_team *team) {
+void fi_team_add_image(fi_team *team) {
+    if (fi_team_is_orphaned(team)) return;
     fi_mutex_lock(&team->lock);
     team->count++;
     fi_mutex_unlock(&team->lock);

@@ -14,7 +14,8 @@ typedef struct fi_team_options {
     size_t threads; /* there may be, with all that lead */
     uint64_t min_pixels; /* of an image that several work on */
     size_t part_nbytes; /* of a scan, for a thread; 0: as many as are best */
-    bool (*grow)(void *context); /* not NULL: asked to start threads as such an image begins; false: to stop it */
+    /* Not NULL: asked to start so many threads for such an image as it begins; false: to stop it. */
+    bool (*grow)(void *context, size_t threads);
     void *context;
 } fi_team_options;
 
@@ -24,8 +25,14 @@ fi_team *fi_team_new(const fi_team_options *options);
 /* fi_team_free() frees a team whose threads have all left. NULL is allowed. */
 void fi_team_free(fi_team *team);
 
+/*
+ * Whether this process is a fork of the one whose threads these are: they are missing, and what they held at the fork is
+ * held for ever. The functions below do nothing then.
+ */
+bool fi_team_is_orphaned(const fi_team *team);
+
 /* How many images it has decoded; those that were left to one thread do not count. */
-size_t fi_team_count(fi_team *team);
+size_t fi_team_image_count(fi_team *team);
 
 /* Counts a thread that may decode images. */
 void fi_team_lead(fi_team *team);
@@ -69,6 +76,6 @@ void fi_team_open(fi_team *team, fi_team_task *task);
 void fi_team_close(fi_team *team, fi_team_task *task);
 
 /* An image has been decoded. */
-void fi_team_count_image(fi_team *team);
+void fi_team_add_image(fi_team *team);
 
 #endif

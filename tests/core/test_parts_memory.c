@@ -58,7 +58,7 @@ static bool try_together(const file *f, int v, size_t count) {
         decode_and_check(helpers[i].decoder, f, v);
         fi_decoder_free(helpers[i].decoder);
     }
-    together += (long)fi_team_count(team);
+    together += (long)fi_team_image_count(team);
     fi_decoder_free(decoder);
     fi_team_free(team);
     return reached;

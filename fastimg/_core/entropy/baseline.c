@@ -181,8 +181,8 @@ FI_INLINE size_t skip_rest(reader *r, const table *t, size_t k) {
 }
 
 /*
- * Goes on where a block has not come to an ordinary end: it is suspect, and looked at whole, or bad. Returns where it
- * ends, or 0 at a fault.
+ * Goes on where a block has not come to an ordinary end: it is suspect, and looked at whole, or bad. Returns its eob, or 0
+ * at a fault.
  */
 static __attribute__((noinline)) size_t end_block(fi_entropy *entropy, const block_kind *kind, size_t k, int16_t *block,
                                                   size_t ahead) {
@@ -199,9 +199,11 @@ static __attribute__((noinline)) size_t end_block(fi_entropy *entropy, const blo
     put_back(entropy, &r);
     if (k == BAD_CODE) fault = FI_FAULT_CODE;
     else if (k > 64 && k < END) fault = FI_FAULT_BLOCK_END;
-    else if (!fi_limits_allow(entropy, kind->component, block, has_large, ahead)) fault = FI_FAULT_RANGE;
+    else if (!fi_limits_allow(entropy, kind->component, block, has_large && !entropy->guesses, ahead))
+        fault = FI_FAULT_RANGE;
     entropy->fault.kind = fault;
-    return fault != FI_FAULT_NONE ? 0 : k > END ? k - END : 64;
+    if (fault != FI_FAULT_NONE) return 0;
+    return (k > END ? k - END : 64) + (has_large && entropy->guesses ? FI_UNJUDGED : 0);
 }
 
 /* `all` is 63 if all coefficients are needed, else 0. */
@@ -235,7 +237,7 @@ FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, size_t ahead,
 
 static __attribute__((noinline)) void write_mark(fi_entropy *entropy, const reader *r, size_t i) {
     put_back(entropy, r);
-    entropy->marks[i] = (fi_mark){fi_entropy_bit(entropy), fi_entropy_suspects(entropy)};
+    entropy->marks[i] = fi_entropy_bit(entropy);
 }
 
 FI_INLINE bool decode_mcus(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob) {

@@ -127,8 +127,13 @@ bool fi_entropy_go_to(fi_entropy *entropy, const fi_place *place);
 /* The same, but the DC values at this place are not known: until it goes to another one, they may be any. */
 bool fi_entropy_guess(fi_entropy *entropy, const fi_place *place);
 
-/* Adds to the DC values of blocks that a guess has decoded. Returns false if no encoder makes one of the sums. */
-bool fi_entropy_shift_dc(const fi_entropy *entropy, const int32_t shift[4], unsigned mcus, int16_t (*blocks)[64]);
+/*
+ * Makes what a guess has decoded the image's: adds to the DC values, and looks at blocks that could not be judged without
+ * them, whose eob has FI_UNJUDGED on top until then. Returns false at what no encoder makes.
+ */
+#define FI_UNJUDGED 128
+bool fi_entropy_confirm(fi_entropy *entropy, const int32_t shift[4], unsigned mcus, int16_t (*blocks)[64],
+                        uint8_t *eob);
 
 /* Subtracts from the numbers of all bits. */
 void fi_entropy_renumber(fi_entropy *entropy, uint64_t nbits);
@@ -141,14 +146,8 @@ typedef struct fi_suspects {
 fi_suspects fi_entropy_suspects(const fi_entropy *entropy);
 void fi_entropy_set_suspects(fi_entropy *entropy, fi_suspects suspects);
 
-/* Where an MCU begins, and how many blocks have been suspect until then. */
-typedef struct fi_mark {
-    uint64_t bit;
-    fi_suspects suspects;
-} fi_mark;
-
-/* From the next MCU on, fi_entropy_decode() writes marks[i], of the i-th of its MCUs; NULL: it does not. */
-void fi_entropy_mark(fi_entropy *entropy, fi_mark *marks);
+/* From the next MCU on, fi_entropy_decode() writes bits[i], where the i-th of its MCUs begins; NULL: it does not. */
+void fi_entropy_mark(fi_entropy *entropy, uint64_t *bits);
 
 /* After the last MCU of a part that a restart marker follows: passes the marker. Returns false if anything is odd. */
 bool fi_entropy_pass_restart(fi_entropy *entropy);

@@ -124,22 +124,26 @@ bool fi_entropy_guess(fi_entropy *entropy, const fi_place *place) {
  * In 16 bits a sum may wrap around. But the first one that is out of bounds is out of bounds there, too: they are at most
  * 1025 from 0, and a difference has 15 bits.
  */
-bool fi_entropy_shift_dc(const fi_entropy *entropy, const int32_t shift[4], unsigned mcus, int16_t (*blocks)[64]) {
+bool fi_entropy_confirm(fi_entropy *entropy, const int32_t shift[4], unsigned mcus, int16_t (*blocks)[64],
+                        uint8_t *eob) {
     const dc_state *limits = entropy->guesses ? entropy->known_dc : entropy->dc;
 
     for (unsigned i = 0; i < mcus; i++) {
-        for (unsigned b = 0; b < entropy->blocks; b++, blocks++) {
+        for (unsigned b = 0; b < entropy->blocks; b++, blocks++, eob++) {
             const unsigned c = entropy->block[b].component;
             const int16_t dc = (int16_t)(uint16_t)((uint32_t)(*blocks)[0] + (uint32_t)shift[c]);
             if ((uint32_t)(dc - limits[c].min) > limits[c].span) return false;
             (*blocks)[0] = dc;
+            if (__builtin_expect(*eob < FI_UNJUDGED, 1)) continue;
+            *eob -= FI_UNJUDGED;
+            if (!fi_limits_allow(entropy, c, *blocks, true, 0)) return false;
         }
     }
     return true;
 }
 
-void fi_entropy_mark(fi_entropy *entropy, fi_mark *marks) {
-    entropy->marks = marks;
+void fi_entropy_mark(fi_entropy *entropy, uint64_t *bits) {
+    entropy->marks = bits;
 }
 
 fi_suspects fi_entropy_suspects(const fi_entropy *entropy) {

@@ -124,7 +124,7 @@ struct fi_entropy {
     dc_state dc[4]; /* per component of the scan */
     dc_state known_dc[4]; /* their limits, while a guess may have any */
     bool guesses;
-    fi_mark *marks; /* to write as MCUs are decoded; NULL: none */
+    uint64_t *marks; /* to write as MCUs are decoded; NULL: none */
     bool is_progressive;
     uint8_t ss, se, al; /* of a progressive scan */
     bool is_refinement;
@@ -172,7 +172,10 @@ static inline int16_t correct(int16_t coefficient, int32_t one, uint64_t is_due)
 /* For a component's values that are shifted by `al`. */
 void fi_limits_set(fi_entropy *entropy, unsigned component, const uint16_t *steps, unsigned al);
 
-/* Whether a block, of the MCU that is `ahead` of those decoded, can be one of 8-bit samples, its DC value aside. */
+/*
+ * Whether a block, of the MCU that is `ahead` of those decoded, can be one of 8-bit samples. Its DC value matters if
+ * is_large.
+ */
 bool fi_limits_allow(fi_entropy *entropy, unsigned component, const int16_t *block, bool is_large, size_t ahead);
 
 /* Whether all blocks so far can be, taken together. If not, far_mcu has the first that is suspect. */

@@ -10,20 +10,21 @@
 
 /* ---- waiting --------------------------------------------------------------------------------------------------- */
 
-static bool is_to_stop(const fi_part_worker *worker) {
-    const fi_watch *watch = &worker->parts->jpeg->watch;
-    return worker->leads && watch->stop && watch->stop(watch->context);
+/* Looks whether the work is to end. That may run a signal's handler, which may fork. */
+static void look(fi_parts *parts) {
+    const fi_watch *watch = &parts->jpeg->watch;
+    const bool stops = watch->stop && watch->stop(watch->context);
+
+    if (fi_team_is_orphaned(parts->team)) parts->is_orphaned = true;
+    else if (!stops) return;
+    fi_parts_lock(parts);
+    fi_parts_end(parts, stops ? FI_E_CANCELLED : FI_OK);
+    fi_parts_unlock(parts);
 }
 
 bool fi_part_is_over(fi_part_worker *worker) {
-    fi_parts *parts = worker->parts;
-
-    if (worker->leads && ++worker->looks % LOOK_EVERY == 0 && is_to_stop(worker)) {
-        fi_parts_lock(parts);
-        fi_parts_end(parts, FI_E_CANCELLED);
-        fi_parts_unlock(parts);
-    }
-    return fi_parts_are_over(parts);
+    if (worker->leads && ++worker->looks % LOOK_EVERY == 0) look(worker->parts);
+    return fi_parts_are_over(worker->parts);
 }
 
 void fi_part_wait(fi_part_worker *worker) {
@@ -31,9 +32,8 @@ void fi_part_wait(fi_part_worker *worker) {
 
     fi_condition_wait(&parts->team->changed, &parts->team->lock, worker->leads ? fi_now_ns() + LOOK_NS : INT64_MAX);
     if (!worker->leads) return;
-    fi_parts_unlock(parts); /* it may run Python */
-    worker->looks = LOOK_EVERY - 1;
-    fi_part_is_over(worker);
+    fi_parts_unlock(parts);
+    look(parts);
     fi_parts_lock(parts);
 }
 
@@ -59,22 +59,18 @@ static void wait_for_room(fi_part_worker *worker, size_t row) {
 /* The buffer of a row, once there is room; NULL: the work is over. */
 static fi_part_buffer *find_buffer(fi_part_worker *worker, size_t row) {
     fi_parts *parts = worker->parts;
-    fi_part_memory *memory = &worker->scratch->part_memory;
-    fi_part_buffer *buffer = NULL, *spare = fi_part_memory_take_buffer(memory, parts->layout);
+    fi_part_memory *own = &worker->scratch->part_memory;
+    fi_part_buffer *buffer = NULL;
 
     fi_parts_lock(parts);
     wait_for_room(worker, row);
     if (!fi_parts_are_over(parts)) {
         fi_part_row *r = row_of(parts, row);
-        if (!r->buffer) {
-            r->buffer = spare;
-            spare = NULL;
-        }
+        if (!r->buffer) r->buffer = fi_part_memory_take_buffer(own, &parts->memory, parts->layout);
         if (!r->buffer) fi_parts_end(parts, FI_E_NOMEM);
         buffer = r->buffer;
     }
     fi_parts_unlock(parts);
-    fi_part_memory_give_buffer(memory, spare);
     return buffer;
 }
 
@@ -100,15 +96,20 @@ static void free_rows(fi_part_worker *worker) {
     fi_parts *parts = worker->parts;
     const size_t rows = parts->layout->rows, before = parts->freed, begun = before + parts->row_count;
 
-    while (parts->given < rows && parts->given < begun && row_of(parts, parts->given)->is_given) parts->given++;
+    while (parts->given < rows && parts->given < begun && row_of(parts, parts->given)->is_given) {
+        const fi_suspects suspects = row_of(parts, parts->given++)->suspects;
+        parts->suspects.near += suspects.near;
+        parts->suspects.far += suspects.far;
+    }
     while (parts->freed + 1 < parts->given) {
         fi_part_row *row = row_of(parts, parts->freed++);
-        fi_part_memory_give_buffer(&worker->scratch->part_memory, row->buffer);
+        fi_part_memory_give_buffer(&worker->scratch->part_memory, &parts->memory, row->buffer);
         row->buffer = NULL;
         atomic_store(&row->mcus, 0);
         row->is_complete = row->is_taken = row->is_given = false;
+        row->suspects = (fi_suspects){0};
     }
-    if (parts->freed != before) fi_condition_broadcast(&parts->team->changed);
+    if (parts->freed != before) fi_parts_change(parts);
     if (parts->given == rows) fi_parts_end(parts, FI_OK);
 }
 
@@ -151,6 +152,13 @@ static void try_to_give(fi_part_worker *worker, size_t row) {
     if (row > parts->freed && !row_of(parts, row - 1)->is_complete) return;
     r->is_taken = true;
     give_row(worker, row);
+}
+
+void fi_part_rows_suspect(fi_parts *parts, size_t row, fi_suspects suspects) {
+    fi_suspects *of_row = &row_of(parts, row)->suspects;
+
+    of_row->near += suspects.near;
+    of_row->far += suspects.far;
 }
 
 void fi_part_rows_add(fi_part_worker *worker, size_t row, unsigned mcus) {

@@ -21,12 +21,26 @@ static fi_part_guess *guess_of(const fi_parts *parts, size_t index) {
     return &parts->guesses[index % parts->guess_count];
 }
 
-fi_part_guess *fi_part_claim_guess(fi_parts *parts) {
+/* Claims a part of another scan. */
+static fi_part_bytes claim_bytes(fi_parts *parts) {
+    fi_part_bytes bytes = {.index = parts->next_index++};
+
+    bytes.begin = fi_entropy_find_begin(&parts->scan, parts->next_offset);
+    parts->next_offset += parts->part_nbytes;
+    bytes.end = fi_entropy_find_begin(&parts->scan, parts->next_offset);
+    bytes.is_last = parts->next_offset >= parts->scan.nbytes;
+    parts->are_claimed |= bytes.is_last;
+    return bytes;
+}
+
+fi_part_guess *fi_part_claim_guess(fi_part_worker *worker) {
+    fi_parts *parts = worker->parts;
     fi_part_guess *guess = guess_of(parts, parts->next_index);
 
-    if (parts->are_claimed || parts->next_index >= parts->part_count || guess->state != FI_PART_FREE) return NULL;
-    if (atomic_load(&parts->has_last)) return NULL;
-    guess->index = parts->next_index++;
+    if (parts->are_claimed || atomic_load(&parts->has_last) || guess->state != FI_PART_FREE) return NULL;
+    guess->bytes = claim_bytes(parts);
+    guess->store = fi_part_memory_take_store(&worker->scratch->part_memory, &parts->memory);
+    guess->end.mcu = 0;
     guess->state = FI_PART_GUESSED;
     atomic_store(&guess->mcus, 0);
     atomic_store(&guess->verdict, FI_PART_OPEN);
@@ -34,10 +48,10 @@ fi_part_guess *fi_part_claim_guess(fi_parts *parts) {
 }
 
 void fi_part_release(fi_part_worker *worker, fi_part_guess *guess) {
-    fi_part_memory_give_store(&worker->scratch->part_memory, guess->store);
+    if (guess->store) fi_part_memory_give_store(&worker->scratch->part_memory, &worker->parts->memory, guess->store);
     guess->store = NULL;
     guess->state = FI_PART_FREE;
-    fi_condition_broadcast(&worker->parts->team->changed);
+    fi_parts_change(worker->parts);
 }
 
 fi_part_guess *fi_part_find_ready(const fi_parts *parts) {
@@ -45,7 +59,7 @@ fi_part_guess *fi_part_find_ready(const fi_parts *parts) {
 
     for (size_t i = 0; i < parts->guess_count; i++) {
         fi_part_guess *guess = &parts->guesses[i];
-        if (guess->state == FI_PART_READY && (!first || guess->index < first->index)) first = guess;
+        if (guess->state == FI_PART_READY && (!first || guess->bytes.index < first->bytes.index)) first = guess;
     }
     return first;
 }
@@ -55,12 +69,12 @@ fi_part_guess *fi_part_find_ready(const fi_parts *parts) {
 void fi_part_set_last(fi_parts *parts, const fi_place *place) {
     parts->last = *place;
     atomic_store(&parts->has_last, true);
-    fi_condition_broadcast(&parts->team->changed);
+    fi_parts_change(parts);
 }
 
 /* The guess of the part after the front's; NULL: nobody has claimed it. */
 static fi_part_guess *next_guess(const fi_parts *parts, const fi_part_front *front) {
-    return front->index + 1 < parts->next_index ? guess_of(parts, front->index + 1) : NULL;
+    return front->bytes.index + 1 < parts->next_index ? guess_of(parts, front->bytes.index + 1) : NULL;
 }
 
 /* The first MCU of a guess, of `count` that may be looked at, that does not begin in front of a bit. */
@@ -69,7 +83,7 @@ static size_t find_mcu(const fi_part_guess *guess, size_t count, uint64_t bit) {
 
     while (first < count) {
         const size_t middle = (first + count) / 2;
-        if (guess->store->marks[middle].bit < bit) first = middle + 1;
+        if (guess->store->bits[middle] < bit) first = middle + 1;
         else count = middle;
     }
     return first;
@@ -82,7 +96,7 @@ static step compare(const fi_part_guess *guess, uint64_t bit, size_t *mcu) {
     const size_t count = atomic_load_explicit(&guess->mcus, memory_order_acquire);
 
     *mcu = find_mcu(guess, count, bit);
-    return *mcu == count ? PAST : guess->store->marks[*mcu].bit == bit ? IN_STEP : AHEAD;
+    return *mcu == count ? PAST : guess->store->bits[*mcu] == bit ? IN_STEP : AHEAD;
 }
 
 /* The guess's DC values in front of an MCU, as far as 16 bits hold them. */
@@ -95,17 +109,24 @@ static void find_dc(const fi_parts *parts, const fi_part_guess *guess, size_t mc
         dc[parts->scan.component[b]] = guess->store->blocks[(mcu - 1) * blocks + b][0];
 }
 
+/* Parts to come are as long as is best for the image up to here: after its scan the file may have more than before. */
+static void fit_size(fi_parts *parts, const fi_place *place) {
+    const uint64_t nbytes = (uint64_t)(place->data - parts->scan.data) + (place->bit - place->data_bit) / 8;
+    const size_t best = (size_t)(nbytes * parts->part_mcus / (place->mcu + 1));
+
+    if (parts->team->options.part_nbytes) return;
+    parts->part_nbytes = best > FI_MIN_PART_NBYTES ? best : FI_MIN_PART_NBYTES;
+}
+
 /* A guess that has stopped is right: all is known up to where it stopped. Returns false if nothing is left to decode. */
 static bool settle(fi_parts *parts, fi_part_guess *guess, fi_part_front *front) {
-    const fi_suspects before = guess->store->marks[guess->from].suspects;
     fi_place end = guess->end;
 
     guess->state = FI_PART_READY;
     end.mcu = guess->mcu + (end.mcu - guess->from);
     for (int c = 0; c < 4; c++) end.dc[c] = (int16_t)(uint16_t)((uint32_t)end.dc[c] + (uint32_t)guess->shift[c]);
-    parts->suspects.near += guess->suspects.near - before.near;
-    parts->suspects.far += guess->suspects.far - before.far;
-    *front = (fi_part_front){end, guess->index, guess->end_bit};
+    *front = (fi_part_front){end, guess->bytes, guess->end_bit};
+    fit_size(parts, &end);
     if (end.mcu < parts->mcus) return true;
     /* Padding may have been taken for another MCU. */
     if (end.mcu > parts->mcus && parts->mcus == parts->scan.mcus) fi_parts_give_up(parts);
@@ -130,7 +151,7 @@ void fi_part_pass_on(fi_parts *parts, fi_part_front front) {
         atomic_store(&guess->verdict, FI_PART_CONFIRMED);
         if (guess->state != FI_PART_STOPPED || !settle(parts, guess, &front)) break;
     }
-    fi_condition_broadcast(&parts->team->changed);
+    fi_parts_change(parts);
 }
 
 /* Clears the coefficients, and frees it. */
@@ -148,16 +169,16 @@ void fi_part_stop(fi_part_worker *worker, fi_part_guess *guess) {
     guess->state = FI_PART_STOPPED;
     if (verdict == FI_PART_ABANDONED) drop(worker, guess);
     else if (verdict == FI_PART_CONFIRMED && settle(parts, guess, &front)) fi_part_pass_on(parts, front);
-    fi_condition_broadcast(&parts->team->changed);
+    fi_parts_change(parts);
 }
 
-fi_part_meeting fi_part_meet(fi_part_worker *worker, const fi_part_front *front) {
+fi_part_meeting fi_part_meet(fi_part_worker *worker, fi_part_front *front) {
     fi_parts *parts = worker->parts;
     fi_part_guess *guess = next_guess(parts, front);
     size_t mcu;
 
     if (!guess) {
-        parts->next_index++;
+        front->bytes = claim_bytes(parts);
         return FI_PART_ENTERED;
     }
     const step found = compare(guess, front->place.bit - front->end_bit, &mcu);
@@ -166,6 +187,7 @@ fi_part_meeting fi_part_meet(fi_part_worker *worker, const fi_part_front *front)
         fi_part_pass_on(parts, *front);
         return FI_PART_PASSED_ON;
     }
+    front->bytes = guess->bytes;
     atomic_store(&guess->verdict, FI_PART_ABANDONED);
     if (guess->state == FI_PART_STOPPED) drop(worker, guess);
     return FI_PART_ENTERED;
@@ -175,8 +197,8 @@ bool fi_part_guess_meets(const fi_parts *parts, const fi_part_guess *guess) {
     const uint64_t bit = guess->end.bit - guess->end_bit;
     size_t mcu;
 
-    if (bit >= FI_STEP_NBITS || guess->index + 1 >= parts->next_index) return true;
-    const fi_part_guess *next = guess_of(parts, guess->index + 1);
-    if (next->index != guess->index + 1 || next->state == FI_PART_FREE) return true;
+    if (bit >= FI_STEP_NBITS || guess->bytes.index + 1 >= parts->next_index) return true;
+    const fi_part_guess *next = guess_of(parts, guess->bytes.index + 1);
+    if (next->bytes.index != guess->bytes.index + 1 || next->state == FI_PART_FREE) return true;
     return compare(next, bit, &mcu) != AHEAD;
 }

@@ -9,7 +9,7 @@
 fi_place fi_part_claim_interval(fi_parts *parts, size_t *end_mcu);
 
 /* Claims one of another scan for a guess. NULL: there is none, or no room to keep what it gives. */
-fi_part_guess *fi_part_claim_guess(fi_parts *parts);
+fi_part_guess *fi_part_claim_guess(fi_part_worker *worker);
 
 /* Frees a guess, whose coefficients are all zeros again. */
 void fi_part_release(fi_part_worker *worker, fi_part_guess *guess);
@@ -21,10 +21,10 @@ void fi_part_pass_on(fi_parts *parts, fi_part_front front);
 typedef enum fi_part_meeting {
     FI_PART_PASSED_ON,   /* another thread goes on: its guess is in step here */
     FI_PART_NOT_IN_STEP, /* it may be later */
-    FI_PART_ENTERED,     /* it is the front's now */
+    FI_PART_ENTERED,     /* its bytes are the front's now */
 } fi_part_meeting;
 
-fi_part_meeting fi_part_meet(fi_part_worker *worker, const fi_part_front *front);
+fi_part_meeting fi_part_meet(fi_part_worker *worker, fi_part_front *front);
 
 /* Whether a guess that has passed the end of its part is in step with the next one, or is hardly going to be. */
 bool fi_part_guess_meets(const fi_parts *parts, const fi_part_guess *guess);

@@ -9,6 +9,8 @@
 
 #include <stdatomic.h>
 
+#define FI_MIN_PART_NBYTES 4096
+
 /* Where codes are not in step within this, they hardly ever will be. */
 #define FI_STEP_NBITS (2048 * 8)
 
@@ -17,6 +19,7 @@ typedef struct fi_part_row {
     fi_part_buffer *buffer; /* NULL: not begun */
     atomic_uint mcus; /* that are there */
     bool is_complete, is_taken, is_given;
+    fi_suspects suspects;
 } fi_part_row;
 
 typedef enum fi_part_state {
@@ -29,16 +32,22 @@ typedef enum fi_part_state {
 
 typedef enum fi_part_verdict { FI_PART_OPEN, FI_PART_CONFIRMED, FI_PART_ABANDONED } fi_part_verdict;
 
-/* A part that a thread guesses. */
+/* A part of a scan without restart intervals. */
+typedef struct fi_part_bytes {
+    size_t index;
+    const uint8_t *begin, *end;
+    bool is_last;
+} fi_part_bytes;
+
+/* One that a thread guesses. */
 typedef struct fi_part_guess {
     fi_part_state state;
     atomic_int verdict;
-    size_t index; /* of the part */
+    fi_part_bytes bytes;
     uint64_t end_bit; /* of the part. Bits are counted from its beginning, MCUs and DC values, too */
     fi_part_store *store;
     atomic_size_t mcus; /* that other threads may look at */
     fi_place end; /* where the thread has stopped */
-    fi_suspects suspects; /* up to there */
     /* What is known once it is confirmed. */
     size_t from; /* the first MCU in the store that is the image's */
     size_t mcu;    /* its number */
@@ -48,7 +57,7 @@ typedef struct fi_part_guess {
 /* Where all is known up to: the next thread goes on from there. */
 typedef struct fi_part_front {
     fi_place place; /* its bits are counted from the beginning of the part */
-    size_t index; /* of the part */
+    fi_part_bytes bytes;
     uint64_t end_bit; /* of the part: where another thread may have begun */
 } fi_part_front;
 
@@ -61,27 +70,30 @@ typedef struct fi_parts {
     const fi_part_layout *layout;
     fi_scan scan;
     fi_transforms transforms;
+    size_t threads; /* that are of use */
     size_t mcus_per_row, mcus; /* that are needed */
-    size_t part_nbytes, store_mcus;
+    size_t part_nbytes, part_mcus, store_mcus;
     bool is_skipping; /* coefficients that are not needed */
     atomic_bool is_over; /* whatever the reason */
+    bool is_orphaned; /* set by the thread that leads, which is alone then: see team.h */
     fi_status status;
     bool gave_up;
     /* The scan. */
     fi_place next; /* with restart intervals: where the next part begins that nobody has claimed */
-    size_t next_index, part_count; /* without: its index, and how many there are */
-    bool are_claimed; /* all parts */
+    size_t next_index, next_offset; /* without: its index, and where */
+    bool are_claimed; /* all parts that can be the image's */
     bool has_front;
     fi_part_front front;
     fi_place last; /* after the last MCU that is needed */
     atomic_bool has_last;
-    fi_suspects suspects;
     size_t guess_count;
     fi_part_guess *guesses; /* that of part i: i % guess_count */
     /* The rows. */
     size_t row_count, given, freed; /* rows; those that have been given to the sink, and that are done with */
+    fi_suspects suspects; /* in rows that have been given */
     bool is_giving;
     fi_part_row *rows; /* row r: r % row_count */
+    fi_part_memory memory; /* that is free */
     bool (*assist)(fi_part_worker *worker); /* fi_part_assist(), which calls what calls it */
 } fi_parts;
 
@@ -102,11 +114,11 @@ struct fi_part_worker {
 };
 
 static inline void fi_parts_lock(fi_parts *parts) {
-    fi_mutex_lock(&parts->team->lock);
+    if (!parts->is_orphaned) fi_mutex_lock(&parts->team->lock);
 }
 
 static inline void fi_parts_unlock(fi_parts *parts) {
-    fi_mutex_unlock(&parts->team->lock);
+    if (!parts->is_orphaned) fi_mutex_unlock(&parts->team->lock);
 }
 
 static inline bool fi_parts_are_over(const fi_parts *parts) {
@@ -115,13 +127,18 @@ static inline bool fi_parts_are_over(const fi_parts *parts) {
 
 /* ---- with the lock held ---------------------------------------------------------------------------------------- */
 
+/* Something has changed that threads may wait for. */
+static inline void fi_parts_change(fi_parts *parts) {
+    if (!parts->is_orphaned) fi_condition_broadcast(&parts->team->changed);
+}
+
 /* Ends the work of all threads. */
 static inline void fi_parts_end(fi_parts *parts, fi_status status) {
     if (fi_parts_are_over(parts)) return;
     parts->status = status;
     parts->task.is_over = true;
     atomic_store(&parts->is_over, true);
-    fi_condition_broadcast(&parts->team->changed);
+    fi_parts_change(parts);
 }
 
 /* The same in favour of one thread. All rows may be there: what comes after them is odd. */
@@ -146,6 +163,7 @@ bool fi_part_rows_open(fi_part_worker *worker, size_t row);
 /* So many more MCUs of it are there. */
 void fi_part_rows_add(fi_part_worker *worker, size_t row, unsigned mcus);
 
-void fi_part_rows_free(fi_parts *parts);
+/* So many blocks in it are suspect. Wants the lock. */
+void fi_part_rows_suspect(fi_parts *parts, size_t row, fi_suspects suspects);
 
 #endif

@@ -31,16 +31,14 @@ static void give_up(fi_part_worker *worker) {
     fi_parts_unlock(worker->parts);
 }
 
-/* Before the last row is there. */
-static void count_suspects(fi_part_worker *worker) {
-    fi_parts *parts = worker->parts;
+/* Takes note of suspect blocks of a row, which is not complete yet. */
+static void count_suspects(fi_part_worker *worker, size_t row) {
     const fi_suspects suspects = fi_entropy_suspects(worker->scratch->entropy);
 
     if (suspects.near == 0 && suspects.far == 0) return;
-    fi_parts_lock(parts);
-    parts->suspects.near += suspects.near;
-    parts->suspects.far += suspects.far;
-    fi_parts_unlock(parts);
+    fi_parts_lock(worker->parts);
+    fi_part_rows_suspect(worker->parts, row, suspects);
+    fi_parts_unlock(worker->parts);
     fi_entropy_set_suspects(worker->scratch->entropy, (fi_suspects){0});
 }
 
@@ -60,7 +58,7 @@ static unsigned decode_mcus(fi_part_worker *worker, size_t mcu, unsigned n) {
         give_up(worker);
         return 0;
     }
-    count_suspects(worker);
+    count_suspects(worker, row);
     if (mcu + n == parts->mcus) {
         const fi_place place = fi_entropy_place(worker->scratch->entropy);
         fi_parts_lock(parts);
@@ -86,15 +84,13 @@ static unsigned count_mcus(const fi_parts *parts, size_t mcus, uint64_t nbits, u
 }
 
 /* Where a part ends, in bits from its beginning; UINT64_MAX: nothing comes after it. */
-static uint64_t find_end_bit(fi_parts *parts, size_t index) {
-    if (index + 1 >= parts->part_count) return UINT64_MAX;
-    const uint64_t nbits = fi_entropy_count_bits(fi_entropy_find_begin(&parts->scan, index * parts->part_nbytes),
-                                                 fi_entropy_find_begin(&parts->scan, (index + 1) * parts->part_nbytes));
-    if (nbits == UINT64_MAX) {
-        fi_parts_lock(parts);
-        parts->are_claimed = true;
-        fi_parts_unlock(parts);
-    }
+static uint64_t find_end_bit(fi_parts *parts, const fi_part_bytes *bytes) {
+    const uint64_t nbits = bytes->is_last ? UINT64_MAX : fi_entropy_count_bits(bytes->begin, bytes->end);
+
+    if (nbits != UINT64_MAX || bytes->is_last) return nbits;
+    fi_parts_lock(parts);
+    parts->are_claimed = true;
+    fi_parts_unlock(parts);
     return nbits;
 }
 
@@ -108,8 +104,7 @@ static bool pass_end(fi_part_worker *worker, fi_part_front *front) {
     fi_parts_unlock(parts);
     if (meeting != FI_PART_ENTERED) return meeting == FI_PART_PASSED_ON;
     fi_entropy_renumber(worker->scratch->entropy, front->end_bit);
-    front->index++;
-    front->end_bit = find_end_bit(parts, front->index);
+    front->end_bit = find_end_bit(parts, &front->bytes);
     return false;
 }
 
@@ -121,7 +116,6 @@ static void run_front(fi_part_worker *worker, fi_part_front front) {
     uint64_t nbits = 0;
 
     if (!fi_entropy_go_to(entropy, &front.place)) give_up(worker);
-    fi_entropy_set_suspects(entropy, (fi_suspects){0});
     for (size_t mcu = begin; mcu < parts->mcus;) {
         const uint64_t bit = fi_entropy_bit(entropy);
         if (bit >= front.end_bit && pass_end(worker, &front)) return;
@@ -143,7 +137,6 @@ static void run_interval(fi_part_worker *worker, const fi_place *begin, size_t e
 
     if (end > parts->mcus) end = parts->mcus;
     if (!fi_entropy_go_to(entropy, begin)) give_up(worker);
-    fi_entropy_set_suspects(entropy, (fi_suspects){0});
     for (size_t mcu = begin->mcu; mcu < end;) {
         const size_t left = end - mcu;
         const unsigned n = decode_mcus(worker, mcu, left < FI_MCU_BATCH ? (unsigned)left : FI_MCU_BATCH);
@@ -163,7 +156,7 @@ static bool guess_again(fi_part_worker *worker, fi_part_guess *guess, fi_place p
     fi_entropy *entropy = worker->scratch->entropy;
     const size_t failed = fi_entropy_fault(entropy)->mcu;
 
-    place.bit = (guess->store->marks[failed].bit + 32) & ~(uint64_t)7;
+    place.bit = (guess->store->bits[failed] + 32) & ~(uint64_t)7;
     if (place.bit >= FI_STEP_NBITS || place.bit >= guess->end_bit) return false;
     fi_parts_lock(parts);
     const bool is_open = atomic_load(&guess->verdict) == FI_PART_OPEN;
@@ -195,26 +188,24 @@ static void decode_guess(fi_part_worker *worker, fi_part_guess *guess) {
     fi_entropy *entropy = worker->scratch->entropy;
     fi_part_store *store = guess->store;
     const size_t blocks = parts->scan.blocks;
-    const fi_place begin = {.data = fi_entropy_find_begin(&parts->scan, guess->index * parts->part_nbytes)};
+    const fi_place begin = {.data = guess->bytes.begin};
 
     guess->end = begin;
-    guess->end_bit = find_end_bit(parts, guess->index);
+    guess->end_bit = find_end_bit(parts, &guess->bytes);
     set_needs(worker, false);
     if (!fi_entropy_guess(entropy, &begin)) return;
-    fi_entropy_set_suspects(entropy, (fi_suspects){0});
     while (!is_done(worker, guess)) {
         const size_t at = guess->end.mcu, left = parts->store_mcus - at;
         const uint64_t bit = guess->end.bit;
         unsigned n = count_mcus(parts, at, bit, bit < guess->end_bit ? guess->end_bit - bit : 0);
         if (n > left) n = (unsigned)left;
-        fi_entropy_mark(entropy, store->marks + at);
+        fi_entropy_mark(entropy, store->bits + at);
         if (!fi_entropy_decode(entropy, n, false, store->blocks + at * blocks, store->eob + at * blocks)) {
             memset(store->blocks + at * blocks, 0, n * blocks * sizeof store->blocks[0]);
             if (guess_again(worker, guess, begin)) continue;
             break;
         }
         guess->end = fi_entropy_place(entropy);
-        guess->suspects = fi_entropy_suspects(entropy);
         atomic_store_explicit(&guess->mcus, guess->end.mcu, memory_order_release);
     }
     fi_entropy_mark(entropy, NULL);
@@ -224,9 +215,7 @@ static void decode_guess(fi_part_worker *worker, fi_part_guess *guess) {
 static bool run_guess(fi_part_worker *worker, fi_part_guess *guess) {
     fi_parts *parts = worker->parts;
 
-    guess->store = fi_part_memory_take_store(&worker->scratch->part_memory);
-    guess->end.mcu = 0;
-    guess->suspects = (fi_suspects){0};
+    if (!guess->store) guess->store = fi_part_store_new();
     const bool has_store = guess->store;
     if (has_store) decode_guess(worker, guess);
     fi_parts_lock(parts);
@@ -241,9 +230,8 @@ static bool complete_mcu(fi_part_worker *worker, const fi_part_guess *guess, uns
     fi_entropy *entropy = worker->scratch->entropy;
     const size_t blocks = worker->parts->scan.blocks;
     fi_part_store *store = guess->store;
-    fi_place place = {.data = fi_entropy_find_begin(&worker->parts->scan, guess->index * worker->parts->part_nbytes)};
+    const fi_place place = {.data = guess->bytes.begin, .bit = store->bits[mcu]};
 
-    place.bit = store->marks[mcu].bit;
     set_needs(worker, false);
     bool done = fi_entropy_guess(entropy, &place);
     done = done && fi_entropy_decode(entropy, 1, true, work->coefficients, store->eob + mcu * blocks);
@@ -273,6 +261,7 @@ static void flush(fi_part_worker *worker, fi_part_guess *guess) {
     fi_parts *parts = worker->parts;
     const size_t blocks = parts->scan.blocks, most = FI_MCU_BATCH / blocks, end = guess->end.mcu;
     int16_t (*const kept)[DCTSIZE2] = guess->store->blocks;
+    uint8_t *const eob = guess->store->eob;
     size_t i = guess->from, mcu = guess->mcu;
 
     memset(kept, 0, i * blocks * sizeof kept[0]);
@@ -282,13 +271,15 @@ static void flush(fi_part_worker *worker, fi_part_guess *guess) {
         if (n > most) n = most;
         if (n > end - i) n = end - i;
         if (fi_part_is_over(worker) || !fi_part_rows_open(worker, row)) break;
-        if (!fi_entropy_shift_dc(worker->scratch->entropy, guess->shift, (unsigned)n, kept + i * blocks) ||
-            !complete_edges(worker, guess, (unsigned)i, (unsigned)n, mcu)) {
+        if (!complete_edges(worker, guess, (unsigned)i, (unsigned)n, mcu) ||
+            !fi_entropy_confirm(worker->scratch->entropy, guess->shift, (unsigned)n, kept + i * blocks,
+                                eob + i * blocks)) {
             give_up(worker);
             break;
         }
-        fi_mcu_row_transform(&worker->mcu_row, &worker->scratch->mcu_rows->sorted, kept + i * blocks,
-                             guess->store->eob + i * blocks, (JDIMENSION)first, (JDIMENSION)(first + n));
+        count_suspects(worker, row);
+        fi_mcu_row_transform(&worker->mcu_row, &worker->scratch->mcu_rows->sorted, kept + i * blocks, eob + i * blocks,
+                             (JDIMENSION)first, (JDIMENSION)(first + n));
         fi_part_rows_add(worker, row, (unsigned)n);
         i += n;
         mcu += n;
@@ -318,7 +309,6 @@ bool fi_part_assist(fi_part_worker *worker) {
     if (!parts->is_skipping || !worker->is_decoding) return true;
     set_needs(worker, needs_all);
     if (!fi_entropy_go_to(worker->scratch->entropy, &place)) give_up(worker);
-    fi_entropy_set_suspects(worker->scratch->entropy, (fi_suspects){0});
     return true;
 }
 
@@ -346,7 +336,7 @@ static void work_once(fi_part_worker *worker, fi_part_guess **own, bool *guesses
         worker->is_decoding = true;
         run_interval(worker, &begin, end);
         worker->is_decoding = false;
-    } else if (*guesses && !parts->scan.restart_interval && (guess = fi_part_claim_guess(parts))) {
+    } else if (*guesses && !parts->scan.restart_interval && (guess = fi_part_claim_guess(worker))) {
         *own = guess;
         fi_parts_unlock(parts);
         *guesses = run_guess(worker, guess);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIN_PART_NBYTES 4096
+/* Until it is known how long codes are. */
+#define MAX_FIRST_PART_NBYTES 16384
 
 /* Where the window begins further down, one thread skips what is above. */
 #define MOST_ABOVE 8
@@ -27,37 +28,43 @@ bool fi_parts_suit(const fi_decompressor *jpeg, const fi_request *request) {
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
-/* What was in use at the end is kept by the thread that leads. */
+/* The thread that leads keeps some of the memory. */
 static void free_parts(fi_parts *parts) {
-    fi_part_memory *memory = &parts->jpeg->part_memory;
+    if (parts->is_orphaned) return; /* other threads left it half-done */
+    fi_part_memory *own = &parts->jpeg->part_memory, *shared = &parts->memory;
 
     for (size_t i = 0; parts->guesses && i < parts->guess_count; i++) {
         const fi_part_guess *guess = &parts->guesses[i];
         if (!guess->store) continue;
         memset(guess->store->blocks, 0, guess->end.mcu * parts->scan.blocks * sizeof guess->store->blocks[0]);
-        fi_part_memory_give_store(memory, guess->store);
+        fi_part_memory_give_store(own, shared, guess->store);
     }
     for (size_t i = 0; parts->rows && i < parts->row_count; i++) {
-        fi_part_memory_give_buffer(memory, parts->rows[i].buffer);
+        if (parts->rows[i].buffer) fi_part_memory_give_buffer(own, shared, parts->rows[i].buffer);
     }
-    fi_part_memory_trim(memory, FI_PART_KEPT_NBYTES);
+    fi_part_memory_join(own, shared);
+    fi_part_memory_trim(own, FI_PART_KEPT_NBYTES);
     free(parts->rows);
     free(parts->guesses);
     free(parts);
 }
 
-/* How many MCUs a part has, and how many can be kept of one. */
-static void set_sizes(fi_parts *parts) {
-    const size_t part_mcus = FI_PART_BLOCKS / parts->scan.blocks;
-    const size_t nbytes = (size_t)((double)parts->scan.nbytes / (double)parts->scan.mcus * (double)part_mcus);
-    const size_t threads = parts->team->options.threads;
+static size_t clamped(uint64_t n, size_t least, size_t most) {
+    return n < least ? least : n > most ? most : (size_t)n;
+}
 
-    parts->part_nbytes = nbytes > MIN_PART_NBYTES ? nbytes : MIN_PART_NBYTES;
-    if (parts->team->options.part_nbytes) parts->part_nbytes = parts->team->options.part_nbytes;
-    parts->part_count = (parts->scan.nbytes + parts->part_nbytes - 1) / parts->part_nbytes;
+/* How long parts are, and what can be kept. More threads than parts would have nothing to do. */
+static void set_sizes(fi_parts *parts) {
+    const size_t nbytes = parts->team->options.part_nbytes;
+
+    parts->part_mcus = FI_PART_BLOCKS / parts->scan.blocks;
     parts->store_mcus = FI_STORE_BLOCKS / parts->scan.blocks;
-    parts->guess_count = 2 * threads + 1;
-    parts->row_count = (threads + 1) * (part_mcus / parts->mcus_per_row + 2) + 1;
+    parts->part_nbytes = nbytes ? nbytes
+                                : clamped((uint64_t)parts->scan.nbytes * parts->part_mcus / parts->scan.mcus,
+                                          FI_MIN_PART_NBYTES, MAX_FIRST_PART_NBYTES);
+    parts->threads = clamped(parts->scan.nbytes / parts->part_nbytes + 1, 1, parts->team->options.threads);
+    parts->guess_count = 2 * parts->threads + 1;
+    parts->row_count = (parts->threads + 1) * (parts->part_mcus / parts->mcus_per_row + 2) + 1;
 }
 
 static bool skips(const fi_decompressor *jpeg, const fi_part_layout *layout) {
@@ -91,7 +98,7 @@ static fi_parts *new_parts(fi_decompressor *jpeg, const fi_part_layout *layout) 
     parts->guesses = calloc(parts->guess_count, sizeof *parts->guesses);
     parts->has_front = !parts->scan.restart_interval;
     parts->front.place.data = parts->scan.data;
-    parts->front.index = SIZE_MAX; /* the end of what comes before part 0 */
+    parts->front.bytes.index = SIZE_MAX; /* the end of what comes before part 0 */
     if (parts->rows && parts->guesses) return parts;
     free_parts(parts);
     return NULL;
@@ -102,7 +109,7 @@ static fi_parts *new_parts(fi_decompressor *jpeg, const fi_part_layout *layout) 
 /* The verdict on the scan: the same as one thread's, if it is good. */
 static bool judge(fi_decompressor *jpeg, const fi_parts *parts, bool is_whole) {
     fi_entropy_set_suspects(jpeg->entropy, parts->suspects); /* its own were those of a guess, perhaps */
-    if (!is_whole) return parts->suspects.far == 0;
+    if (!is_whole) return fi_entropy_judge(jpeg->entropy);
     if (!fi_entropy_go_to(jpeg->entropy, &parts->last)) return false;
     if (!fi_entropy_finish(jpeg->entropy)) return false;
     unsigned marker;
@@ -115,20 +122,26 @@ JDIMENSION fi_parts_decode(fi_decompressor *jpeg, const fi_part_layout *layout) 
     fi_team *team = jpeg->team;
 
     jpeg->progress.progress_monitor((j_common_ptr)&jpeg->cinfo);
-    if (team->options.grow && !team->options.grow(team->options.context)) fi_fail(jpeg, FI_E_CANCELLED);
     fi_parts *parts = new_parts(jpeg, layout);
     if (!parts) fi_fail(jpeg, FI_E_NOMEM);
+    const bool stops = team->options.grow && !team->options.grow(team->options.context, parts->threads - 1);
+    const bool is_orphaned = fi_team_is_orphaned(team);
+    if (stops || is_orphaned) {
+        free_parts(parts);
+        if (stops) fi_fail(jpeg, FI_E_CANCELLED);
+        fi_try_alone(jpeg);
+    }
     fi_team_open(team, &parts->task);
     fi_part_work(parts, jpeg, true);
     fi_team_close(team, &parts->task);
     const fi_status status = parts->status;
     const JDIMENSION rows = (JDIMENSION)parts->given;
     const bool is_whole = rows == jpeg->cinfo.total_iMCU_rows;
-    const bool is_good = status == FI_OK && !parts->gave_up && judge(jpeg, parts, is_whole);
+    const bool is_good = status == FI_OK && !parts->gave_up && !parts->is_orphaned && judge(jpeg, parts, is_whole);
     free_parts(parts);
     if (status != FI_OK) fi_fail(jpeg, status);
     if (!is_good) fi_try_alone(jpeg);
-    fi_team_count_image(team);
+    fi_team_add_image(team);
     fi_hooks_end_rows(jpeg, rows);
     return rows;
 }
