@@ -191,27 +191,43 @@ FI_AVX2_INLINE __m256i three_to_one(__m256i a, __m256i b) {
     return _mm256_add_epi16(_mm256_add_epi16(a, a), _mm256_add_epi16(a, b));
 }
 
-/* (3 a + b + rounding) / 2^shift - 128; an arithmetic shift takes its floor, so 128 can be subtracted before. */
-FI_AVX2_INLINE __m256i blend(__m256i a, __m256i b, int rounding, int shift) {
-    const __m256i offset = _mm256_set1_epi16((short)(rounding - (128 << shift)));
-    return _mm256_srai_epi16(_mm256_add_epi16(three_to_one(a, b), offset), shift);
+/* Blends three times a sample with the one before it, and with the one after it, to which `more` is added. */
+FI_AVX2_INLINE void blend(__m256i three, __m256i before, __m256i after, int more, int shift, __m256i v[2]) {
+    v[0] = _mm256_srai_epi16(_mm256_add_epi16(three, before), shift);
+    v[1] = _mm256_srai_epi16(_mm256_add_epi16(_mm256_add_epi16(three, after), _mm256_set1_epi16((short)more)), shift);
+}
+
+/*
+ * Sums of two rows of chroma, 3 near + far, for CHUNK pixels and a sample more at either end. Less SUM_OFFSET, 3 sums and
+ * 1 are less by 128 in Q4, with 8 added, which rounds.
+ */
+enum { CHUNK = 1024, MAX_SUMS = CHUNK / 2 + 2, SUM_OFFSET = (128 * 16 - 8) / 4 };
+
+/* count >= 16: the last ones are done as a whole vector, some of them twice. */
+FI_AVX2_INLINE void sum_rows(const uint8_t *near, const uint8_t *far, int16_t *sums, size_t count) {
+    const __m256i offset = _mm256_set1_epi16(SUM_OFFSET);
+
+    for (size_t i = 0;; i = i + 16 < count - 16 ? i + 16 : count - 16) {
+        const __m256i sum = three_to_one(widen16(near + i), widen16(far + i));
+        _mm256_storeu_si256((__m256i *)(sums + i), _mm256_sub_epi16(sum, offset));
+        if (i == count - 16) break;
+    }
 }
 
 /* The samples of Cb or Cr, less 128, of 32 pixels, of which the first is of even index: for even and odd ones. */
-FI_AVX2_INLINE void upsample_avx2(fi_sampling sampling, const uint8_t *near, const uint8_t *far, __m256i v[2]) {
-    __m256i sum[3];
-
+FI_AVX2_INLINE void upsample_avx2(fi_sampling sampling, const uint8_t *src, const int16_t *sums, __m256i v[2]) {
     if (sampling == FI_H1V1) {
-        split_pairs(near, v);
+        split_pairs(src, v);
         for (int k = 0; k < 2; k++) v[k] = _mm256_sub_epi16(v[k], _mm256_set1_epi16(128));
-        return;
+    } else if (sampling == FI_H2V1) {
+        const __m256i one = widen16(src), offset = _mm256_set1_epi16(1 - 128 * 4);
+        const __m256i three = _mm256_add_epi16(_mm256_add_epi16(one, one), _mm256_add_epi16(one, offset));
+        blend(three, widen16(src - 1), widen16(src + 1), 1, 2, v);
+    } else {
+        const __m256i one = _mm256_loadu_si256((const __m256i *)sums);
+        blend(_mm256_add_epi16(_mm256_add_epi16(one, one), one), _mm256_loadu_si256((const __m256i *)(sums - 1)),
+              _mm256_loadu_si256((const __m256i *)(sums + 1)), -1, 4, v);
     }
-    for (int k = 0; k < 3; k++) {
-        sum[k] = widen16(near + k - 1);
-        if (sampling == FI_H2V2) sum[k] = three_to_one(sum[k], widen16(far + k - 1));
-    }
-    v[0] = sampling == FI_H2V2 ? blend(sum[1], sum[0], 8, 4) : blend(sum[1], sum[0], 1, 2);
-    v[1] = sampling == FI_H2V2 ? blend(sum[1], sum[2], 7, 4) : blend(sum[1], sum[2], 2, 2);
 }
 
 FI_AVX2_INLINE __m256i green_sum(__m256i cb_cr) {
@@ -220,15 +236,12 @@ FI_AVX2_INLINE __m256i green_sum(__m256i cb_cr) {
     return _mm256_srai_epi32(sum, 15);
 }
 
-/* R, G and B of 32 pixels, from pixel x on, which is even. In each lane, even pixels come first. */
-FI_AVX2_INLINE void convert_x32(fi_sampling sampling, const uint8_t *const src[5], size_t x, __m256i rgb[3]) {
+/* R, G and B of 32 pixels, from chroma less 128. In each lane, even pixels come first. */
+FI_AVX2_INLINE void convert_x32(const uint8_t *pixels, const __m256i cb[2], const __m256i cr[2], __m256i rgb[3]) {
     const __m256i r_cr = _mm256_set1_epi16(FI_R_CR), b_cb = _mm256_set1_epi16(FI_B_CB);
-    const size_t at = sampling == FI_H1V1 ? x : x / 2;
-    __m256i luma[2], cb[2], cr[2], r[2], g[2], b[2];
+    __m256i luma[2], r[2], g[2], b[2];
 
-    split_pairs(src[0] + x, luma);
-    upsample_avx2(sampling, src[1] + at, sampling == FI_H2V2 ? src[3] + at : NULL, cb);
-    upsample_avx2(sampling, src[2] + at, sampling == FI_H2V2 ? src[4] + at : NULL, cr);
+    split_pairs(pixels, luma);
     for (int k = 0; k < 2; k++) {
         const __m256i green = _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb[k], cr[k])),
                                                  green_sum(_mm256_unpackhi_epi16(cb[k], cr[k])));
@@ -268,9 +281,10 @@ FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const rows[5],
     const size_t end = x + n, last = (end - 32) & ~(size_t)1; /* where the last vector begins */
     const bool bgr = step == 3 && dst[2] < dst[0];
     uint8_t *const p = dst[bgr ? 2 : 0];
-    __m256i rgb[3];
+    int16_t sums[2][MAX_SUMS];
+    __m256i cb[2], cr[2], rgb[3];
     pixel_order order;
-    size_t i = x;
+    size_t i = x, first = 0, past = 0; /* of the pixels that there are sums for */
 
     if (end < 32 + 2 * x) {
         ycc_c(sampling, src, x, dst, step, n);
@@ -279,7 +293,17 @@ FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const rows[5],
     if (step == 3) load_pixel_order(&order, both_lanes(pair_index));
     if (x) ycc_c(sampling, src, i++, dst, step, 1);
     for (;; i = i + 32 < last ? i + 32 : last) { /* i <= last: both are even, and end - i >= 32 */
-        convert_x32(sampling, src, i, rgb);
+        if (has_far && i + 32 > past) {
+            first = i;
+            past = last - i > CHUNK - 32 ? i + CHUNK : last + 32;
+            for (int c = 0; c < 2; c++) {
+                sum_rows(src[1 + c] + i / 2 - 1, src[3 + c] + i / 2 - 1, sums[c], (past - i) / 2 + 2);
+            }
+        }
+        const size_t at = sampling == FI_H1V1 ? i : i / 2;
+        upsample_avx2(sampling, src[1] + at, sums[0] + 1 + (i - first) / 2, cb);
+        upsample_avx2(sampling, src[2] + at, sums[1] + 1 + (i - first) / 2, cr);
+        convert_x32(src[0] + i, cb, cr, rgb);
         if (bgr) swap_ends(rgb);
         if (step == 3) store_pixels(rgb, p + 3 * (i - x), &order);
         else store_planes(rgb, dst, i - x);
