@@ -73,7 +73,7 @@ static void transform_row(fi_sorted_blocks *work, const block_row *row) {
         }
         fi_sorted_blocks_add(work, kind, block);
         if (++sorted < FI_MAX_SORTED && i + 1 < n) continue;
-        fi_sorted_blocks_transform(work);
+        fi_sorted_blocks_transform(work, false);
         sorted = 0;
     }
 }

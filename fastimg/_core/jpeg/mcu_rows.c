@@ -83,16 +83,21 @@ static void transform(const fi_mcu_row *row, fi_sorted_blocks *sorted, int16_t (
     for (unsigned b = 0; b < row->count; b++) {
         const JDIMENSION last = row->targets[b].end < end ? row->targets[b].end : end;
         const JDIMENSION left = last > first ? transform_unsorted(row, blocks, b, first, last) : first;
-        for (JDIMENSION mcu = left; row->sorts && mcu < end; mcu++) eob[b + (mcu - first) * row->count] = 0;
+        for (JDIMENSION mcu = left; row->sorts && mcu < end; mcu++) {
+            const size_t i = b + (mcu - first) * row->count;
+            eob[i] = 0;
+            memset(blocks[i], 0, sizeof blocks[i]);
+        }
     }
     if (row->sorts) {
         for (size_t i = 0; i < FI_MCU_BATCH; i++) {
             sorted->kinds[i] = (uint8_t)((eob[i] > 0) + (eob[i] > 1) + (eob[i] > LOW_4X4_END));
         }
         sorted->count = count;
-        fi_sorted_blocks_transform(sorted);
+        fi_sorted_blocks_transform(sorted, true);
+    } else {
+        memset(blocks, 0, count * sizeof blocks[0]);
     }
-    memset(blocks, 0, count * sizeof blocks[0]);
 }
 
 /* Describes the blocks of MCUs first to end - 1, whether they will be sorted or not. */

@@ -41,24 +41,39 @@ static unsigned take_first(uint64_t *places) {
     return first;
 }
 
-static void transform(const fi_block *blocks, uint64_t places, bool low) {
+/* By stores of vectors, as a string instruction takes long to begin. */
+static inline void clear(int16_t *coefficients, bool low) {
+    typedef int16_t vector __attribute__((vector_size(16)));
+    const vector zeros = {0};
+    for (int i = 0; i < (low ? 32 : 64); i += 8) memcpy(coefficients + i, &zeros, sizeof zeros);
+}
+
+static inline void transform(const fi_block *blocks, uint64_t places, bool low, bool clears) {
     const fi_idct_kernels *kernels = fi_idct_kernels_active();
 
     while (places) {
         const fi_block *first = &blocks[take_first(&places)];
-        kernels->idct_8(first, places ? &blocks[take_first(&places)] : first, low);
+        const fi_block *second = places ? &blocks[take_first(&places)] : first;
+        kernels->idct_8(first, second, low);
+        if (!clears) continue;
+        clear(first->coefficients, low);
+        clear(second->coefficients, low);
     }
 }
 
-void fi_sorted_blocks_transform(fi_sorted_blocks *sorted) {
+void fi_sorted_blocks_transform(fi_sorted_blocks *sorted, bool clears) {
     if (sorted->count == 0) return;
     const uint64_t all = UINT64_MAX >> (FI_MAX_SORTED - sorted->count);
     const uint64_t any = find_above(sorted->kinds, FI_NO_BLOCK) & all;
     const uint64_t low = find_above(sorted->kinds, FI_DC_ONLY) & all;
     const uint64_t full = find_above(sorted->kinds, FI_LOW_4X4) & all;
 
-    for (uint64_t flat = any & ~low; flat;) fill_dc(&sorted->blocks[take_first(&flat)]);
-    transform(sorted->blocks, low & ~full, true);
-    transform(sorted->blocks, full, false);
+    for (uint64_t flat = any & ~low; flat;) {
+        const fi_block *block = &sorted->blocks[take_first(&flat)];
+        fill_dc(block);
+        if (clears) block->coefficients[0] = 0;
+    }
+    transform(sorted->blocks, low & ~full, true, clears);
+    transform(sorted->blocks, full, false, clears);
     sorted->count = 0;
 }

@@ -25,7 +25,7 @@ static inline void fi_sorted_blocks_add(fi_sorted_blocks *sorted, fi_block_kind 
     sorted->kinds[sorted->count++] = (uint8_t)kind;
 }
 
-/* All that were added to samples; none are left, but their descriptions stay. */
-void fi_sorted_blocks_transform(fi_sorted_blocks *sorted);
+/* All that were added to samples; none are left, but their descriptions stay. clears: their coefficients become zero. */
+void fi_sorted_blocks_transform(fi_sorted_blocks *sorted, bool clears);
 
 #endif

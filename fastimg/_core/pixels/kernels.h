@@ -102,9 +102,12 @@ typedef struct fi_resample_kernels {
 
 /* ---- inverse DCT ----------------------------------------------------------------------------------------------- */
 
-/* A block of 64 coefficients in natural order, and where its samples go: rows[0 .. 8)[column .. column + 8). */
+/*
+ * A block of 64 coefficients in natural order, which kernels only read, and where its samples go: rows[0 .. 8)[column ..
+ * column + 8).
+ */
 typedef struct fi_block {
-    const int16_t *coefficients;
+    int16_t *coefficients;
     const uint16_t *quantisation;
     uint8_t *const *rows;
     size_t column;
