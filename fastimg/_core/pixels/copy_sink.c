@@ -110,7 +110,9 @@ static void rows(fi_sink *base, const uint8_t *const planes[], uint32_t groups) 
         if (!needs_row(sink, sink->row) || sink->format.kind == FI_ROWS_OUTPUT) continue;
         for (unsigned p = 0; p < sink->plane_count; p++) {
             const size_t below = p < 3 ? i * sink->format.planes[p].stride : 0;
-            src[p] = planes[p] + below + (p == 0 ? sink->left : sink->chroma_left);
+            const uint8_t *plane = planes[p];
+            FI_LOADED_ALONE(plane);
+            src[p] = plane + below + (p == 0 ? sink->left : sink->chroma_left);
         }
         take_row(sink, src);
     }

@@ -11,6 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Keeps compilers from loading this pointer together with the one beside it: if both have just been stored, one by one,
+ * such a load waits until both stores have reached the cache.
+ */
+#define FI_LOADED_ALONE(pointer) __asm__("" : "+r"(pointer))
+
 /* ---- pixels ---------------------------------------------------------------------------------------------------- */
 
 /* How many pixels have a sample of Cb and Cr: 1 (4:4:4), 2 x 1 (4:2:2) or 2 x 2 (4:2:0). */

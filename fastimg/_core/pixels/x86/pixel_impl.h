@@ -276,7 +276,7 @@ FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const rows[5],
                              size_t step, size_t n) {
     /* Copies: compilers cannot know that no pixel is stored over the originals. */
     const bool has_far = sampling == FI_H2V2;
-    const uint8_t *const src[5] = {rows[0], rows[1], rows[2], has_far ? rows[3] : NULL, has_far ? rows[4] : NULL};
+    const uint8_t *src[5] = {NULL};
     uint8_t *const dst[3] = {dests[0], dests[1], dests[2]};
     const size_t end = x + n, last = (end - 32) & ~(size_t)1; /* where the last vector begins */
     const bool bgr = step == 3 && dst[2] < dst[0];
@@ -286,6 +286,11 @@ FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const rows[5],
     pixel_order order;
     size_t i = x, first = 0, past = 0; /* of the pixels that there are sums for */
 
+    for (int k = 0; k < (has_far ? 5 : 3); k++) {
+        const uint8_t *row = rows[k];
+        FI_LOADED_ALONE(row);
+        src[k] = row;
+    }
     if (end < 32 + 2 * x) {
         ycc_c(sampling, src, x, dst, step, n);
         return;
