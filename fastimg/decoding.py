@@ -137,8 +137,8 @@ def decode(
     `bytes`, the data is copied first, as far as it is read. A file that is mapped into memory must not be cut short:
     that is a SIGBUS, which ends the process. A path is safe, as files are read.
 
-    Besides the result, several threads need some two megabytes each, for coefficients and a few rows of blocks, whatever
-    the height of the image.
+    Besides the result, several threads need some two megabytes each, for coefficients and a few rows of blocks,
+    whatever the height of the image.
 
     Resampling works on the planes of the JPEG, each from its own resolution, and converts colours at the size of the
     result. Without `reducing_gap`, the result is Pillow's resize of the decoded image, except for rounding and for
