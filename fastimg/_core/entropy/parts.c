@@ -8,8 +8,9 @@ fi_part fi_entropy_find_part(const fi_scan *scan, const uint8_t *data, size_t le
     fi_part part = {.is_last = true, .end = end};
 
     for (;;) {
-        const uint8_t *ff = memchr(next, 0xFF, (size_t)(end - next)), *code = ff + 1;
+        const uint8_t *ff = memchr(next, 0xFF, (size_t)(end - next));
         if (!ff) return part;
+        const uint8_t *code = ff + 1;
         while (code < end && *code == 0xFF) code++;
         const bool is_stuffed = ff + 1 < end && ff[1] == 0;
         const bool is_due = code < end && *code == 0xD0 + ((next_restart + part.restarts) & 7);
