@@ -119,6 +119,8 @@ class ViewBatch(Batch):
 @final
 class ThreadGroup:
     def __new__(cls) -> ThreadGroup: ...
+    @property
+    def is_orphaned(self) -> bool: ...
     def start(
         self,
         work: Callable[[], object],

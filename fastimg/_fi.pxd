@@ -168,7 +168,6 @@ cdef extern from "_core/team.h" nogil:
         void *context
 
     fi_team *fi_team_new(const fi_team_options *options)
-    c_bool fi_team_is_orphaned(const fi_team *team)
     void fi_team_free(fi_team *team)
     size_t fi_team_image_count(fi_team *team)
     void fi_team_lead(fi_team *team)

@@ -117,8 +117,7 @@ cdef fi_status decode_together(Decoder decoder, num_threads, Options options, co
     finally:
         fi_decoder_join(decoder.core, NULL)
         fi_team_leave(team.core)  # without a method's object, which takes memory
-        if not fi_team_is_orphaned(team.core):
-            group.join()
+        group.join()
     team.raise_error()
     decoded_together += fi_team_image_count(team.core)
     return status

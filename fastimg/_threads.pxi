@@ -19,9 +19,16 @@ cdef class ThreadGroup:
     """
     cdef list locks
     cdef object error  # the first
+    cdef object process_id
 
     def __cinit__(self):
         self.locks = []
+        self.process_id = os.getpid()
+
+    @property
+    def is_orphaned(self):
+        """Whether this process is a fork of the one that has the threads: they are missing, and not waited for."""
+        return os.getpid() != self.process_id
 
     def start(self, work, int count, spawn=start_new_thread):
         """Starts up to `count` threads that call `work`, as many as the system gives, and returns their number.
@@ -66,6 +73,8 @@ cdef class ThreadGroup:
 
     def wait(self, double seconds):
         """Whether all threads have ended, waiting for each for at most `seconds`; their first error is raised then."""
+        if self.is_orphaned:
+            return True
         for lock in list(self.locks):
             release = lock.release  # takes memory, so not while the lock is held
             if not lock.acquire(True, seconds):
@@ -86,7 +95,7 @@ cdef class ThreadGroup:
         """Waits for all threads."""
         cdef Py_ssize_t i = 0
         cdef object raised = None  # by a signal's handler, meanwhile
-        while i < len(self.locks):
+        while i < len(self.locks) and not self.is_orphaned:
             try:
                 lock = self.locks[i]
                 release = lock.release

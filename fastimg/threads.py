@@ -167,7 +167,10 @@ def _run(
                 readers.grow()
             report()
         while not batch.finished:
+            done = batch.done
             batch.run(SLICE_NS)
+            if decoders.is_orphaned and batch.done == done:
+                raise RuntimeError("a signal's handler has forked while other threads decoded: their images are missing")
             if reads:
                 readers.grow()
             report()

@@ -70,6 +70,7 @@ static fi_team_task *find_task(fi_team *team) {
 }
 
 void fi_team_follow(fi_team *team, void *helper) {
+    if (fi_team_is_orphaned(team)) return;
     fi_mutex_lock(&team->lock);
     while (team->leaders || team->tasks) {
         fi_team_task *task = find_task(team);

@@ -122,8 +122,8 @@ bool fi_entropy_guess(fi_entropy *entropy, const fi_place *place) {
 }
 
 /*
- * In 16 bits a sum may wrap around. But the first one that is out of bounds is out of bounds there, too: they are at most
- * 1025 from 0, and a difference has 15 bits.
+ * In 16 bits a sum may wrap around. But the first one that is out of bounds is out of bounds there, too: unless the step is
+ * 0, they are at most 1025 from 0, and a difference has 15 bits.
  */
 bool fi_entropy_confirm(fi_entropy *entropy, const int32_t shift[4], unsigned mcus, int16_t (*blocks)[64],
                         uint8_t *eob) {

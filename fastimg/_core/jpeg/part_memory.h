@@ -38,7 +38,10 @@ typedef struct fi_part_memory {
     fi_part_buffer *buffers;
 } fi_part_memory;
 
-/* A thread's own comes before what all share, and is the first to get something back: one of each. */
+/*
+ * A thread's own comes before what all share, and is the first to get something back: one of each. Those that share hold
+ * a lock.
+ */
 fi_part_store *fi_part_memory_take_store(fi_part_memory *own, fi_part_memory *shared); /* NULL: none is free */
 void fi_part_memory_give_store(fi_part_memory *own, fi_part_memory *shared, fi_part_store *store);
 void fi_part_memory_give_buffer(fi_part_memory *own, fi_part_memory *shared, fi_part_buffer *buffer);

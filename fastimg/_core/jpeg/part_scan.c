@@ -124,6 +124,7 @@ static bool settle(fi_parts *parts, fi_part_guess *guess, fi_part_front *front) 
 
     guess->state = FI_PART_READY;
     end.mcu = guess->mcu + (end.mcu - guess->from);
+    /* In 16 bits: see fi_entropy_confirm(). */
     for (int c = 0; c < 4; c++) end.dc[c] = (int16_t)(uint16_t)((uint32_t)end.dc[c] + (uint32_t)guess->shift[c]);
     *front = (fi_part_front){end, guess->bytes, guess->end_bit};
     fit_size(parts, &end);

@@ -39,7 +39,7 @@ typedef struct fi_part_bytes {
     bool is_last;
 } fi_part_bytes;
 
-/* One that a thread guesses. */
+/* One that a thread guesses: without the lock, that thread alone changes the store, and where it ends, until it stops. */
 typedef struct fi_part_guess {
     fi_part_state state;
     atomic_int verdict;

@@ -115,7 +115,10 @@ static void run_front(fi_part_worker *worker, fi_part_front front) {
     const size_t begin = front.place.mcu;
     uint64_t nbits = 0;
 
-    if (!fi_entropy_go_to(entropy, &front.place)) give_up(worker);
+    if (!fi_entropy_go_to(entropy, &front.place)) {
+        give_up(worker);
+        return;
+    }
     for (size_t mcu = begin; mcu < parts->mcus;) {
         const uint64_t bit = fi_entropy_bit(entropy);
         if (bit >= front.end_bit && pass_end(worker, &front)) return;
@@ -136,7 +139,10 @@ static void run_interval(fi_part_worker *worker, const fi_place *begin, size_t e
     fi_entropy *entropy = worker->scratch->entropy;
 
     if (end > parts->mcus) end = parts->mcus;
-    if (!fi_entropy_go_to(entropy, begin)) give_up(worker);
+    if (!fi_entropy_go_to(entropy, begin)) {
+        give_up(worker);
+        return;
+    }
     for (size_t mcu = begin->mcu; mcu < end;) {
         const size_t left = end - mcu;
         const unsigned n = decode_mcus(worker, mcu, left < FI_MCU_BATCH ? (unsigned)left : FI_MCU_BATCH);

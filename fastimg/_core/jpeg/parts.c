@@ -21,8 +21,12 @@ bool fi_parts_suit(const fi_decompressor *jpeg, const fi_request *request) {
     const uint64_t pixels = (uint64_t)cinfo->image_height * cinfo->image_width;
 
     if (!jpeg->team || jpeg->is_alone || pixels < jpeg->team->options.min_pixels) return false;
+    if (fi_team_is_orphaned(jpeg->team)) return false;
     if (!fi_hooks_decode_rows(jpeg) || cinfo->comps_in_scan != cinfo->num_components) return false;
     if (cinfo->comps_in_scan == 1 && cinfo->comp_info[0].v_samp_factor != 1) return false;
+    for (int i = 0; i < cinfo->comps_in_scan; i++) {
+        if (cinfo->cur_comp_info[i]->quant_table->quantval[0] == 0) return false; /* DC values may be anything */
+    }
     return (uint64_t)plan->top * MOST_ABOVE <= cinfo->image_height;
 }
 
@@ -124,16 +128,16 @@ JDIMENSION fi_parts_decode(fi_decompressor *jpeg, const fi_part_layout *layout) 
     jpeg->progress.progress_monitor((j_common_ptr)&jpeg->cinfo);
     fi_parts *parts = new_parts(jpeg, layout);
     if (!parts) fi_fail(jpeg, FI_E_NOMEM);
-    const bool stops = team->options.grow && !team->options.grow(team->options.context, parts->threads - 1);
-    const bool is_orphaned = fi_team_is_orphaned(team);
-    if (stops || is_orphaned) {
+    if (team->options.grow && !team->options.grow(team->options.context, parts->threads - 1)) {
         free_parts(parts);
-        if (stops) fi_fail(jpeg, FI_E_CANCELLED);
-        fi_try_alone(jpeg);
+        fi_fail(jpeg, FI_E_CANCELLED);
     }
-    fi_team_open(team, &parts->task);
-    fi_part_work(parts, jpeg, true);
-    fi_team_close(team, &parts->task);
+    parts->is_orphaned = fi_team_is_orphaned(team);
+    if (!parts->is_orphaned) {
+        fi_team_open(team, &parts->task);
+        fi_part_work(parts, jpeg, true);
+        fi_team_close(team, &parts->task);
+    }
     const fi_status status = parts->status;
     const JDIMENSION rows = (JDIMENSION)parts->given;
     const bool is_whole = rows == jpeg->cinfo.total_iMCU_rows;
