@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Signals and forks while several threads decode one image."""
 
+import gc
 import os
 import signal
 import threading
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from support import jpegs
 from support.data_sources import tasks, wait_until
-from support.processes import skip_forking, status_in_child
+from support.processes import skip_forking, status_in_child, status_of_child
 
 import fastimg
+import fastimg._decode as _decode
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX signals")
 
@@ -77,3 +79,43 @@ def test_fork(large):
             assert status_in_child(check) == 0
     finally:
         thread.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of fork in a process with threads
+def test_fork_in_a_handler(large):
+    """The child is in the middle of an image whose other threads it has not: it goes on alone."""
+    skip_forking()
+    began = time.perf_counter()
+    expected = fastimg.decode(large, num_threads=3)
+    full = time.perf_counter() - began
+    parent, children = os.getpid(), []
+    before = signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
+    try:
+        for i in range(6):
+            signal.setitimer(signal.ITIMER_REAL, full * (i + 1) / 8)
+            status = 1
+            try:
+                found = fastimg.decode(large, num_threads=3)
+                status = 0 if np.array_equal(found, expected) else 1
+            finally:
+                if os.getpid() != parent:
+                    os._exit(status)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            assert status == 0
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        statuses = [status_of_child(pid, 20) for pid in children]
+    assert statuses and set(statuses) == {0}
+
+
+def test_no_team_stays(large):
+    """Not even until the garbage collector comes."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            fastimg.decode(large, num_threads=2, size=64)
+        assert not [one for one in gc.get_objects() if isinstance(one, _decode.Team)]
+    finally:
+        gc.enable()

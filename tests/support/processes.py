@@ -77,7 +77,12 @@ def status_in_child(function):
             status = 0
         finally:
             os._exit(status)
-    killer = threading.Timer(PATIENCE, os.kill, (pid, signal.SIGKILL))
+    return status_of_child(pid)
+
+
+def status_of_child(pid, patience=PATIENCE):
+    """The exit code of a forked process, which is killed if it hangs."""
+    killer = threading.Timer(patience, os.kill, (pid, signal.SIGKILL))
     killer.start()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     killer.cancel()
