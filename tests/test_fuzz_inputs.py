@@ -129,7 +129,7 @@ def test_parts(tmp_path):
 @pytest.mark.parametrize(
     ("name", "right", "wrong", "message"),
     [
-        ("part_scan.c", " - guess->records[i].dc[c]", "", "several threads: byte"),
+        ("part_scan.c", " - dc[c]", "", "several threads: byte"),
         ("parts.c", "fi_try_alone(jpeg)", "fi_fail(jpeg, FI_E_CORRUPT)", "with several threads CORRUPT"),
         ("parts.c", "jpeg->entropy, &marker))", "jpeg->entropy, &marker) > 99)", "warns 0 times, with "),
     ],

@@ -151,7 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 void print_result(void) {
     size_t count = 0;
 
-    for (size_t t = 0; t < TEAMS; t++) count += fi_team_count(teams[t].team);
+    for (size_t t = 0; t < TEAMS; t++) count += fi_team_image_count(teams[t].team);
     printf("%s %u %zu\n", fi_status_name(opened), compared, count);
 }
 
