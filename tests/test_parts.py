@@ -11,9 +11,11 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 from support import jpegs
 from support.data_sources import tasks
 from support.entropy_files import bases, mutate, turbo_setting
+from support.far_blocks import far_block
 from support.processes import child_env, run_probe
 
 import fastimg
@@ -90,6 +92,46 @@ def test_damaged(differences, nbytes):
     count, different = differences(jobs, nbytes, (2, 5))
     assert different == []
     assert count > len(jobs) / 10
+
+
+def test_a_block_that_its_dc_value_makes_bad(differences):
+    """In a guess it is judged when that is known."""
+    jobs = [("good", far_block(60, 20, None), {})]
+    for i in range(20):
+        data = far_block(60, 20, 1200 * (i + 20) // 41, seed=i)
+        with pytest.raises(fastimg.CorruptJpegError, match="coefficients that no 8-bit image has"):
+            fastimg.decode(data)
+        jobs += [(f"{i}", data, each) for each in settings(({}, {"size": 40}))]
+    count, different = differences(jobs, 400, [threads for threads in (1, *THREADS) for _ in range(3)])
+    assert different == []
+    assert count > 0  # of the one without such a block
+
+
+def test_a_window_of_text():
+    """Its suspect blocks are no reason to decode it again in one thread."""
+    image = Image.new("L", (1500, 1600), 255)
+    draw = ImageDraw.Draw(image)
+    rng = np.random.default_rng(0)
+    for x, y in rng.integers(1500, size=(900, 2)).tolist():
+        draw.text((x, y), "Hamburgefonts 0123", fill=0)
+        draw.line((x, y, 1500 - y, x), fill=0, width=2)
+    data = jpegs.pillow(np.array(image)[:, :, None].repeat(3, 2), quality=60, subsampling=0)
+    for options in ({}, {"size": 200}, {"strict": False}):
+        options["crop"] = (0, 0, 1500, 1200)
+        expected = fastimg.decode(data, **options)
+        before = _decode.count_decoded_together()
+        for threads in THREADS:
+            jpegs.assert_same(fastimg.decode(data, num_threads=threads, **options), expected)
+        assert _decode.count_decoded_together() == before + len(THREADS)
+
+
+def test_what_follows_the_image(large):
+    data = large[0] + b"\0\0\0 ftypmp42" + np.random.default_rng(0).bytes(4 * len(large[0]))
+    expected = fastimg.decode(large[0])
+    before = _decode.count_decoded_together()
+    for threads in (1, *THREADS):
+        jpegs.assert_same(fastimg.decode(data, num_threads=threads), expected)
+    assert _decode.count_decoded_together() == before + len(THREADS)
 
 
 @pytest.fixture(scope="module")

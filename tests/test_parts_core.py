@@ -22,6 +22,7 @@ from support.c_programs import (
 )
 from support.damage import JUNK
 from support.entropy_files import bases, mutate, turbo_setting
+from support.far_blocks import far_block
 
 PROGRAM = TESTS / "core" / "test_parts.c"
 
@@ -33,6 +34,7 @@ def files():
     yield jpegs.turbo(jpegs.pixels(90, 60, 1))
     yield jpegs.truncated(jpegs.jpeg(80, 90))
     yield jpegs.oriented(jpegs.jpeg(96, 81), 6)
+    yield far_block(30, 10, 220)  # a guess cannot judge it
     rng = np.random.default_rng(5)
     kinds = list(bases())
     for i in range(20):
