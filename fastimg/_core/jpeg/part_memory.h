@@ -8,8 +8,8 @@
 #include "jpeg/part_layout.h"
 
 /* Blocks of a part, so that what is kept of one stays in the second-level cache; how many can be kept. */
-#define FI_PART_BLOCKS 768
-#define FI_STORE_BLOCKS 1152
+#define FI_PART_BLOCKS 1152
+#define FI_STORE_BLOCKS 1728
 
 #define FI_MAX_PART_ROWS (MAX_SAMP_FACTOR * DCTSIZE)
 
