@@ -170,7 +170,9 @@ def _run(
             done = batch.done
             batch.run(SLICE_NS)
             if decoders.is_orphaned and batch.done == done:
-                raise RuntimeError("a signal's handler has forked while other threads decoded: their images are missing")
+                raise RuntimeError(
+                    "a handler of signals has forked while other threads decoded: their images are missing"
+                )
             if reads:
                 readers.grow()
             report()

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import struct
 import threading
 import time
 
@@ -17,6 +18,7 @@ from support.data_sources import tasks
 from support.entropy_files import bases, mutate, turbo_setting
 from support.far_blocks import far_block
 from support.processes import child_env, run_probe
+from support.segments import DHT, DQT, SOF0, SOS, segment
 
 import fastimg
 import fastimg._decode as _decode
@@ -105,6 +107,23 @@ def test_a_block_that_its_dc_value_makes_bad(differences):
     count, different = differences(jobs, 400, [threads for threads in (1, *THREADS) for _ in range(3)])
     assert different == []
     assert count > 0  # of the one without such a block
+
+
+def test_dc_steps_of_0(differences):
+    """All DC values are 0, and their sums need not fit into 16 bits: one thread refuses what does not fit into 30."""
+    blocks = 190
+    header = struct.pack(">BHHB", 8, 8 * blocks, 8 * blocks, 1) + b"\x01\x11\x00"
+    tables = b"".join(
+        segment(DHT, bytes([kind, 1] + [0] * 15 + [symbol])) for kind, symbol in ((0x00, 15), (0x10, 0))
+    )
+    scan = ("0" + "1" * 15 + "0") * blocks**2
+    scan += "1" * (-len(scan) % 8)
+    data = int(scan, 2).to_bytes(len(scan) // 8, "big").replace(b"\xff", b"\xff\x00")
+    start = b"\xff\xd8" + segment(DQT, bytes(2) + b"\x01" * 63) + segment(SOF0, header) + tables
+    data = start + segment(SOS, b"\x01\x01\x00\x00\x3f\x00") + data + b"\xff\xd9"
+    with pytest.raises(fastimg.CorruptJpegError, match="coefficients that no 8-bit image has"):
+        fastimg.decode(data)
+    assert differences([("steps", data, each) for each in settings(({},))], 0, THREADS)[1] == []
 
 
 def test_a_window_of_text():
