@@ -235,18 +235,12 @@ FI_INLINE fi_fault_kind decode_mcu(fi_entropy *entropy, reader *r, size_t ahead,
     return FI_FAULT_NONE;
 }
 
-static __attribute__((noinline)) void write_mark(fi_entropy *entropy, const reader *r, size_t i) {
-    put_back(entropy, r);
-    entropy->marks[i] = fi_entropy_bit(entropy);
-}
-
 FI_INLINE bool decode_mcus(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (*blocks)[64], uint8_t *eob) {
     const unsigned count = entropy->blocks;
     reader r = {entropy->next, entropy->bits, entropy->count};
 
     for (unsigned i = 0; i < mcus; i++, blocks += count, eob += count) {
         if (!prepare_mcu(entropy, &r, i)) return false;
-        if (__builtin_expect(entropy->marks != NULL, 0)) write_mark(entropy, &r, i);
         const fi_fault_kind kind = decode_mcu(entropy, &r, i, whole && i == mcus - 1 ? 63 : 0, blocks, eob);
         if (!in_bounds(entropy, &r)) return fi_entropy_fail_short(entropy, i);
         if (kind != FI_FAULT_NONE) return fi_entropy_fail(entropy, kind, i);

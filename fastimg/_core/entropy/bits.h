@@ -101,10 +101,11 @@ FI_INLINE void put_back(fi_entropy *entropy, const reader *r) {
     entropy->count = r->count & 63;
 }
 
-/* Before the MCU that is `ahead` of those decoded: passes a restart marker, refills the chunk. false: at a fault. */
+/* Before the MCU that is `ahead` of those decoded: marks it, passes a restart marker, refills the chunk. false: at a fault. */
 FI_INLINE bool prepare_mcu(fi_entropy *entropy, reader *r, size_t ahead) {
-    if (entropy->restart_interval || entropy->end - r->next < MAX_MCU_NBYTES) {
+    if (entropy->has_stops || entropy->end - r->next < MAX_MCU_NBYTES) {
         put_back(entropy, r);
+        if (entropy->marks) entropy->marks[ahead] = fi_entropy_bit(entropy);
         if (entropy->restart_interval) {
             if (entropy->restarts_to_go == 0 && !fi_entropy_restart(entropy, ahead)) return false;
             entropy->restarts_to_go--;

@@ -175,6 +175,7 @@ void fi_entropy_begin(fi_entropy *entropy, const fi_scan *scan) {
     entropy->near_blocks = entropy->far_blocks = 0;
     entropy->guesses = false;
     entropy->marks = NULL;
+    entropy->has_stops = scan->restart_interval > 0;
     entropy->chunk_nbytes = CHUNK_NBYTES;
     entropy->blocks = scan->blocks;
     for (unsigned b = 0; b < scan->blocks; b++) {

@@ -145,6 +145,7 @@ bool fi_entropy_confirm(fi_entropy *entropy, const int32_t shift[4], unsigned mc
 
 void fi_entropy_mark(fi_entropy *entropy, uint64_t *bits) {
     entropy->marks = bits;
+    entropy->has_stops = bits || entropy->restart_interval > 0;
 }
 
 fi_suspects fi_entropy_suspects(const fi_entropy *entropy) {

@@ -112,7 +112,6 @@ struct fi_entropy {
     const uint8_t *next, *end; /* in the chunk: the next byte to load, and its end */
     uint64_t bits; /* left-aligned */
     unsigned count; /* how many of bits are valid */
-    size_t chunk_nbytes; /* that are unstuffed at a time */
     const uint8_t *first; /* where this restart interval began, or fi_entropy_go_to() went to */
     uint64_t first_bit; /* its number */
     size_t taken; /* bytes from there on that have been in the chunk, without stuffing */
@@ -124,7 +123,7 @@ struct fi_entropy {
     dc_state dc[4]; /* per component of the scan */
     dc_state known_dc[4]; /* their limits, while a guess may have any */
     bool guesses;
-    uint64_t *marks; /* to write as MCUs are decoded; NULL: none */
+    bool has_stops; /* there are marks or restart intervals: more to do in front of each MCU */
     bool is_progressive;
     uint8_t ss, se, al; /* of a progressive scan */
     bool is_refinement;
@@ -142,6 +141,8 @@ struct fi_entropy {
     limits limits[4]; /* per component of the scan */
     table tables[CACHED_TABLES];
     uint8_t chunk[CHUNK_NBYTES + MAX_MCU_NBYTES];
+    size_t chunk_nbytes; /* that are unstuffed at a time */
+    uint64_t *marks; /* where to write the places of MCUs; or NULL */
 };
 
 /*
