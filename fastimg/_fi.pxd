@@ -156,6 +156,9 @@ cdef extern from "_core/fi.h" nogil:
     const char *fi_libjpeg_version(size_t *nbytes)
     const char *fi_libjpeg_built_version()
 
+cdef extern from "_core/os/system.h" nogil:
+    int64_t fi_process_id()
+
 cdef extern from "_core/team.h" nogil:
     ctypedef struct fi_team:
         pass

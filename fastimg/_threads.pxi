@@ -19,16 +19,16 @@ cdef class ThreadGroup:
     """
     cdef list locks
     cdef object error  # the first
-    cdef object process_id
+    cdef int64_t process_id
 
     def __cinit__(self):
         self.locks = []
-        self.process_id = os.getpid()
+        self.process_id = fi_process_id()
 
     @property
     def is_orphaned(self):
         """Whether this process is a fork of the one that has the threads: they are missing, and not waited for."""
-        return os.getpid() != self.process_id
+        return fi_process_id() != self.process_id  # os.getpid() takes memory
 
     def start(self, work, int count, spawn=start_new_thread):
         """Starts up to `count` threads that call `work`, as many as the system gives, and returns their number.

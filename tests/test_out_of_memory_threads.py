@@ -88,6 +88,25 @@ def test_the_threads_are_waited_for_if_cancelling_fails():
     assert ended == [True]
 
 
+def test_the_threads_are_waited_for_without_memory_for_a_number(monkeypatch):
+    """Whether they are this process's is known without an object."""
+
+    def refuse():
+        raise MemoryError
+
+    def work():
+        go_on.wait(30)
+        ended.append(True)
+
+    go_on, ended = threading.Event(), []
+    group = _decode.ThreadGroup()
+    assert group.try_start(work)
+    monkeypatch.setattr("os.getpid", refuse)
+    group.stop(go_on.set)
+    assert ended == [True]
+    assert group.wait(30)
+
+
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # zipfile's, of what it has half made
