@@ -13,13 +13,6 @@
 enum { MAX_VIEWS = 3 };
 
 static result first = {.fill = 0xA5}, second = {.fill = 0x5A}, views[MAX_VIEWS];
-static fi_status opened; /* what the last input was */
-
-/*
- * A new decoder takes longer than the image, so inputs share one. One in 32 gets its own. What a finding needs of the
- * inputs before it, if it does not come back alone, is in their order, which is the same for the same -seed.
- */
-static fi_decoder *kept;
 
 /* ---- comparing ------------------------------------------------------------------------------------------------- */
 
@@ -164,19 +157,19 @@ static void try_pixels(fi_decoder *decoder, const uint8_t *data, size_t size) {
 
 int LLVMFuzzerInitialize(const int *argc, char ***argv) {
     (void)argc, (void)argv;
-    fi_init(fi_cpu_features());
-    if (!fi_hooks_verified()) abort();
-    kept = new_decoder();
+    start_core();
     return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fi_failure failure = {0};
+    fi_source source;
 
-    compared = 0;
-    if (size <= PREFIX_NBYTES) return 0;
-    start_choices(data);
-    const fi_source source = {.data = data + PREFIX_NBYTES, .size = size - PREFIX_NBYTES};
+    if (!take_input(data, size, &source)) return 0;
+    /*
+     * What a finding needs of the inputs before it, if it does not come back alone, is in their order, which is the same
+     * for the same -seed.
+     */
     const bool is_new = pick(32) == 31;
     fi_decoder *decoder = is_new ? new_decoder() : kept;
     opened = fi_open(decoder, &source, MAX_PIXELS, &failure);

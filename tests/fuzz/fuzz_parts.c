@@ -35,8 +35,6 @@ static struct {
 static int64_t late_ns;
 
 static result alone = {.fill = 0xA5}, together = {.fill = 0x5A};
-static fi_decoder *kept; /* a new one takes longer than the image */
-static fi_status opened; /* what the last input was */
 
 /* ---- threads --------------------------------------------------------------------------------------------------- */
 
@@ -127,20 +125,16 @@ static void try_job(size_t max_pixels, fi_team *team) {
 
 int LLVMFuzzerInitialize(const int *argc, char ***argv) {
     (void)argc, (void)argv;
-    fi_init(fi_cpu_features());
-    if (!fi_hooks_verified()) abort();
-    kept = new_decoder();
+    start_core();
     start_teams();
     return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fi_failure failure = {0};
+    fi_source source;
 
-    compared = 0;
-    if (size <= PREFIX_NBYTES) return 0;
-    start_choices(data);
-    const fi_source source = {.data = data + PREFIX_NBYTES, .size = size - PREFIX_NBYTES};
+    if (!take_input(data, size, &source)) return 0;
     const size_t max_pixels = pick(8) ? MAX_PIXELS : MAX_LONG_PIXELS;
     fi_team *team = teams[pick(TEAMS)].team;
     opened = fi_open(kept, &source, max_pixels, &failure);

@@ -39,6 +39,16 @@ static fi_decoder *new_decoder(void) {
     return decoder;
 }
 
+static fi_decoder *kept; /* for all inputs: a new one takes longer than the image */
+static fi_status opened; /* what the last input was */
+static unsigned compared; /* results of it that had pixels */
+
+static void start_core(void) {
+    fi_init(fi_cpu_features());
+    if (!fi_hooks_verified()) abort();
+    kept = new_decoder();
+}
+
 /* ---- what to do with the bytes --------------------------------------------------------------------------------- */
 
 static struct {
@@ -50,6 +60,15 @@ static void start_choices(const uint8_t *prefix) {
     choices.next = prefix;
     choices.end = prefix + PREFIX_NBYTES;
     choices.state = 0;
+}
+
+/* Begins with an input. Returns false if it has no file. */
+static bool take_input(const uint8_t *data, size_t size, fi_source *source) {
+    compared = 0;
+    if (size <= PREFIX_NBYTES) return false;
+    start_choices(data);
+    *source = (fi_source){.data = data + PREFIX_NBYTES, .size = size - PREFIX_NBYTES};
+    return true;
 }
 
 /* A number below n, at most 256: from the next byte of the prefix, or from all of them when none is left. */
@@ -155,8 +174,6 @@ static void decode(fi_decoder *decoder, const job *job, result *result) {
     snprintf(result->notes, sizeof result->notes, "%s", fi_decoder_warnings(decoder));
     result->warnings = fi_decoder_warning_count(decoder);
 }
-
-static unsigned compared; /* results of the last input that had pixels */
 
 static void compare_pixels(const char *what, const result *expected, const result *found) {
     size_t at = 0;
