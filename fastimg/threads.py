@@ -19,7 +19,7 @@ Progress: TypeAlias = "bool | Callable[[int, int], object]"
 #: The caller works alone this long: a batch that is done by then would not pay for starting threads.
 ALONE_NS = 1_000_000
 
-#: How many threads decode one image together: each takes half a megabyte, whether it finds work or not.
+#: How many threads decode one image together: each takes some two megabytes.
 MAX_TOGETHER = 64
 
 #: How often a thread that decodes alone looks for Ctrl-C, and how often a waiting one reports progress.

@@ -21,6 +21,13 @@ bool fi_team_is_orphaned(const fi_team *team) {
     return team->process_id != fi_process_id();
 }
 
+/* Returns false, and has no lock, if there are no threads to keep out. */
+static bool lock(fi_team *team) {
+    if (fi_team_is_orphaned(team)) return false;
+    fi_mutex_lock(&team->lock);
+    return true;
+}
+
 void fi_team_free(fi_team *team) {
     if (!team) return;
     if (!fi_team_is_orphaned(team)) {
@@ -31,7 +38,7 @@ void fi_team_free(fi_team *team) {
 }
 
 void fi_team_open(fi_team *team, fi_team_task *task) {
-    fi_mutex_lock(&team->lock);
+    if (!lock(team)) return;
     fi_team_task **last = &team->tasks;
     while (*last) last = &(*last)->following;
     *last = task;
@@ -43,8 +50,7 @@ void fi_team_open(fi_team *team, fi_team_task *task) {
 }
 
 void fi_team_close(fi_team *team, fi_team_task *task) {
-    if (fi_team_is_orphaned(team)) return;
-    fi_mutex_lock(&team->lock);
+    if (!lock(team)) return;
     fi_team_task **link = &team->tasks;
     while (*link != task) link = &(*link)->following;
     *link = task->following;
@@ -53,8 +59,7 @@ void fi_team_close(fi_team *team, fi_team_task *task) {
 }
 
 void fi_team_lead(fi_team *team) {
-    if (fi_team_is_orphaned(team)) return;
-    fi_mutex_lock(&team->lock);
+    if (!lock(team)) return;
     team->leaders++;
     fi_mutex_unlock(&team->lock);
 }
@@ -70,8 +75,7 @@ static fi_team_task *find_task(fi_team *team) {
 }
 
 void fi_team_follow(fi_team *team, void *helper) {
-    if (fi_team_is_orphaned(team)) return;
-    fi_mutex_lock(&team->lock);
+    if (!lock(team)) return;
     while (team->leaders || team->tasks) {
         fi_team_task *task = find_task(team);
         if (!task) {
@@ -89,24 +93,21 @@ void fi_team_follow(fi_team *team, void *helper) {
 }
 
 void fi_team_leave(fi_team *team) {
-    if (fi_team_is_orphaned(team)) return;
-    fi_mutex_lock(&team->lock);
+    if (!lock(team)) return;
     team->leaders--;
     if (team->leaders == 0) fi_condition_broadcast(&team->changed);
     fi_mutex_unlock(&team->lock);
 }
 
 size_t fi_team_image_count(fi_team *team) {
-    if (fi_team_is_orphaned(team)) return 0;
-    fi_mutex_lock(&team->lock);
+    if (!lock(team)) return 0;
     const size_t count = team->count;
     fi_mutex_unlock(&team->lock);
     return count;
 }
 
 void fi_team_add_image(fi_team *team) {
-    if (fi_team_is_orphaned(team)) return;
-    fi_mutex_lock(&team->lock);
+    if (!lock(team)) return;
     team->count++;
     fi_mutex_unlock(&team->lock);
 }

@@ -118,6 +118,11 @@ typedef struct {
     JSAMPROW rows[MAX_KEPT + FI_MAX_ROWS];
 } plane;
 
+/* An odd number of cache lines: rows share no sets. */
+static size_t odd_lines(size_t nbytes) {
+    return ((nbytes + 63) & ~(size_t)63) | 64;
+}
+
 /*
  * With Cb and Cr per two rows, the last two rows of pixels wait for the next row of MCUs, since the rows of Cb and Cr that
  * are next nearest are in there or, from the first of the two, above.
@@ -138,7 +143,7 @@ static size_t describe_planes(const struct jpeg_decompress_struct *cinfo, plane 
         planes[c].height = component->downsampled_height;
         planes[c].width = component->downsampled_width;
         format->planes[c] = (fi_plane_format){
-            .stride = ((nbytes_read + 63) & ~(size_t)63) | 64, /* an odd number of cache lines: rows share no sets */
+            .stride = odd_lines(nbytes_read),
             .h_samp = (uint32_t)component->h_samp_factor,
             .v_samp = (uint32_t)component->v_samp_factor,
         };
@@ -252,7 +257,7 @@ static bool read_parts(fi_decompressor *jpeg, const fi_request *request) {
     if ((!cinfo->raw_data_out && !is_grey) || !fi_parts_suit(jpeg, request)) return false;
     if (is_grey) {
         layout.planes[0].stride = part.stride = format.planes[0].stride =
-            ((size_t)cinfo->comp_info[0].width_in_blocks * DCTSIZE + 63) | 64;
+            odd_lines((size_t)cinfo->comp_info[0].width_in_blocks * DCTSIZE);
         layout.planes[0].rows = part.lines;
     } else {
         describe_planes(cinfo, part.planes, &format);

@@ -11,8 +11,6 @@
 #define FI_PART_BLOCKS 1152
 #define FI_STORE_BLOCKS 1728
 
-#define FI_MAX_PART_ROWS (MAX_SAMP_FACTOR * DCTSIZE)
-
 /* MCUs whose place is not known yet. */
 typedef struct fi_part_store {
     _Alignas(64) int16_t blocks[FI_STORE_BLOCKS][DCTSIZE2]; /* all zeros if it is free */
@@ -25,7 +23,7 @@ typedef struct fi_part_store {
 typedef struct fi_part_buffer {
     struct fi_part_buffer *following;
     size_t nbytes;
-    JSAMPROW pointers[3][FI_MAX_PART_ROWS];
+    JSAMPROW pointers[3][FI_MAX_ROWS];
     JSAMPARRAY planes[3];
 } fi_part_buffer;
 

@@ -91,15 +91,18 @@ bool fi_part_rows_open(fi_part_worker *worker, size_t row) {
 
 /* ---- the sink -------------------------------------------------------------------------------------------------- */
 
+static void add_suspects(fi_suspects *sum, fi_suspects suspects) {
+    sum->near += suspects.near;
+    sum->far += suspects.far;
+}
+
 /* Frees the rows that no row to come is upsampled with. */
 static void free_rows(fi_part_worker *worker) {
     fi_parts *parts = worker->parts;
     const size_t rows = parts->layout->rows, before = parts->freed, begun = before + parts->row_count;
 
     while (parts->given < rows && parts->given < begun && row_of(parts, parts->given)->is_given) {
-        const fi_suspects suspects = row_of(parts, parts->given++)->suspects;
-        parts->suspects.near += suspects.near;
-        parts->suspects.far += suspects.far;
+        add_suspects(&parts->suspects, row_of(parts, parts->given++)->suspects);
     }
     while (parts->freed + 1 < parts->given) {
         fi_part_row *row = row_of(parts, parts->freed++);
@@ -155,10 +158,7 @@ static void try_to_give(fi_part_worker *worker, size_t row) {
 }
 
 void fi_part_rows_suspect(fi_parts *parts, size_t row, fi_suspects suspects) {
-    fi_suspects *of_row = &row_of(parts, row)->suspects;
-
-    of_row->near += suspects.near;
-    of_row->far += suspects.far;
+    add_suspects(&row_of(parts, row)->suspects, suspects);
 }
 
 void fi_part_rows_add(fi_part_worker *worker, size_t row, unsigned mcus) {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "jpeg/part_scan.h"
 
-#include <string.h>
-
 /* ---- claims ---------------------------------------------------------------------------------------------------- */
 
 fi_place fi_part_claim_interval(fi_parts *parts, size_t *end_mcu) {
@@ -157,8 +155,7 @@ void fi_part_pass_on(fi_parts *parts, fi_part_front front) {
 
 /* Clears the coefficients, and frees it. */
 static void drop(fi_part_worker *worker, fi_part_guess *guess) {
-    if (guess->store)
-        memset(guess->store->blocks, 0, guess->end.mcu * worker->parts->scan.blocks * sizeof guess->store->blocks[0]);
+    fi_part_clear(worker->parts, guess);
     fi_part_release(worker, guess);
 }
 

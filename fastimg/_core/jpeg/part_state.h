@@ -8,6 +8,7 @@
 #include "team.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #define FI_MIN_PART_NBYTES 4096
 
@@ -112,6 +113,12 @@ struct fi_part_worker {
     bool is_assisting;
     size_t wanted; /* the row that it waits for room for: it assists only with what comes before, or none would end */
 };
+
+/* All that a guess has kept becomes zeros again. */
+static inline void fi_part_clear(const fi_parts *parts, const fi_part_guess *guess) {
+    if (guess->store)
+        memset(guess->store->blocks, 0, guess->end.mcu * parts->scan.blocks * sizeof guess->store->blocks[0]);
+}
 
 static inline void fi_parts_lock(fi_parts *parts) {
     if (!parts->is_orphaned) fi_mutex_lock(&parts->team->lock);

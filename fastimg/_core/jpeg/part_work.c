@@ -42,18 +42,27 @@ static void count_suspects(fi_part_worker *worker, size_t row) {
     fi_entropy_set_suspects(worker->scratch->entropy, (fi_suspects){0});
 }
 
-/* Decodes up to n MCUs from number `mcu` on to samples. Returns how many; 0: the work is over. */
-static unsigned decode_mcus(fi_part_worker *worker, size_t mcu, unsigned n) {
+static unsigned max_batch(const fi_parts *parts) {
+    return FI_MCU_BATCH / parts->scan.blocks;
+}
+
+/* Of n MCUs from number `first` of a row on, those that are in one batch and in the row. */
+static unsigned limit_batch(const fi_parts *parts, size_t first, size_t n) {
+    const size_t left = parts->mcus_per_row - first, most = max_batch(parts) < left ? max_batch(parts) : left;
+    return (unsigned)(n < most ? n : most);
+}
+
+/* Decodes up to `limit` MCUs from number `mcu` on to samples. Returns how many; 0: the work is over. */
+static unsigned decode_mcus(fi_part_worker *worker, size_t mcu, size_t limit) {
     fi_parts *parts = worker->parts;
     fi_mcu_rows *work = worker->scratch->mcu_rows;
     const size_t row = mcu / parts->mcus_per_row, first = mcu % parts->mcus_per_row;
-    const size_t left = parts->mcus_per_row - first, most = FI_MCU_BATCH / parts->scan.blocks;
+    const unsigned n = limit_batch(parts, first, limit);
 
-    if (n > left) n = (unsigned)left;
-    if (n > most) n = (unsigned)most;
     if (fi_part_is_over(worker) || !fi_part_rows_open(worker, row)) return 0;
     set_needs(worker, row == parts->jpeg->cinfo.total_iMCU_rows - 1);
-    if (!fi_entropy_decode(worker->scratch->entropy, n, n == left, work->coefficients, work->eob)) {
+    if (!fi_entropy_decode(worker->scratch->entropy, n, first + n == parts->mcus_per_row, work->coefficients,
+                           work->eob)) {
         memset(work->coefficients, 0, sizeof work->coefficients);
         give_up(worker);
         return 0;
@@ -76,7 +85,7 @@ static unsigned decode_mcus(fi_part_worker *worker, size_t mcu, unsigned n) {
  * may be anywhere.
  */
 static unsigned count_mcus(const fi_parts *parts, size_t mcus, uint64_t nbits, uint64_t left) {
-    const unsigned few = STEP_BLOCKS / parts->scan.blocks + 1, most = FI_MCU_BATCH / parts->scan.blocks;
+    const unsigned few = STEP_BLOCKS / parts->scan.blocks + 1, most = max_batch(parts);
     const uint64_t mcu_nbits = (mcus ? nbits / mcus : parts->scan.nbytes * 8 / parts->scan.mcus) + 1;
     const uint64_t n = left / mcu_nbits;
 
@@ -85,9 +94,9 @@ static unsigned count_mcus(const fi_parts *parts, size_t mcus, uint64_t nbits, u
 
 /* Where a part ends, in bits from its beginning; UINT64_MAX: nothing comes after it. */
 static uint64_t find_end_bit(fi_parts *parts, const fi_part_bytes *bytes) {
-    const uint64_t nbits = bytes->is_last ? UINT64_MAX : fi_entropy_count_bits(bytes->begin, bytes->end);
-
-    if (nbits != UINT64_MAX || bytes->is_last) return nbits;
+    if (bytes->is_last) return UINT64_MAX;
+    const uint64_t nbits = fi_entropy_count_bits(bytes->begin, bytes->end);
+    if (nbits != UINT64_MAX) return nbits;
     fi_parts_lock(parts);
     parts->are_claimed = true;
     fi_parts_unlock(parts);
@@ -138,14 +147,12 @@ static void run_interval(fi_part_worker *worker, const fi_place *begin, size_t e
     fi_parts *parts = worker->parts;
     fi_entropy *entropy = worker->scratch->entropy;
 
-    if (end > parts->mcus) end = parts->mcus;
     if (!fi_entropy_go_to(entropy, begin)) {
         give_up(worker);
         return;
     }
     for (size_t mcu = begin->mcu; mcu < end;) {
-        const size_t left = end - mcu;
-        const unsigned n = decode_mcus(worker, mcu, left < FI_MCU_BATCH ? (unsigned)left : FI_MCU_BATCH);
+        const unsigned n = decode_mcus(worker, mcu, end - mcu);
         if (n == 0) return;
         mcu += n;
     }
@@ -167,7 +174,7 @@ static bool guess_again(fi_part_worker *worker, fi_part_guess *guess, fi_place p
     fi_parts_lock(parts);
     const bool is_open = atomic_load(&guess->verdict) == FI_PART_OPEN;
     if (is_open) {
-        memset(guess->store->blocks, 0, guess->end.mcu * parts->scan.blocks * sizeof guess->store->blocks[0]);
+        fi_part_clear(parts, guess);
         atomic_store(&guess->mcus, 0);
         guess->end = place;
     }
@@ -265,7 +272,7 @@ static bool complete_edges(fi_part_worker *worker, const fi_part_guess *guess, u
 /* Samples of what a guess has kept. */
 static void flush(fi_part_worker *worker, fi_part_guess *guess) {
     fi_parts *parts = worker->parts;
-    const size_t blocks = parts->scan.blocks, most = FI_MCU_BATCH / blocks, end = guess->end.mcu;
+    const size_t blocks = parts->scan.blocks, end = guess->end.mcu;
     int16_t (*const kept)[DCTSIZE2] = guess->store->blocks;
     uint8_t *const eob = guess->store->eob;
     size_t i = guess->from, mcu = guess->mcu;
@@ -273,20 +280,17 @@ static void flush(fi_part_worker *worker, fi_part_guess *guess) {
     memset(kept, 0, i * blocks * sizeof kept[0]);
     while (i < end && mcu < parts->mcus) {
         const size_t row = mcu / parts->mcus_per_row, first = mcu % parts->mcus_per_row;
-        size_t n = parts->mcus_per_row - first;
-        if (n > most) n = most;
-        if (n > end - i) n = end - i;
+        const unsigned n = limit_batch(parts, first, end - i);
         if (fi_part_is_over(worker) || !fi_part_rows_open(worker, row)) break;
-        if (!complete_edges(worker, guess, (unsigned)i, (unsigned)n, mcu) ||
-            !fi_entropy_confirm(worker->scratch->entropy, guess->shift, (unsigned)n, kept + i * blocks,
-                                eob + i * blocks)) {
+        if (!complete_edges(worker, guess, (unsigned)i, n, mcu) ||
+            !fi_entropy_confirm(worker->scratch->entropy, guess->shift, n, kept + i * blocks, eob + i * blocks)) {
             give_up(worker);
             break;
         }
         count_suspects(worker, row);
         fi_mcu_row_transform(&worker->mcu_row, &worker->scratch->mcu_rows->sorted, kept + i * blocks, eob + i * blocks,
                              (JDIMENSION)first, (JDIMENSION)(first + n));
-        fi_part_rows_add(worker, row, (unsigned)n);
+        fi_part_rows_add(worker, row, n);
         i += n;
         mcu += n;
     }

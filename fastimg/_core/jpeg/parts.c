@@ -7,7 +7,6 @@
 #include "jpeg/warnings.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Until it is known how long codes are. */
 #define MAX_FIRST_PART_NBYTES 16384
@@ -39,9 +38,8 @@ static void free_parts(fi_parts *parts) {
 
     for (size_t i = 0; parts->guesses && i < parts->guess_count; i++) {
         const fi_part_guess *guess = &parts->guesses[i];
-        if (!guess->store) continue;
-        memset(guess->store->blocks, 0, guess->end.mcu * parts->scan.blocks * sizeof guess->store->blocks[0]);
-        fi_part_memory_give_store(own, shared, guess->store);
+        fi_part_clear(parts, guess);
+        if (guess->store) fi_part_memory_give_store(own, shared, guess->store);
     }
     for (size_t i = 0; parts->rows && i < parts->row_count; i++) {
         if (parts->rows[i].buffer) fi_part_memory_give_buffer(own, shared, parts->rows[i].buffer);
