@@ -204,17 +204,26 @@ void fi_writer_row_done(fi_writer *writer) {
 
 /* ---- all of an output ------------------------------------------------------------------------------------------ */
 
+/* Repeats the first `nbytes` bytes until there are `all`. */
+static void repeat(uint8_t *first, size_t nbytes, size_t all) {
+    for (size_t done = nbytes, n; done < all; done += n) {
+        n = min_size(done, all - done);
+        memcpy(first + done, first, n);
+    }
+}
+
 /* Padding in pixels x to end - 1 of row y. */
 static void pad_pixels(const fi_output *out, const fi_options *options, size_t y, size_t x, size_t end) {
-    const size_t stride = pixel_nbytes(options);
-    uint8_t *const row = out->data + (ptrdiff_t)y * out->row_stride;
+    const size_t stride = pixel_nbytes(options), channels = fi_channels(options);
+    uint8_t *const first = out->data + (ptrdiff_t)y * out->row_stride + x * stride;
 
-    for (unsigned c = 0; c < fi_channels(options); c++) {
-        uint8_t element[8];
-        uint8_t *const dst = row + (ptrdiff_t)c * channel_stride(out, options);
-        fi_conversion_to(options->dtype)->plane(options, c, &options->pad[c], element, 1);
-        for (size_t i = x; i < end; i++) memcpy(dst + i * stride, element, fi_element_of(options->dtype)->nbytes);
+    if (x == end) return;
+    for (size_t c = 0; c < channels; c++) {
+        uint8_t *const element = first + (ptrdiff_t)c * channel_stride(out, options);
+        fi_conversion_to(options->dtype)->plane(options, (unsigned)c, &options->pad[c], element, 1);
+        if (options->layout == FI_CHW) repeat(element, stride, (end - x) * stride);
     }
+    if (options->layout == FI_HWC) repeat(first, stride, (end - x) * stride);
 }
 
 void fi_output_pad(const fi_output *out, const fi_plan *plan, const fi_options *options) {
