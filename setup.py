@@ -93,8 +93,9 @@ class BuildExt(build_ext):
             probe_command = [self.compiler.cc, "/nologo"]
         else:
             probe_command = [*self.compiler.compiler_so, "-fsyntax-only"]
-            extension.extra_compile_args += ["-std=c11", "-O3", "-pthread", "-fvisibility=hidden", *STRICT]
-            extension.extra_link_args += ["-lm", "-pthread"]
+            for extension in self.extensions:  # those that cythonize made
+                extension.extra_compile_args += GNU_FLAGS
+                extension.extra_link_args += ["-lm", "-pthread"]
         with tempfile.TemporaryDirectory() as folder:
             probe = Path(folder, "probe.c")
             probe.write_text(PROBE)
@@ -117,7 +118,9 @@ class BdistWheel(bdist_wheel):
 
 
 CFLAGS, LIBS = jpeg_flags()
-STRICT = ["-Wall", "-Wextra", "-Werror"] if os.environ.get("FASTIMG_WERROR") == "1" else []
+GNU_FLAGS = ["-std=c11", "-O3", "-pthread", "-fvisibility=hidden"]
+if os.environ.get("FASTIMG_WERROR") == "1":
+    GNU_FLAGS += ["-Wall", "-Wextra", "-Werror"]
 
 extension = Extension(
     "fastimg._decode",

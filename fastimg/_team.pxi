@@ -25,7 +25,7 @@ set_parts(os.environ.get("FASTIMG_PARTS", ""))
 cdef c_bool grow_team(void *team, size_t threads) noexcept with gil:
     """Starts so many threads, if there may be; False: a signal's handler has raised."""
     try:
-        (<Team>team).start(min(threads, (<Team>team).most))
+        (<Team>team).start(min(threads, <size_t>(<Team>team).most))
     except MemoryError:
         pass
     except BaseException as error:
