@@ -29,6 +29,7 @@ cdef c_bool grow_team(void *team, size_t threads) noexcept with gil:
     except MemoryError:
         pass
     except BaseException as error:
+        (<Team>team).raiser = PyThread_get_thread_ident()
         (<Team>team).raised = error
         return False
     return True
@@ -53,6 +54,7 @@ cdef class Team:
     cdef object work
     cdef object starting
     cdef object raised
+    cdef unsigned long raiser
 
     def __cinit__(self, int most, ThreadGroup group not None, work=None):
         cdef fi_team_options options
@@ -93,8 +95,8 @@ cdef class Team:
         give_back(decoder)
 
     cdef int raise_error(self) except -1:
-        """Raises what a signal's handler has raised while threads were started."""
-        if self.raised is not None:
+        """Raises what a signal's handler has raised while this thread started others."""
+        if self.raised is not None and self.raiser == PyThread_get_thread_ident():
             error, self.raised = self.raised, None
             raise error
         return 0

@@ -15,6 +15,8 @@ from support.processes import skip_forking, status_in_child, status_of_child
 
 import fastimg
 import fastimg._decode as _decode
+from fastimg.options import make_options
+from fastimg.sources import SourceList
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX signals")
 
@@ -60,6 +62,33 @@ def test_a_signals_handler_ends_all_threads(large, call):
         signal.signal(signal.SIGALRM, before)
     assert times
     jpegs.assert_same(fastimg.decode(large, num_threads=3), fastimg.decode(large))
+
+
+def test_what_a_handler_raises_while_threads_start(large):
+    """It is the starting thread's, even if another one is done before."""
+
+    class Group(_decode.ThreadGroup):
+        def start(self, work, count):
+            super().start(lambda: dropped.wait(30) and work(), count)
+            raise Alarm
+
+    class Fallback:
+        def decode(self, *_):
+            dropped.set()
+            assert group.wait(30)
+            return np.zeros((8, 8), np.uint8), 1
+
+    dropped, group = threading.Event(), Group()
+    data = [large, b"GIF89a"]
+    batch = _decode.Batch(
+        SourceList(data), None, make_options(size=8), None, False, True, fallback=Fallback()
+    )
+    batch.set_output(np.zeros((2, 3, 8, 8), np.uint8), (2, 3, 8, 8))
+    batch.join(_decode.Team(1, group, lambda: batch.run(0)))
+    with pytest.raises(Alarm):
+        batch.run(0)
+    assert dropped.is_set() and batch.failures() == []
+    batch.join(None)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
