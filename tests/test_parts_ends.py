@@ -110,8 +110,6 @@ def test_fork(large):
         thread.join()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of fork in a process with threads
 def load_thrice(large):
     """An image from `load`; None where others, which the threads of a parent decoded, are missing."""
     parent = os.getpid()
@@ -121,6 +119,8 @@ def load_thrice(large):
         assert os.getpid() != parent and "has forked while other threads decoded" in str(error)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of fork in a process with threads
 @pytest.mark.parametrize(
     "call", [lambda large: fastimg.decode(large, num_threads=3), load_thrice], ids=["decode", "load"]
 )
