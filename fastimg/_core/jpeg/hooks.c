@@ -91,12 +91,12 @@ bool fi_hooks_decode_rows(const fi_decompressor *jpeg) {
     return jpeg->cinfo.coef->decompress_data == decompress_data;
 }
 
-void fi_hooks_end_rows(fi_decompressor *jpeg, unsigned rows) {
+void fi_hooks_end_rows(fi_decompressor *jpeg, unsigned rows, const uint8_t *end) {
     const j_decompress_ptr cinfo = &jpeg->cinfo;
 
     cinfo->input_iMCU_row = cinfo->output_iMCU_row = rows;
-    if (rows < cinfo->total_iMCU_rows) return;
-    go_on_from(jpeg, finish_scan(jpeg));
+    if (!end) return;
+    go_on_from(jpeg, end);
     cinfo->inputctl->finish_input_pass(cinfo);
 }
 

@@ -37,8 +37,8 @@ bool fi_hooks_describe_scan(const fi_decompressor *jpeg, fi_scan *scan);
 /* How its blocks become samples. */
 fi_transforms fi_hooks_transforms(const fi_decompressor *jpeg);
 
-/* libjpeg goes on as if it had asked for so many rows of MCUs; the entropy decoder is where they end. */
-void fi_hooks_end_rows(fi_decompressor *jpeg, unsigned rows);
+/* libjpeg goes on as if it had asked for so many rows of MCUs. If these are all, `end` is where it goes on; else NULL. */
+void fi_hooks_end_rows(fi_decompressor *jpeg, unsigned rows, const uint8_t *end);
 
 /* After the last row that is wanted, if the image has more: fails if those so far are damaged. */
 void fi_hooks_end_early(fi_decompressor *jpeg);

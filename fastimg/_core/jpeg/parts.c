@@ -108,16 +108,15 @@ static fi_parts *new_parts(fi_decompressor *jpeg, const fi_part_layout *layout) 
 
 /* ---- decoding -------------------------------------------------------------------------------------------------- */
 
-/* The verdict on the scan: the same as one thread's, if it is good. */
-static bool judge(fi_decompressor *jpeg, const fi_parts *parts, bool is_whole) {
-    fi_entropy_set_suspects(jpeg->entropy, parts->suspects); /* its own were those of a guess, perhaps */
-    if (!is_whole) return fi_entropy_judge(jpeg->entropy);
-    if (!fi_entropy_go_to(jpeg->entropy, &parts->last)) return false;
-    if (!fi_entropy_finish(jpeg->entropy)) return false;
+/* The verdict on the scan: the same as one thread's, if it is good. *end becomes where it ends, if it is whole. */
+static bool judge(fi_decompressor *jpeg, const fi_parts *parts, const uint8_t **end) {
     unsigned marker;
-    if (fi_entropy_stray_nbytes(jpeg->entropy, &marker)) return false; /* one thread counts them */
-    fi_entropy_go_to(jpeg->entropy, &parts->last);
-    return true;
+
+    if (parts->status != FI_OK || parts->gave_up || parts->is_orphaned) return false;
+    fi_entropy_set_suspects(jpeg->entropy, parts->suspects); /* its own were those of a guess, perhaps */
+    if (parts->given < jpeg->cinfo.total_iMCU_rows) return fi_entropy_judge(jpeg->entropy);
+    if (fi_entropy_go_to(jpeg->entropy, &parts->last)) *end = fi_entropy_finish(jpeg->entropy);
+    return *end && fi_entropy_stray_nbytes(jpeg->entropy, &marker) == 0; /* one thread counts them */
 }
 
 JDIMENSION fi_parts_decode(fi_decompressor *jpeg, const fi_part_layout *layout) {
@@ -138,12 +137,12 @@ JDIMENSION fi_parts_decode(fi_decompressor *jpeg, const fi_part_layout *layout) 
     }
     const fi_status status = parts->status;
     const JDIMENSION rows = (JDIMENSION)parts->given;
-    const bool is_whole = rows == jpeg->cinfo.total_iMCU_rows;
-    const bool is_good = status == FI_OK && !parts->gave_up && !parts->is_orphaned && judge(jpeg, parts, is_whole);
+    const uint8_t *end = NULL;
+    const bool is_good = judge(jpeg, parts, &end);
     free_parts(parts);
     if (status != FI_OK) fi_fail(jpeg, status);
     if (!is_good) fi_try_alone(jpeg);
     fi_team_add_image(team);
-    fi_hooks_end_rows(jpeg, rows);
+    fi_hooks_end_rows(jpeg, rows, end);
     return rows;
 }
