@@ -101,10 +101,13 @@ FI_AVX2 static inline void resample_h_shuffle_pairs(const uint8_t *const src[2],
     }
 }
 
-/* Separate loops for two to four pairs: reductions up to about 3. */
+/* Separate loops for up to four pairs: enlarging, and reductions up to about 3. */
 FI_AVX2 static void resample_h_shuffle_avx2(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
                                             const fi_quad *quads, size_t pairs, size_t n) {
     switch (pairs) {
+        case 1:
+            resample_h_shuffle_pairs(src, dst, base, quads, 1, n);
+            break;
         case 2:
             resample_h_shuffle_pairs(src, dst, base, quads, 2, n);
             break;
