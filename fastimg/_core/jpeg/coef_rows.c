@@ -47,9 +47,8 @@ bool fi_coef_rows_check(const fi_coef_arrays *arrays, fi_entropy *entropy, j_dec
     return fi_entropy_decode_progressive(entropy, 1, places);
 }
 
-/* The first 10 coefficients in zigzag order are within the 4 x 4 lowest frequencies (T.81, figure A.6). */
 static fi_block_kind kind_of(uint64_t nonzero) {
-    return nonzero >> 10 ? FI_FULL : nonzero ? FI_LOW_4X4 : FI_DC_ONLY;
+    return nonzero >> FI_LOW_4X4_END ? FI_FULL : nonzero ? FI_LOW_4X4 : FI_DC_ONLY;
 }
 
 /* A row of blocks of a component, and where their samples go. */

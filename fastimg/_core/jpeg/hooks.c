@@ -128,8 +128,8 @@ static int consume_data(j_decompress_ptr cinfo) {
 
 static int output_data(j_decompress_ptr cinfo, JSAMPIMAGE output) {
     fi_decompressor *jpeg = cinfo->client_data;
-    fi_coef_rows_output(&jpeg->sorted, &jpeg->coefs, cinfo, cinfo->idct->inverse_DCT, is_islow(cinfo), jpeg->reduced,
-                        output);
+    fi_coef_rows_output(&jpeg->mcu_rows->sorted, &jpeg->coefs, cinfo, cinfo->idct->inverse_DCT, is_islow(cinfo),
+                        jpeg->reduced, output);
     return ++cinfo->output_iMCU_row < cinfo->total_iMCU_rows ? JPEG_ROW_COMPLETED : JPEG_SCAN_COMPLETED;
 }
 

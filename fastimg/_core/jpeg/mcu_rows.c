@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-/* The first 10 coefficients in zigzag order are within the 4 x 4 lowest frequencies (T.81, figure A.6). */
-#define LOW_4X4_END 10
-
 fi_mcu_rows *fi_mcu_rows_new(void) {
     fi_mcu_rows *work = fi_aligned_new(_Alignof(fi_mcu_rows), sizeof *work);
     if (work) memset(work, 0, sizeof *work);
@@ -91,7 +88,7 @@ static void transform(const fi_mcu_row *row, fi_sorted_blocks *sorted, int16_t (
     }
     if (row->sorts) {
         for (size_t i = 0; i < FI_MCU_BATCH; i++) {
-            sorted->kinds[i] = (uint8_t)((eob[i] > 0) + (eob[i] > 1) + (eob[i] > LOW_4X4_END));
+            sorted->kinds[i] = (uint8_t)((eob[i] > 0) + (eob[i] > 1) + (eob[i] > FI_LOW_4X4_END));
         }
         sorted->count = count;
         fi_sorted_blocks_transform(sorted, true);

@@ -10,6 +10,9 @@
 
 #define FI_MAX_SORTED 64
 
+/* So many coefficients, the first in zigzag order, are within the 4 x 4 lowest frequencies (T.81, figure A.6). */
+#define FI_LOW_4X4_END 10
+
 typedef enum fi_block_kind { FI_NO_BLOCK, FI_DC_ONLY, FI_LOW_4X4, FI_FULL } fi_block_kind;
 
 /* All zeros is empty. LOW_4X4: no coefficient is set but those of the 4 x 4 lowest frequencies. */

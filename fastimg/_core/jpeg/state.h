@@ -9,7 +9,6 @@
 #include "jpeg/compat.h"
 #include "jpeg/mcu_rows.h"
 #include "jpeg/part_memory.h"
-#include "jpeg/sorted_blocks.h"
 #include "pixels/idct.h"
 #include "pixels/sink.h"
 
@@ -77,7 +76,6 @@ struct fi_decompressor {
     int (*decompress_data)(j_decompress_ptr cinfo, JSAMPIMAGE output);
     void (*realize_virt_arrays)(j_common_ptr cinfo);
     fi_coef_arrays coefs; /* if there are several scans */
-    fi_sorted_blocks sorted;
     int warning_codes[MAX_WARNINGS];
     size_t warning_count, warnings_nbytes;
     char warnings[MAX_WARNINGS * FI_TEXT_NBYTES];
