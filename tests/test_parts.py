@@ -204,6 +204,20 @@ def test_threads_that_find_no_image_help(large):
         jpegs.assert_same(image, out[0])
 
 
+@pytest.mark.parametrize(("crop", "least", "most"), [(None, 20, 20), ((0, 0, 16, 64), 0, 2)])
+def test_few_threads_for_few_rows(large, crop, least, most):
+    """Of a large file that has parts for all of them."""
+    batch = _decode.Batch(SourceList(large[:1]), None, make_options(), crop, False, True)
+    shape = (1, *fastimg.decode(large[0], crop=crop).shape)
+    batch.set_output(np.zeros(shape, np.uint8), shape)
+    group = _decode.ThreadGroup()
+    team = _decode.Team(20, group, lambda: batch.run(0))
+    batch.join(team)
+    batch.run(1)
+    group.stop(lambda: None)
+    assert team.count == 1 and least <= team.started <= most
+
+
 def test_views(large):
     views = [{"size": 224}, {"size": 96, "crop": (10, 20, 1000, 900)}, {"center_crop": 300}]
     expected = fastimg.load(large, views=views, num_threads=1)

@@ -58,13 +58,14 @@ static size_t clamped(uint64_t n, size_t least, size_t most) {
 /* How long parts are, and what can be kept. More threads than parts would have nothing to do. */
 static void set_sizes(fi_parts *parts) {
     const size_t nbytes = parts->team->options.part_nbytes;
+    const uint64_t needed = (uint64_t)parts->scan.nbytes * parts->mcus / parts->scan.mcus;
 
     parts->part_mcus = FI_PART_BLOCKS / parts->scan.blocks;
     parts->store_mcus = FI_STORE_BLOCKS / parts->scan.blocks;
     parts->part_nbytes = nbytes ? nbytes
                                 : clamped((uint64_t)parts->scan.nbytes * parts->part_mcus / parts->scan.mcus,
                                           FI_MIN_PART_NBYTES, MAX_FIRST_PART_NBYTES);
-    parts->threads = clamped(parts->scan.nbytes / parts->part_nbytes + 1, 1, parts->team->options.threads);
+    parts->threads = clamped(needed / parts->part_nbytes + 1, 1, parts->team->options.threads);
     parts->guess_count = 2 * parts->threads + 1;
     parts->row_count = (parts->threads + 1) * (parts->part_mcus / parts->mcus_per_row + 2) + 1;
 }
