@@ -113,7 +113,8 @@ void fi_batch_begin(fi_batch *batch);
  * fi_batch_refuse(), in this thread, and then this function again.
  *
  * Without reader threads, each thread reads its source and then decodes it. With them, it decodes what has been read,
- * in the order in which that became ready.
+ * in the order in which that became ready. With a team and no limit, a thread that finds no job left goes on with the
+ * images of others, and returns when none of them runs jobs any more.
  */
 size_t fi_batch_run(fi_batch *batch, fi_decoder *decoder, int64_t budget_ns);
 
