@@ -12,6 +12,7 @@ import pytest
 from support import jpegs
 from support.data_sources import tasks, wait_until
 from support.processes import skip_forking, status_in_child, status_of_child
+from support.reader_objects import Memory
 
 import fastimg
 import fastimg._decode as _decode
@@ -148,6 +149,38 @@ def test_fork_in_a_handler(large, call):
         signal.signal(signal.SIGALRM, before)
         statuses = [status_of_child(pid, 20) for pid in children]
     assert statuses and set(statuses) == {0}
+
+
+class Interrupts(Memory):
+    """Sends a signal to its process while a thread of fastimg reads."""
+
+    def read(self, i):
+        if i == 5:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.3)
+        return super().read(i)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_fork_in_a_handler_while_threads_read(threads):
+    """The child waits for no read that is under way in its parent, and for no lock."""
+    skip_forking()
+    parent, children = os.getpid(), []
+    before = signal.signal(signal.SIGUSR1, lambda *_: children.append(os.fork()))
+    status = 1
+    try:
+        images = fastimg.load(Interrupts([jpegs.jpeg()] * 8), num_threads=threads, read_threads=2)
+        assert len(images) == 8
+    except RuntimeError as error:
+        status = 0 if "has forked while other threads decoded" in str(error) else 1
+    finally:
+        if os.getpid() != parent:
+            os._exit(status)
+        signal.signal(signal.SIGUSR1, before)
+        statuses = [status_of_child(pid, 20) for pid in children]
+    assert statuses == [0]
 
 
 def teams():

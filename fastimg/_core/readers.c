@@ -46,7 +46,6 @@ fi_readers *fi_readers_new(uint64_t max_nbytes, unsigned max_threads, bool adapt
 
 void fi_readers_free(fi_readers *readers) {
     if (!readers) return;
-    /* In a forked process the threads are missing, and what they held at the fork is held for ever. */
     if (readers->process_id == fi_process_id()) {
         fi_condition_destroy(&readers->for_owners);
         fi_condition_destroy(&readers->for_decoders);
@@ -54,6 +53,26 @@ void fi_readers_free(fi_readers *readers) {
         fi_mutex_destroy(&readers->lock);
     }
     free(readers);
+}
+
+/* ---- the lock -------------------------------------------------------------------------------------------------- */
+
+void fi_readers_lock(fi_readers *readers) {
+    if (readers->process_id != fi_process_id()) readers->is_orphaned = true;
+    else fi_mutex_lock(&readers->lock);
+}
+
+void fi_readers_unlock(fi_readers *readers) {
+    if (!readers->is_orphaned) fi_mutex_unlock(&readers->lock);
+}
+
+void fi_readers_wake(fi_readers *readers, fi_condition *condition) {
+    if (!readers->is_orphaned) fi_condition_broadcast(condition);
+}
+
+bool fi_readers_wait(fi_readers *readers, fi_condition *condition, int64_t deadline) {
+    if (!readers->is_orphaned) fi_condition_wait(condition, &readers->lock, deadline);
+    return !readers->is_orphaned;
 }
 
 /* ---- how many threads ------------------------------------------------------------------------------------------ */
@@ -112,18 +131,18 @@ static void consider(fi_readers *readers, const fi_batch *batch) {
     if (wanted <= readers->wanted) return;
     readers->wanted = wanted;
     readers->grown = fi_now_ns();
-    fi_condition_broadcast(&readers->for_owners);
+    fi_readers_wake(readers, &readers->for_owners);
 }
 
 bool fi_readers_learn(fi_batch *batch, fi_timing *timing) {
     fi_readers *readers = batch->readers;
 
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     fi_timing_add(&readers->timing, timing);
     *timing = (fi_timing){0};
     if (atomic_load(&readers->threads) == 0) consider(readers, batch);
     const bool more = readers->wanted > atomic_load(&readers->threads);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_unlock(readers);
     return more;
 }
 
@@ -138,20 +157,20 @@ static size_t count_unclaimed(const fi_readers *readers) {
 }
 
 unsigned fi_readers_wanted(fi_readers *readers) {
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     const unsigned threads = atomic_load(&readers->threads);
     const size_t most = threads + count_unclaimed(readers);
     if (readers->wanted > most) readers->wanted = (unsigned)most;
-    const unsigned wanted = readers->wanted;
-    fi_mutex_unlock(&readers->lock);
+    const unsigned wanted = readers->is_orphaned ? 0 : readers->wanted;
+    fi_readers_unlock(readers);
     return wanted;
 }
 
 void fi_readers_limit(fi_readers *readers) {
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     readers->max_threads = readers->wanted = atomic_load(&readers->threads);
-    fi_condition_broadcast(&readers->for_decoders);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_wake(readers, &readers->for_decoders);
+    fi_readers_unlock(readers);
 }
 
 /* ---- batches --------------------------------------------------------------------------------------------------- */
@@ -159,7 +178,7 @@ void fi_readers_limit(fi_readers *readers) {
 void fi_readers_wake_oldest(fi_readers *readers) {
     fi_read *read = readers->oldest;
     while (read && read->state != WAITING) read = read->newer;
-    if (read) fi_condition_signal(&read->wake);
+    if (read) fi_readers_wake(readers, &read->wake);
 }
 
 static void free_bytes(fi_readers *readers, fi_job *job) {
@@ -175,9 +194,9 @@ void fi_readers_release(fi_batch *batch, fi_job *job) {
     fi_readers *readers = batch->readers;
 
     fi_mapped_free(&job->bytes); /* without the lock: it goes back to the system */
-    if (readers) fi_mutex_lock(&readers->lock);
+    if (readers) fi_readers_lock(readers);
     if (readers) free_bytes(readers, job);
-    if (readers) fi_mutex_unlock(&readers->lock);
+    if (readers) fi_readers_unlock(readers);
     job->is_read = false;
 }
 
@@ -188,7 +207,7 @@ void fi_batch_make_ready(fi_batch *batch, size_t position) {
 }
 
 void fi_readers_add(fi_readers *readers, fi_batch *batch) {
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     fi_batch **last = &readers->first;
     while (*last) last = &(*last)->following;
     *last = batch;
@@ -206,18 +225,18 @@ void fi_readers_add(fi_readers *readers, fi_batch *batch) {
     const unsigned first = batch->by_caller ? FIRST_THREADS : 0;
     const unsigned least = readers->adapts ? first : readers->max_threads;
     if (readers->wanted < least) readers->wanted = least < readers->max_threads ? least : readers->max_threads;
-    fi_condition_broadcast(&readers->for_readers);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_wake(readers, &readers->for_readers);
+    fi_readers_unlock(readers);
 }
 
 void fi_readers_remove(fi_readers *readers, fi_batch *batch) {
     if (batch->readers != readers) return;
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     fi_batch **link = &readers->first;
     while (*link && *link != batch) link = &(*link)->following;
     if (*link) *link = batch->following;
     fi_batch_drop(batch, 0, readers);
-    while (batch->reading) fi_condition_wait(&readers->for_owners, &readers->lock, INT64_MAX);
+    while (batch->reading && fi_readers_wait(readers, &readers->for_owners, INT64_MAX)) {}
     for (size_t i = 0; i < batch->count; i++) {
         if (batch->keeps_bytes && batch->headers) {
             readers->nbytes -= batch->jobs[i].nbytes;
@@ -228,7 +247,7 @@ void fi_readers_remove(fi_readers *readers, fi_batch *batch) {
     batch->first_ready = batch->last_ready = FI_NONE;
     batch->readers = NULL;
     fi_readers_wake_oldest(readers);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_unlock(readers);
 }
 
 /* Whether the batch is finished, but for threads that have not left it yet. */
@@ -240,9 +259,9 @@ static bool is_used_up(const fi_batch *batch) {
 bool fi_batch_finished(fi_batch *batch) {
     fi_readers *readers = batch->readers;
     if (!readers) return atomic_load(&batch->next) >= fi_batch_limit(batch) && atomic_load(&batch->running) == 0;
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     const bool finished = is_used_up(batch) && atomic_load(&batch->running) == 0;
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_unlock(readers);
     return finished;
 }
 
@@ -250,12 +269,12 @@ void fi_batch_wait(fi_batch *batch, int64_t timeout_ns) {
     fi_readers *readers = batch->readers;
     const int64_t deadline = fi_now_ns() + timeout_ns;
 
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     while (!(is_used_up(batch) && atomic_load(&batch->running) == 0) &&
            readers->wanted <= atomic_load(&readers->threads) && fi_now_ns() < deadline) {
-        fi_condition_wait(&readers->for_owners, &readers->lock, deadline);
+        if (!fi_readers_wait(readers, &readers->for_owners, deadline)) break;
     }
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_unlock(readers);
 }
 
 void fi_readers_left(fi_batch *batch) {
@@ -266,11 +285,11 @@ void fi_readers_left(fi_batch *batch) {
         return;
     }
     /* Under the lock, as the owner may take the batch away as soon as the last thread has left. */
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     atomic_fetch_sub(&batch->running, 1);
-    fi_condition_broadcast(&readers->for_decoders);
-    fi_condition_broadcast(&readers->for_owners);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_wake(readers, &readers->for_decoders);
+    fi_readers_wake(readers, &readers->for_owners);
+    fi_readers_unlock(readers);
 }
 
 void fi_batch_drop(fi_batch *batch, size_t end, fi_readers *readers) {
@@ -279,17 +298,17 @@ void fi_batch_drop(fi_batch *batch, size_t end, fi_readers *readers) {
     while (end < old && !atomic_compare_exchange_weak(&batch->end, &old, end)) {}
     if (!readers) return;
     for (fi_read *read = readers->oldest; read; read = read->newer) {
-        if (read->state == WAITING) fi_condition_signal(&read->wake);
+        if (read->state == WAITING) fi_readers_wake(readers, &read->wake);
     }
-    fi_condition_broadcast(&readers->for_decoders);
-    fi_condition_broadcast(&readers->for_owners);
+    fi_readers_wake(readers, &readers->for_decoders);
+    fi_readers_wake(readers, &readers->for_owners);
 }
 
 void fi_readers_drop(fi_batch *batch, size_t end) {
     fi_readers *readers = atomic_load(&batch->readers); /* once, as another thread may add the batch meanwhile */
-    if (readers) fi_mutex_lock(&readers->lock);
+    if (readers) fi_readers_lock(readers);
     fi_batch_drop(batch, end, readers);
-    if (readers) fi_mutex_unlock(&readers->lock);
+    if (readers) fi_readers_unlock(readers);
 }
 
 void fi_readers_fail(fi_batch *batch, size_t position, fi_failure *failure) {
@@ -321,7 +340,7 @@ size_t fi_readers_take(fi_batch *batch, int64_t deadline, fi_timing *timing) {
     fi_readers *readers = batch->readers;
     size_t i;
 
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     fi_timing_add(&readers->timing, timing);
     *timing = (fi_timing){0};
     while ((i = pop_ready(batch)) == FI_NONE && !is_used_up(batch)) {
@@ -330,8 +349,8 @@ size_t fi_readers_take(fi_batch *batch, int64_t deadline, fi_timing *timing) {
         if (deadline != INT64_MAX) {
             if (readers->wanted > atomic_load(&readers->threads) || fi_now_ns() >= deadline) break;
         }
-        fi_condition_wait(&readers->for_decoders, &readers->lock, deadline);
+        if (!fi_readers_wait(readers, &readers->for_decoders, deadline)) break;
     }
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_unlock(readers);
     return i;
 }

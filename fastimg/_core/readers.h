@@ -32,6 +32,7 @@ struct fi_readers {
     unsigned max_threads, wanted;
     atomic_uint threads;
     bool adapts, stopped, alone;
+    bool is_orphaned; /* see fi_readers_lock() */
     fi_timing timing;
     int64_t grown; /* when */
     int64_t process_id;
@@ -76,6 +77,15 @@ void fi_readers_drop(fi_batch *batch, size_t end);
 
 /* A thread has left fi_batch_run(). */
 void fi_readers_left(fi_batch *batch);
+
+/*
+ * In a forked process the threads are missing, and what they held at the fork is held for ever: there is nobody to keep
+ * out, to wake or to wait for. fi_readers_wait() returns false then.
+ */
+void fi_readers_lock(fi_readers *readers);
+void fi_readers_unlock(fi_readers *readers);
+void fi_readers_wake(fi_readers *readers, fi_condition *condition); /* all that wait for it */
+bool fi_readers_wait(fi_readers *readers, fi_condition *condition, int64_t deadline);
 
 /* ---- for one read. The caller holds the lock ------------------------------------------------------------------- */
 

@@ -24,11 +24,11 @@ static void unlink_read(fi_readers *readers, fi_read *read) {
     *(read->newer ? &read->newer->older : &readers->newest) = read->older;
     if (read->batch->jobs[read->position].source.alone) {
         readers->alone = false;
-        fi_condition_broadcast(&readers->for_readers);
+        fi_readers_wake(readers, &readers->for_readers);
     }
     fi_readers_wake_oldest(readers);
-    fi_condition_broadcast(&readers->for_decoders);
-    if (--read->batch->reading == 0) fi_condition_broadcast(&readers->for_owners);
+    fi_readers_wake(readers, &readers->for_decoders);
+    if (--read->batch->reading == 0) fi_readers_wake(readers, &readers->for_owners);
 }
 
 static bool fits(const fi_readers *readers, uint64_t nbytes) {
@@ -64,7 +64,7 @@ static void reserve(fi_readers *readers, fi_read *read, uint64_t nbytes) {
 
     read->state = WAITING;
     while (!has_room(readers, read, nbytes) && !batch->headers && read->position < atomic_load(&batch->end)) {
-        fi_condition_wait(&read->wake, &readers->lock, INT64_MAX);
+        fi_readers_wait(readers, &read->wake, INT64_MAX);
     }
     read->has_room = read->position < atomic_load(&batch->end) && has_room(readers, read, nbytes);
     read->state = READING;
@@ -144,7 +144,7 @@ static void read_source(fi_readers *readers, fi_read *read) {
         int64_t start = fi_now_ns();
         const bool is_open = fi_reader_open(&reader, source, &result.bytes.buffer, result.failure) == FI_OK;
         int64_t ns = fi_now_ns() - start;
-        fi_mutex_lock(&readers->lock);
+        fi_readers_lock(readers);
         if (is_open && source->path && (!batch->headers || batch->keeps_bytes)) {
             reserve(readers, read, reader.total);
         } else {
@@ -152,7 +152,7 @@ static void read_source(fi_readers *readers, fi_read *read) {
             fi_readers_wake_oldest(readers);
         }
         const bool dropped = read->position >= atomic_load(&batch->end);
-        fi_mutex_unlock(&readers->lock);
+        fi_readers_unlock(readers);
         start = fi_now_ns();
         /* Make room for all of it, unless its size is hard to believe. */
         if (read->has_room && reader.total <= readers->max_nbytes) {
@@ -164,19 +164,19 @@ static void read_source(fi_readers *readers, fi_read *read) {
         fi_timing_add_read(&timing, ns, reader.have);
         fi_reader_close(&reader);
     }
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     fi_timing_add(&readers->timing, &timing);
     finish(readers, read, &result);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_unlock(readers);
 }
 
 void fi_readers_run_here(fi_batch *batch, size_t position) {
     fi_readers *readers = batch->readers;
     fi_read read;
 
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     link_read(readers, &read, batch, position);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_unlock(readers);
     read_source(readers, &read);
 }
 
@@ -187,10 +187,10 @@ void fi_readers_enter(fi_readers *readers) {
 }
 
 void fi_readers_leave(fi_readers *readers) {
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     atomic_fetch_sub(&readers->threads, 1);
-    fi_condition_broadcast(&readers->for_decoders);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_wake(readers, &readers->for_decoders);
+    fi_readers_unlock(readers);
 }
 
 /* Claims the oldest source that nobody has claimed. Nothing need be read for some jobs: they are ready at once. */
@@ -204,13 +204,13 @@ static bool claim(fi_readers *readers, fi_read *read) {
             if (batch->jobs[i].is_listed) {
                 if (i + 1 < fi_batch_limit(batch)) continue;
                 /* It was the last, and the batch may be finished. */
-                fi_condition_broadcast(&readers->for_decoders);
-                fi_condition_broadcast(&readers->for_owners);
+                fi_readers_wake(readers, &readers->for_decoders);
+                fi_readers_wake(readers, &readers->for_owners);
                 continue;
             }
             if (!batch->headers && batch->jobs[i].source.data) {
                 fi_batch_make_ready(batch, i);
-                fi_condition_broadcast(&readers->for_decoders);
+                fi_readers_wake(readers, &readers->for_decoders);
                 continue;
             }
             link_read(readers, read, batch, i);
@@ -233,23 +233,23 @@ static bool prepare_for_caller(fi_readers *readers, fi_read *read, uint64_t nbyt
 }
 
 bool fi_readers_run(fi_readers *readers, fi_read *read) {
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     while (!readers->stopped) {
         if (!claim(readers, read)) {
-            fi_condition_wait(&readers->for_readers, &readers->lock, INT64_MAX);
+            fi_readers_wait(readers, &readers->for_readers, INT64_MAX);
             continue;
         }
         const fi_source *source = &read->batch->jobs[read->position].source;
         if (source->by_caller) {
             if (!prepare_for_caller(readers, read, source->size)) continue;
-            fi_mutex_unlock(&readers->lock);
+            fi_readers_unlock(readers);
             return true;
         }
-        fi_mutex_unlock(&readers->lock);
+        fi_readers_unlock(readers);
         read_source(readers, read);
-        fi_mutex_lock(&readers->lock);
+        fi_readers_lock(readers);
     }
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_unlock(readers);
     return false;
 }
 
@@ -288,18 +288,18 @@ void fi_readers_finish(fi_readers *readers, fi_read *read) {
     fi_timing timing = {0};
 
     fi_timing_add_read(&timing, fi_now_ns() - read->since, nbytes);
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     readers->largest -= readers->largest / 16; /* one that was large is forgotten at some time */
     if (nbytes > readers->largest) readers->largest = nbytes;
     fi_timing_add(&readers->timing, &timing);
     finish(readers, read, &read->result);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_unlock(readers);
 }
 
 void fi_readers_stop(fi_readers *readers) {
-    fi_mutex_lock(&readers->lock);
+    fi_readers_lock(readers);
     readers->stopped = true;
     for (fi_batch *batch = readers->first; batch; batch = batch->following) fi_batch_drop(batch, 0, readers);
-    fi_condition_broadcast(&readers->for_readers);
-    fi_mutex_unlock(&readers->lock);
+    fi_readers_wake(readers, &readers->for_readers);
+    fi_readers_unlock(readers);
 }

@@ -166,10 +166,6 @@ void fi_condition_wait(fi_condition *condition, fi_mutex *mutex, int64_t deadlin
 #endif
 }
 
-void fi_condition_signal(fi_condition *condition) {
-    pthread_cond_signal(condition);
-}
-
 void fi_condition_broadcast(fi_condition *condition) {
     pthread_cond_broadcast(condition);
 }

@@ -81,7 +81,6 @@ void fi_mutex_unlock(fi_mutex *mutex);
 
 /* Waits for a change, perhaps in vain, but not beyond the deadline: of fi_now_ns(), INT64_MAX for none. */
 void fi_condition_wait(fi_condition *condition, fi_mutex *mutex, int64_t deadline);
-void fi_condition_signal(fi_condition *condition);
 void fi_condition_broadcast(fi_condition *condition);
 
 /* The number of this process: after a fork it is another's. */

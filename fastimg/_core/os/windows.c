@@ -264,10 +264,6 @@ void fi_condition_wait(fi_condition *condition, fi_mutex *mutex, int64_t deadlin
     SleepConditionVariableSRW((CONDITION_VARIABLE *)condition, (SRWLOCK *)mutex, milliseconds, 0);
 }
 
-void fi_condition_signal(fi_condition *condition) {
-    WakeConditionVariable((CONDITION_VARIABLE *)condition);
-}
-
 void fi_condition_broadcast(fi_condition *condition) {
     WakeAllConditionVariable((CONDITION_VARIABLE *)condition);
 }
