@@ -111,7 +111,7 @@ static void rows(fi_sink *base, const uint8_t *const planes[], uint32_t groups) 
         for (unsigned p = 0; p < sink->plane_count; p++) {
             const size_t below = p < 3 ? i * sink->format.planes[p].stride : 0;
             const uint8_t *plane = planes[p];
-            FI_LOADED_ALONE(plane);
+            FI_OPAQUE(plane);
             src[p] = plane + below + (p == 0 ? sink->left : sink->chroma_left);
         }
         take_row(sink, src);

@@ -12,10 +12,10 @@
 #include <stdint.h>
 
 /*
- * Keeps compilers from loading this pointer together with the one beside it: if both have just been stored, one by one,
- * such a load waits until both stores have reached the cache.
+ * Makes compilers know nothing of a pointer but that it is there: not what it points to, nor that the one beside it can be
+ * loaded with it. Such a load waits until both have reached the cache if they have just been stored one by one.
  */
-#define FI_LOADED_ALONE(pointer) __asm__("" : "+r"(pointer))
+#define FI_OPAQUE(pointer) __asm__("" : "+r"(pointer))
 
 /* ---- pixels ---------------------------------------------------------------------------------------------------- */
 

@@ -203,15 +203,30 @@ FI_AVX2_INLINE void blend(__m256i three, __m256i before, __m256i after, int more
  */
 enum { CHUNK = 1024, MAX_SUMS = CHUNK / 2 + 2, SUM_OFFSET = (128 * 16 - 8) / 4 };
 
+/* 32 of them, from pairs of bytes. */
+FI_AVX2_INLINE void sum_rows_x32(const uint8_t *near, const uint8_t *far, int16_t *sums) {
+    const __m256i weights = _mm256_set1_epi16(1 << 8 | 3), offset = _mm256_set1_epi16(SUM_OFFSET);
+    const __m256i a = _mm256_loadu_si256((const __m256i *)near), b = _mm256_loadu_si256((const __m256i *)far);
+    const __m256i lo = _mm256_sub_epi16(_mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), weights), offset);
+    const __m256i hi = _mm256_sub_epi16(_mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), weights), offset);
+    _mm256_storeu_si256((__m256i *)sums, _mm256_permute2x128_si256(lo, hi, 0x20));
+    _mm256_storeu_si256((__m256i *)(sums + 16), _mm256_permute2x128_si256(lo, hi, 0x31));
+}
+
+FI_AVX2_INLINE void sum_rows_x16(const uint8_t *near, const uint8_t *far, int16_t *sums) {
+    const __m256i sum = three_to_one(widen16(near), widen16(far));
+    _mm256_storeu_si256((__m256i *)sums, _mm256_sub_epi16(sum, _mm256_set1_epi16(SUM_OFFSET)));
+}
+
 /* count >= 16: the last ones are done as a whole vector, some of them twice. */
 FI_AVX2_INLINE void sum_rows(const uint8_t *near, const uint8_t *far, int16_t *sums, size_t count) {
-    const __m256i offset = _mm256_set1_epi16(SUM_OFFSET);
-
-    for (size_t i = 0;; i = i + 16 < count - 16 ? i + 16 : count - 16) {
-        const __m256i sum = three_to_one(widen16(near + i), widen16(far + i));
-        _mm256_storeu_si256((__m256i *)(sums + i), _mm256_sub_epi16(sum, offset));
-        if (i == count - 16) break;
+    if (count < 32) {
+        sum_rows_x16(near, far, sums);
+        sum_rows_x16(near + count - 16, far + count - 16, sums + count - 16);
+        return;
     }
+    for (size_t i = 0; i < count - 32; i += 32) sum_rows_x32(near + i, far + i, sums + i);
+    sum_rows_x32(near + count - 32, far + count - 32, sums + count - 32);
 }
 
 /* The samples of Cb or Cr, less 128, of 32 pixels, of which the first is of even index: for even and odd ones. */
@@ -230,24 +245,47 @@ FI_AVX2_INLINE void upsample_avx2(fi_sampling sampling, const uint8_t *src, cons
     }
 }
 
-FI_AVX2_INLINE __m256i green_sum(__m256i cb_cr) {
-    const __m256i factors = _mm256_set1_epi32(-FI_G_CR * 65536 + (-FI_G_CB & 0xFFFF));
-    const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(cb_cr, factors), _mm256_set1_epi32(16384));
-    return _mm256_srai_epi32(sum, 15);
+/*
+ * What convert_x32() needs. It stays in memory: there are too few registers, and compilers that know what is in there make
+ * it anew for each vector, in three instructions each.
+ */
+typedef struct {
+    int16_t r_cr[16], b_cb[16], low_bytes[16];
+    int32_t green[8], half[8];
+} ycc_constants;
+
+static const _Alignas(32) ycc_constants ycc_q15 = {
+    .r_cr = {[0 ... 15] = FI_R_CR},
+    .b_cb = {[0 ... 15] = FI_B_CB},
+    .low_bytes = {[0 ... 15] = 255},
+    .green = {[0 ... 7] = -FI_G_CR * 65536 + (-FI_G_CB & 0xFFFF)},
+    .half = {[0 ... 7] = 1 << 14},
+};
+
+FI_AVX2_INLINE __m256i load_constant(const void *numbers) {
+    return _mm256_load_si256((const __m256i *)numbers);
+}
+
+FI_AVX2_INLINE __m256i green_sum(__m256i cb_cr, const ycc_constants *q15) {
+    const __m256i products = _mm256_madd_epi16(cb_cr, load_constant(q15->green));
+    return _mm256_srai_epi32(_mm256_add_epi32(products, load_constant(q15->half)), 15);
 }
 
 /* R, G and B of 32 pixels, from chroma less 128. In each lane, even pixels come first. */
-FI_AVX2_INLINE void convert_x32(const uint8_t *pixels, const __m256i cb[2], const __m256i cr[2], __m256i rgb[3]) {
-    const __m256i r_cr = _mm256_set1_epi16(FI_R_CR), b_cb = _mm256_set1_epi16(FI_B_CB);
-    __m256i luma[2], r[2], g[2], b[2];
+FI_AVX2_INLINE void convert_x32(const uint8_t *pixels, const __m256i cb[2], const __m256i cr[2],
+                                const ycc_constants *q15, __m256i rgb[3]) {
+    const __m256i all = _mm256_loadu_si256((const __m256i *)pixels);
+    const __m256i luma[2] = {_mm256_and_si256(all, load_constant(q15->low_bytes)), _mm256_srli_epi16(all, 8)};
+    __m256i r[2], g[2], b[2];
 
-    split_pairs(pixels, luma);
     for (int k = 0; k < 2; k++) {
-        const __m256i green = _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb[k], cr[k])),
-                                                 green_sum(_mm256_unpackhi_epi16(cb[k], cr[k])));
-        r[k] = _mm256_add_epi16(_mm256_add_epi16(luma[k], cr[k]), _mm256_mulhrs_epi16(cr[k], r_cr));
+        const __m256i red = _mm256_mulhrs_epi16(cr[k], load_constant(q15->r_cr));
+        const __m256i green = _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb[k], cr[k]), q15),
+                                                 green_sum(_mm256_unpackhi_epi16(cb[k], cr[k]), q15));
+        const __m256i blue = _mm256_mulhrs_epi16(cb[k], load_constant(q15->b_cb));
+        r[k] = _mm256_add_epi16(_mm256_add_epi16(luma[k], cr[k]), red);
         g[k] = _mm256_add_epi16(luma[k], green);
-        b[k] = _mm256_add_epi16(_mm256_add_epi16(luma[k], cb[k]), _mm256_mulhrs_epi16(cb[k], b_cb));
+        b[k] = _mm256_add_epi16(_mm256_add_epi16(luma[k], cb[k]), blue);
     }
     rgb[0] = _mm256_packus_epi16(r[0], r[1]);
     rgb[1] = _mm256_packus_epi16(g[0], g[1]);
@@ -281,16 +319,18 @@ FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const rows[5],
     const size_t end = x + n, last = (end - 32) & ~(size_t)1; /* where the last vector begins */
     const bool bgr = step == 3 && dst[2] < dst[0];
     uint8_t *const p = dst[bgr ? 2 : 0];
+    const ycc_constants *q15 = &ycc_q15;
     int16_t sums[2][MAX_SUMS];
     __m256i cb[2], cr[2], rgb[3];
     pixel_order order;
     size_t i = x, first = 0, past = 0; /* of the pixels that there are sums for */
 
     for (int k = 0; k < (has_far ? 5 : 3); k++) {
-        const uint8_t *row = rows[k];
-        FI_LOADED_ALONE(row);
+        const uint8_t *row = rows[k]; /* not two by one load: they have just been stored one by one */
+        FI_OPAQUE(row);
         src[k] = row;
     }
+    FI_OPAQUE(q15);
     if (end < 32 + 2 * x) {
         ycc_c(sampling, src, x, dst, step, n);
         return;
@@ -308,7 +348,7 @@ FI_AVX2_INLINE void ycc_avx2(fi_sampling sampling, const uint8_t *const rows[5],
         const size_t at = sampling == FI_H1V1 ? i : i / 2;
         upsample_avx2(sampling, src[1] + at, sums[0] + 1 + (i - first) / 2, cb);
         upsample_avx2(sampling, src[2] + at, sums[1] + 1 + (i - first) / 2, cr);
-        convert_x32(src[0] + i, cb, cr, rgb);
+        convert_x32(src[0] + i, cb, cr, q15, rgb);
         if (bgr) swap_ends(rgb);
         if (step == 3) store_pixels(rgb, p + 3 * (i - x), &order);
         else store_planes(rgb, dst, i - x);
