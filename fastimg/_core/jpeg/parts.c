@@ -14,13 +14,25 @@
 /* Where the window begins further down, one thread skips what is above. */
 #define MOST_ABOVE 8
 
+/*
+ * Whether libjpeg's inverse DCT is safe in threads that have not begun an image themselves: 2.1.5 took AVX2 for granted
+ * there, and distributions that mended it did not change its number.
+ */
+static bool may_transform(void) {
+#if (defined(__x86_64__) || defined(__i386__)) && LIBJPEG_TURBO_VERSION_NUMBER == 2001005
+    return __builtin_cpu_supports("avx2");
+#else
+    return true;
+#endif
+}
+
 bool fi_parts_suit(const fi_decompressor *jpeg, const fi_request *request) {
     const struct jpeg_decompress_struct *cinfo = &jpeg->cinfo;
     const fi_plan *plan = request->plan;
     const uint64_t pixels = (uint64_t)cinfo->image_height * cinfo->image_width;
 
     if (!jpeg->team || jpeg->is_alone || pixels < jpeg->team->options.min_pixels) return false;
-    if (fi_team_is_orphaned(jpeg->team)) return false;
+    if (fi_team_is_orphaned(jpeg->team) || !may_transform()) return false;
     if (!fi_hooks_decode_rows(jpeg) || cinfo->comps_in_scan != cinfo->num_components) return false;
     if (cinfo->comps_in_scan == 1 && cinfo->comp_info[0].v_samp_factor != 1) return false;
     for (int i = 0; i < cinfo->comps_in_scan; i++) {
