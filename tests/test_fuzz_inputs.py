@@ -136,7 +136,11 @@ def test_parts(tmp_path):
 )
 def test_wrong_parts(tmp_path, name, right, wrong, message):
     program = compile_changed(PARTS, CORE / "jpeg" / name, right, wrong, tmp_path)
-    done = replay(program, make_seeds("parts", tmp_path / "seeds"))
+    seeds = make_seeds("parts", tmp_path / "seeds")
+    for _ in range(20):  # on a busy machine, threads may come too late to do anything
+        done = replay(program, seeds)
+        if done.returncode != 0:
+            break
     assert done.returncode != 0
     assert re.search(message, done.stderr)
 
