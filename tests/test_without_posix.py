@@ -18,8 +18,9 @@ from support.processes import child_env
 from fastimg.descriptors import open_movable, read_at
 from fastimg.packed_paths import PackedPaths
 
+# asyncio, which hypothesis imports, wants os.register_at_fork from CPython 3.12 on.
 LACKING = """
-import multiprocessing.util, os, subprocess, sys, tempfile
+import asyncio, multiprocessing.util, os, subprocess, sys, tempfile
 import numpy as np
 for name in ("pread", "posix_fallocate", "posix_fadvise", "fchmod", "O_NONBLOCK", "O_CLOEXEC", "O_NOFOLLOW",
              "sched_getaffinity", "getloadavg", "register_at_fork"):
