@@ -81,11 +81,14 @@ cdef class Team:
 
     def start(self, int count):
         """Sees that this many threads have been started."""
-        with self.starting:
+        self.starting.acquire()
+        try:
             more = count - self.started
             if more > 0:
                 self.started = count
                 self.group.start(self.help if self.work is None else self.work, more)
+        finally:
+            self.starting.release()
 
     def help(self):
         """Works on images until nobody leads any more."""

@@ -146,8 +146,11 @@ cdef class Readers:
 
     def add(self, Batch batch not None):
         """Reads the sources of this batch after those of the batches that have been added before."""
-        with self.changing:
+        self.changing.acquire()
+        try:
             self.batches = [*self.batches, batch]
+        finally:
+            self.changing.release()
         with nogil:
             fi_readers_add(self.core, &batch.core)
 
@@ -157,8 +160,11 @@ cdef class Readers:
 
     cdef list added(self):
         # Without a GIL, what is replaced must not be read without the lock.
-        with self.changing:
+        self.changing.acquire()
+        try:
             return self.batches
+        finally:
+            self.changing.release()
 
     def is_current(self):
         """Whether this thread is in a reader or a fallback of the caller's, for an image of these batches."""
@@ -168,8 +174,11 @@ cdef class Readers:
         """Reads no more of this batch, and waits for what is being read."""
         with nogil:
             fi_readers_remove(self.core, &batch.core)
-        with self.changing:
+        self.changing.acquire()
+        try:
             self.batches = [each for each in self.batches if each is not batch]
+        finally:
+            self.changing.release()
 
     @property
     def at_work(self):
