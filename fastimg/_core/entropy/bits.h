@@ -92,7 +92,7 @@ FI_INLINE bool decode_dc(reader *r, const table *t, int32_t *diff) {
 /* Adds a difference. Returns false if no encoder makes the sum. */
 FI_INLINE bool add_dc(dc_state *dc, int32_t diff) {
     dc->last += diff;
-    return (uint32_t)(dc->last - dc->min) <= dc->span;
+    return (uint32_t)dc->last - (uint32_t)dc->min <= dc->span; /* up to 2^31 */
 }
 
 FI_INLINE void put_back(fi_entropy *entropy, const reader *r) {
