@@ -206,7 +206,7 @@ def test_threads_that_find_no_image_help(large):
 
 @pytest.mark.parametrize(("crop", "least", "most"), [(None, 20, 20), ((0, 0, 16, 64), 0, 2)])
 def test_few_threads_for_few_rows(large, crop, least, most):
-    """Of a large file that has parts for all of them."""
+    """A window at the top needs few, though the file has parts enough for all."""
     batch = _decode.Batch(SourceList(large[:1]), None, make_options(), crop, False, True)
     shape = (1, *fastimg.decode(large[0], crop=crop).shape)
     batch.set_output(np.zeros(shape, np.uint8), shape)

@@ -179,10 +179,10 @@ FI_AVX2_INLINE __m256i widen16(const uint8_t *src) {
     return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)src));
 }
 
-/* 32 bytes: those of even index, and those of odd index. */
-FI_AVX2_INLINE void split_pairs(const uint8_t *src, __m256i v[2]) {
+/* 32 bytes: those of even index, which low_bytes leaves, and those of odd index. */
+FI_AVX2_INLINE void split_pairs(const uint8_t *src, __m256i low_bytes, __m256i v[2]) {
     const __m256i both = _mm256_loadu_si256((const __m256i *)src);
-    v[0] = _mm256_and_si256(both, _mm256_set1_epi16(255));
+    v[0] = _mm256_and_si256(both, low_bytes);
     v[1] = _mm256_srli_epi16(both, 8);
 }
 
@@ -232,7 +232,7 @@ FI_AVX2_INLINE void sum_rows(const uint8_t *near, const uint8_t *far, int16_t *s
 /* The samples of Cb or Cr, less 128, of 32 pixels, of which the first is of even index: for even and odd ones. */
 FI_AVX2_INLINE void upsample_avx2(fi_sampling sampling, const uint8_t *src, const int16_t *sums, __m256i v[2]) {
     if (sampling == FI_H1V1) {
-        split_pairs(src, v);
+        split_pairs(src, _mm256_set1_epi16(255), v);
         for (int k = 0; k < 2; k++) v[k] = _mm256_sub_epi16(v[k], _mm256_set1_epi16(128));
     } else if (sampling == FI_H2V1) {
         const __m256i one = widen16(src), offset = _mm256_set1_epi16(1 - 128 * 4);
@@ -274,10 +274,9 @@ FI_AVX2_INLINE __m256i green_sum(__m256i cb_cr, const ycc_constants *q15) {
 /* R, G and B of 32 pixels, from chroma less 128. In each lane, even pixels come first. */
 FI_AVX2_INLINE void convert_x32(const uint8_t *pixels, const __m256i cb[2], const __m256i cr[2],
                                 const ycc_constants *q15, __m256i rgb[3]) {
-    const __m256i all = _mm256_loadu_si256((const __m256i *)pixels);
-    const __m256i luma[2] = {_mm256_and_si256(all, load_constant(q15->low_bytes)), _mm256_srli_epi16(all, 8)};
-    __m256i r[2], g[2], b[2];
+    __m256i luma[2], r[2], g[2], b[2];
 
+    split_pairs(pixels, load_constant(q15->low_bytes), luma);
     for (int k = 0; k < 2; k++) {
         const __m256i red = _mm256_mulhrs_epi16(cr[k], load_constant(q15->r_cr));
         const __m256i green = _mm256_packs_epi32(green_sum(_mm256_unpacklo_epi16(cb[k], cr[k]), q15),
