@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* This thread's. initial-exec: to reach it takes no memory. */
-static _Thread_local __attribute__((tls_model("initial-exec"))) bool counting;
+/* This thread's own. initial-exec: to reach it takes no memory. */
+#define PER_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
+
+PER_THREAD bool counting;
 
 /* Of threads that have joined. */
 static atomic_bool failing;
@@ -137,7 +139,7 @@ int posix_memalign(void **block, size_t alignment, size_t nbytes) {
 }
 
 void free(void *block) {
-    static bool is_looking;
+    PER_THREAD bool is_looking;
     if (is_looking) return; /* dlsym() frees its last message: no matter */
     is_looking = true;
     NEXT(free);

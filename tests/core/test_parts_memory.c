@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MAX_HELPERS = 2, PART_NBYTES = 150, QUIET = 3 };
 
@@ -80,6 +81,23 @@ static void try_all(const file *f, int v, size_t count) {
     }
 }
 
+static void *use_memory(void *context) {
+    for (int i = 0; i < 100000; i++) free(memset(malloc(1), 0, 1));
+    return context;
+}
+
+/* Whether the counting of blocks can be relied on below. */
+static void try_counting(void) {
+    pthread_t threads[MAX_HELPERS];
+    const long live = failing_malloc_live();
+
+    for (int i = 0; i < MAX_HELPERS; i++) {
+        if (pthread_create(&threads[i], NULL, use_memory, NULL) != 0) fail("no thread", FI_OK);
+    }
+    for (int i = 0; i < MAX_HELPERS; i++) pthread_join(threads[i], NULL);
+    if (failing_malloc_live() != live) fail("blocks are not counted", FI_OK);
+}
+
 static void try_new_team(void) {
     const fi_team_options how = {.threads = 2};
 
@@ -100,6 +118,7 @@ int main(int argc, char **argv) {
     try_new_team();
     now.n = 1L << 30;
     try_together(&files[0], 0, MAX_HELPERS); /* what the system keeps of threads for the next ones */
+    try_counting();
     for (size_t i = 0; i < file_count; i++) {
         for (int v = 0; v < VARIANTS; v++) {
             for (size_t count = 0; count <= MAX_HELPERS; count++) try_all(&files[i], v, count);
