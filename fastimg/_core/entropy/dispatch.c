@@ -20,7 +20,7 @@ bool fi_entropy_decode(fi_entropy *entropy, unsigned mcus, bool whole, int16_t (
 void fi_entropy_complete_block(fi_block_state *state, uint64_t needed, int16_t *block) {
     const uint64_t twos = state->corrections[1] & needed, ones = state->corrections[0] & needed;
 
-    if (!state->nonzero) clear_block(block);
+    if (!state->nonzero) fi_clear(block, 64);
     block[0] = state->dc;
     if (twos | ones) kernels.correct_block(block, twos, ones);
     memset(state->corrections, 0, sizeof state->corrections);

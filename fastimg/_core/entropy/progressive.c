@@ -118,7 +118,7 @@ FI_INLINE fi_fault_kind first_ac(fi_entropy *entropy, reader *r, int16_t *block,
     refill(r);
     const entry *e = find_entry(r, t);
     uint64_t nbits = e->nbits, found = *nonzero;
-    if (!found) clear_block(block);
+    if (!found) fi_clear(block, 64);
     do {
         refill(r);
 #pragma GCC unroll 3
@@ -246,7 +246,7 @@ FI_INLINE fi_fault_kind refine_ac(fi_entropy *entropy, reader *r, int16_t *block
     const uint64_t before = state->nonzero & left;
     uint32_t eobrun = entropy->eobrun;
 
-    if (!state->nonzero && !eobrun) clear_block(block);
+    if (!state->nonzero && !eobrun) fi_clear(block, 64);
     refill(r);
     const entry *e = find_entry(r, t);
     while (left && !eobrun) {

@@ -3,6 +3,7 @@
 #ifndef FI_ENTROPY_STATE_H
 #define FI_ENTROPY_STATE_H
 
+#include "clear.h"
 #include "entropy/entropy.h"
 
 #include <string.h>
@@ -150,13 +151,6 @@ struct fi_entropy {
  */
 static inline int32_t extend(uint32_t value, unsigned size) {
     return (int32_t)value + (((int32_t)(value >> (size - 1)) - 1) & (1 - (1 << size)));
-}
-
-/* Of a constant length, compilers make a string instruction of memset(), which takes as long as a few symbols. */
-static inline void clear_block(int16_t *block) {
-    typedef int16_t vector __attribute__((vector_size(16)));
-    const vector zeros = {0};
-    for (int i = 0; i < 64; i += 8) memcpy(block + i, &zeros, sizeof zeros);
 }
 
 /*

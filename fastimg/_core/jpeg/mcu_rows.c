@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "jpeg/mcu_rows.h"
 
+#include "clear.h"
 #include "os/system.h"
 
 #include <string.h>
@@ -83,7 +84,7 @@ static void transform(const fi_mcu_row *row, fi_sorted_blocks *sorted, int16_t (
         for (JDIMENSION mcu = left; row->sorts && mcu < end; mcu++) {
             const size_t i = b + (mcu - first) * row->count;
             eob[i] = 0;
-            memset(blocks[i], 0, sizeof blocks[i]);
+            fi_clear(blocks[i], DCTSIZE2);
         }
     }
     if (row->sorts) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "jpeg/sorted_blocks.h"
 
+#include "clear.h"
 #include "pixels/fixed_point.h"
 
 #include <string.h>
@@ -41,13 +42,6 @@ static unsigned take_first(uint64_t *places) {
     return first;
 }
 
-/* By stores of vectors, as a string instruction takes long to begin. */
-static inline void clear(int16_t *coefficients, bool low) {
-    typedef int16_t vector __attribute__((vector_size(16)));
-    const vector zeros = {0};
-    for (int i = 0; i < (low ? 32 : 64); i += 8) memcpy(coefficients + i, &zeros, sizeof zeros);
-}
-
 static inline void transform(const fi_block *blocks, uint64_t places, bool low, bool clears) {
     const fi_idct_kernels *kernels = fi_idct_kernels_active();
 
@@ -56,8 +50,8 @@ static inline void transform(const fi_block *blocks, uint64_t places, bool low, 
         const fi_block *second = places ? &blocks[take_first(&places)] : first;
         kernels->idct_8(first, second, low);
         if (!clears) continue;
-        clear(first->coefficients, low);
-        clear(second->coefficients, low);
+        fi_clear(first->coefficients, low ? 32 : 64);
+        fi_clear(second->coefficients, low ? 32 : 64);
     }
 }
 
