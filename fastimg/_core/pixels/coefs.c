@@ -126,14 +126,20 @@ static axis_support find_support(const fi_axis *axis, uint32_t i, double step, d
 /* Unnormalised weights of samples first to last. Returns their sum. */
 static double weigh(const fi_axis *axis, const axis_support *s, double scale, double *sums) {
     double (*const weight)(double) = filters[axis->filter].weight;
+    const double inverse = 1 / scale;
     const uint32_t most = s->last - s->first;
+    uint32_t owner = owner_of(axis, s->low), end = (owner + 1) * axis->ratio;
     double total = 0;
 
     memset(sums, 0, (most + 1) * sizeof *sums);
     for (uint32_t v = s->low; v < s->high; v++) {
-        const double x = (upright(axis, v) - s->centre + 0.5) / scale;
+        const double x = (upright(axis, v) - s->centre + 0.5) * inverse;
         const double w = axis->filter == FI_BILINEAR ? bilinear_filter(x) : weight(x); /* mostly: without a call */
-        const uint32_t owner = owner_of(axis, v), k = owner <= s->first ? 0 : owner - s->first;
+        if (v == end) {
+            owner++;
+            end += axis->ratio;
+        }
+        const uint32_t k = owner <= s->first ? 0 : owner - s->first;
         const uint32_t near = k < most ? k : most;
         total += w;
         if (!axis->fancy || k > most) { /* nothing to interpolate with after the last sample */
@@ -156,12 +162,13 @@ static int32_t floor_int(double v) {
 
 /* Carries each rounding error over to the next weight, so that they sum to FI_WEIGHT_ONE. */
 static void round_weights(const double *sums, double total, uint32_t n, int16_t *weights) {
+    const double factor = FI_WEIGHT_ONE / total;
     double sum = 0;
     int32_t done = 0;
 
     for (uint32_t k = 0; k < n; k++) {
         sum += sums[k];
-        const int32_t due = floor_int(sum / total * FI_WEIGHT_ONE + 0.5);
+        const int32_t due = floor_int(sum * factor + 0.5);
         weights[k] = (int16_t)(due - done);
         done = due;
     }
