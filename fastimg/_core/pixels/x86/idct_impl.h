@@ -192,105 +192,148 @@ FI_AVX2 static inline __m256i interleave(__m256i a, __m256i b, bool high) {
     return high ? _mm256_unpackhi_epi16(a, b) : _mm256_unpacklo_epi16(a, b);
 }
 
-/* Half of 8 rows' sums before rounding: row i is even[i] + odd[i], row 7 - i is even[i] - odd[i]. */
+/* Half of 8 rows' sums, rounded: row i is even[i] + odd[i], row 7 - i is even[i] - odd[i]. */
 typedef struct {
     __m256i even[4], odd[4];
 } half_sums;
 
-FI_AVX2 static inline void sum_half(half_sums *sums, const __m256i r[8], __m256i rounding, bool high) {
-    const __m256i zero = _mm256_setzero_si256();
-    const __m256i s = interleave(zero, _mm256_add_epi16(r[0], r[4]), high);
-    const __m256i d = interleave(zero, _mm256_sub_epi16(r[0], r[4]), high);
-    const __m256i s13 = _mm256_add_epi32(_mm256_srai_epi32(s, 3), rounding);
-    const __m256i d13 = _mm256_add_epi32(_mm256_srai_epi32(d, 3), rounding);
-    const __m256i r26 = interleave(r[2], r[6], high);
-    const __m256i t2 = weigh(r26, F_0_541, F_0_541 - F_1_847), t3 = weigh(r26, F_0_541 + F_0_765, F_0_541);
+/*
+ * Numbers 0 to 7 of four columns, or of four rows, are pairs: (0, 4), whose sum and difference are in Q13 and rounded;
+ * (2, 6), (7, 1) and (3, 5).
+ */
+FI_AVX2 static inline void sum_half(half_sums *sums, __m256i sum, __m256i difference, __m256i x26, __m256i x71,
+                                    __m256i x35) {
+    const __m256i t2 = weigh(x26, F_0_541, F_0_541 - F_1_847), t3 = weigh(x26, F_0_541 + F_0_765, F_0_541);
 
-    sums->even[0] = _mm256_add_epi32(s13, t3);
-    sums->even[1] = _mm256_add_epi32(d13, t2);
-    sums->even[2] = _mm256_sub_epi32(d13, t2);
-    sums->even[3] = _mm256_sub_epi32(s13, t3);
+    sums->even[0] = _mm256_add_epi32(sum, t3);
+    sums->even[1] = _mm256_add_epi32(difference, t2);
+    sums->even[2] = _mm256_sub_epi32(difference, t2);
+    sums->even[3] = _mm256_sub_epi32(sum, t3);
 
-    const __m256i z = interleave(_mm256_add_epi16(r[3], r[7]), _mm256_add_epi16(r[1], r[5]), high);
+    const __m256i z = _mm256_add_epi16(x71, x35);
     const __m256i z3 = weigh(z, F_1_175 - F_1_961, F_1_175), z4 = weigh(z, F_1_175, F_1_175 - F_0_390);
-    const __m256i r71 = interleave(r[7], r[1], high), r53 = interleave(r[5], r[3], high);
-    sums->odd[0] = _mm256_add_epi32(weigh(r71, -F_0_899, F_1_501 - F_0_899), z4);
-    sums->odd[1] = _mm256_add_epi32(weigh(r53, -F_2_562, F_3_072 - F_2_562), z3);
-    sums->odd[2] = _mm256_add_epi32(weigh(r53, F_2_053 - F_2_562, -F_2_562), z4);
-    sums->odd[3] = _mm256_add_epi32(weigh(r71, F_0_298 - F_0_899, -F_0_899), z3);
+    sums->odd[0] = _mm256_add_epi32(weigh(x71, -F_0_899, F_1_501 - F_0_899), z4);
+    sums->odd[1] = _mm256_add_epi32(weigh(x35, F_3_072 - F_2_562, -F_2_562), z3);
+    sums->odd[2] = _mm256_add_epi32(weigh(x35, -F_2_562, F_2_053 - F_2_562), z4);
+    sums->odd[3] = _mm256_add_epi32(weigh(x71, F_0_298 - F_0_899, -F_0_899), z3);
 }
 
-/* The same where rows 4 to 7 are zero. */
-FI_AVX2 static inline void sum_half_low(half_sums *sums, const __m256i r[4], __m256i rounding, bool high) {
-    const __m256i r02 = interleave(r[0], r[2], high), r13 = interleave(r[1], r[3], high);
+/* The same where numbers 4 to 7 are zero. */
+FI_AVX2 static inline void sum_half_low(half_sums *sums, __m256i x02, __m256i x13, int rounding) {
+    const __m256i half = _mm256_set1_epi32(rounding);
     const int one = 1 << 13, z33 = F_1_175 - F_1_961, z44 = F_1_175 - F_0_390;
 
-    sums->even[0] = _mm256_add_epi32(weigh(r02, one, F_0_541 + F_0_765), rounding);
-    sums->even[1] = _mm256_add_epi32(weigh(r02, one, F_0_541), rounding);
-    sums->even[2] = _mm256_add_epi32(weigh(r02, one, -F_0_541), rounding);
-    sums->even[3] = _mm256_add_epi32(weigh(r02, one, -F_0_541 - F_0_765), rounding);
-    sums->odd[0] = weigh(r13, F_1_501 - F_0_899 + z44, F_1_175);
-    sums->odd[1] = weigh(r13, F_1_175, F_3_072 - F_2_562 + z33);
-    sums->odd[2] = weigh(r13, z44, F_1_175 - F_2_562);
-    sums->odd[3] = weigh(r13, F_1_175 - F_0_899, z33);
+    sums->even[0] = _mm256_add_epi32(weigh(x02, one, F_0_541 + F_0_765), half);
+    sums->even[1] = _mm256_add_epi32(weigh(x02, one, F_0_541), half);
+    sums->even[2] = _mm256_add_epi32(weigh(x02, one, -F_0_541), half);
+    sums->even[3] = _mm256_add_epi32(weigh(x02, one, -F_0_541 - F_0_765), half);
+    sums->odd[0] = weigh(x13, F_1_501 - F_0_899 + z44, F_1_175);
+    sums->odd[1] = weigh(x13, F_1_175, F_3_072 - F_2_562 + z33);
+    sums->odd[2] = weigh(x13, z44, F_1_175 - F_2_562);
+    sums->odd[3] = weigh(x13, F_1_175 - F_0_899, z33);
 }
 
-/* Eight columns in place; or eight rows, if they were transposed. low: r[4] to r[7] are zero. */
-FI_AVX2 static inline void idct_pass(__m256i r[8], int shift, bool low) {
-    const __m256i rounding = _mm256_set1_epi32(1 << (shift - 1));
-    half_sums lo, hi;
-
-    if (low) {
-        sum_half_low(&lo, r, rounding, false);
-        sum_half_low(&hi, r, rounding, true);
-    } else {
-        sum_half(&lo, r, rounding, false);
-        sum_half(&hi, r, rounding, true);
-    }
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(lo.even[i], lo.odd[i]), shift),
-                                  _mm256_srai_epi32(_mm256_add_epi32(hi.even[i], hi.odd[i]), shift));
-        r[7 - i] = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_sub_epi32(lo.even[i], lo.odd[i]), shift),
-                                      _mm256_srai_epi32(_mm256_sub_epi32(hi.even[i], hi.odd[i]), shift));
-    }
+/* a x + b y + rounding, a and b being 0 or 1, in Q13. By a multiplication, as there are fewer units that shift. */
+FI_AVX2 static inline __m256i to_q13(__m256i pairs, int a, int b, int rounding) {
+    return _mm256_add_epi32(weigh(pairs, a * (1 << 13), b * (1 << 13)), _mm256_set1_epi32(rounding));
 }
 
-/* Three rounds; each interleaves row k with row k + 4, as transpose16 does. */
-FI_AVX2 static inline void transpose8(__m256i r[8]) {
+/* ---- its columns ---- */
+
+enum { COLUMN_ADD = 1 << (COLUMN_SHIFT - 1) };
+
+/* The lower or the upper four columns. both: sum and difference of rows 0 and 4. */
+FI_AVX2 static inline void sum_columns(half_sums *sums, const __m256i r[8], __m256i both, bool high) {
+    sum_half(sums, to_q13(both, 1, 0, COLUMN_ADD), to_q13(both, 0, 1, COLUMN_ADD), interleave(r[2], r[6], high),
+             interleave(r[7], r[1], high), interleave(r[3], r[5], high));
+}
+
+FI_AVX2 static inline __m256i shift_columns(__m256i low, __m256i high) {
+    return _mm256_packs_epi32(_mm256_srai_epi32(low, COLUMN_SHIFT), _mm256_srai_epi32(high, COLUMN_SHIFT));
+}
+
+/* 4 x 4 pairs. */
+FI_AVX2 static inline void transpose4(const __m256i r[4], __m256i c[4]) {
+    const __m256i low01 = _mm256_unpacklo_epi32(r[0], r[1]), low23 = _mm256_unpacklo_epi32(r[2], r[3]);
+    const __m256i high01 = _mm256_unpackhi_epi32(r[0], r[1]), high23 = _mm256_unpackhi_epi32(r[2], r[3]);
+    c[0] = _mm256_unpacklo_epi64(low01, low23);
+    c[1] = _mm256_unpackhi_epi64(low01, low23);
+    c[2] = _mm256_unpacklo_epi64(high01, high23);
+    c[3] = _mm256_unpackhi_epi64(high01, high23);
+}
+
+/* Eight columns to pairs (0, 4), (2, 6), (7, 1), (3, 5) of rows 0 to 3, then of rows 4 to 7. */
+FI_AVX2 static inline void transform_columns(const __m256i r[8], __m256i pairs[8]) {
+    static const int8_t order[16] = {0, 1, 8, 9, 4, 5, 12, 13, 14, 15, 2, 3, 6, 7, 10, 11};
+    const __m256i sum = _mm256_add_epi16(r[0], r[4]), difference = _mm256_sub_epi16(r[0], r[4]);
+    half_sums low, high;
     __m256i w[8];
 
-    for (int round = 0; round < 3; round++) {
-        for (int k = 0; k < 4; k++) {
-            w[2 * k] = _mm256_unpacklo_epi16(r[k], r[k + 4]);
-            w[2 * k + 1] = _mm256_unpackhi_epi16(r[k], r[k + 4]);
-        }
-        for (int k = 0; k < 8; k++) r[k] = w[k];
+    sum_columns(&low, r, interleave(sum, difference, false), false);
+    sum_columns(&high, r, interleave(sum, difference, true), true);
+    for (int i = 0; i < 4; i++) {
+        w[i] = shift_columns(_mm256_add_epi32(low.even[i], low.odd[i]), _mm256_add_epi32(high.even[i], high.odd[i]));
+        w[7 - i] =
+            shift_columns(_mm256_sub_epi32(low.even[i], low.odd[i]), _mm256_sub_epi32(high.even[i], high.odd[i]));
     }
+    for (int i = 0; i < 8; i++) w[i] = _mm256_shuffle_epi8(w[i], both_lanes(order));
+    transpose4(w, pairs);
+    transpose4(w + 4, pairs + 4);
 }
 
-/*
- * Columns and transposition if only 4 x 4 coefficients are not zero: r[0 .. 4) become columns. Registers hold rows i
- * and i + 4 of 4 columns; two rounds of interleaving put four rows side by side, and a third joins the fours.
- */
-FI_AVX2 static inline void idct_columns_low(__m256i r[4]) {
+/* Four columns to pairs (0, 2), (1, 3) of rows 0 to 3, then of rows 4 to 7. */
+FI_AVX2 static inline void transform_columns_low(const __m256i r[4], __m256i pairs[4]) {
+    enum { ORDER = 0xD8 }; /* columns 0, 2, 1, 3 */
     half_sums sums;
     __m256i w[4], v[4];
 
-    sum_half_low(&sums, r, _mm256_set1_epi32(1 << (COLUMN_SHIFT - 1)), false);
+    sum_half_low(&sums, _mm256_shuffle_epi32(interleave(r[0], r[2], false), ORDER),
+                 _mm256_shuffle_epi32(interleave(r[1], r[3], false), ORDER), COLUMN_ADD);
     for (int i = 0; i < 4; i++) {
         w[i] = _mm256_srai_epi32(_mm256_add_epi32(sums.even[i], sums.odd[i]), COLUMN_SHIFT);
         /* Row 7 - i is row 3 - i of the lower four. */
         v[3 - i] = _mm256_srai_epi32(_mm256_sub_epi32(sums.even[i], sums.odd[i]), COLUMN_SHIFT);
     }
     for (int i = 0; i < 4; i++) w[i] = _mm256_packs_epi32(w[i], v[i]);
-    const __m256i a = _mm256_unpacklo_epi16(w[0], w[1]), b = _mm256_unpacklo_epi16(w[2], w[3]);
-    const __m256i c = _mm256_unpackhi_epi16(w[0], w[1]), d = _mm256_unpackhi_epi16(w[2], w[3]);
-    const __m256i ab01 = _mm256_unpacklo_epi32(a, b), ab23 = _mm256_unpackhi_epi32(a, b);
-    const __m256i cd01 = _mm256_unpacklo_epi32(c, d), cd23 = _mm256_unpackhi_epi32(c, d);
-    r[0] = _mm256_unpacklo_epi64(ab01, cd01);
-    r[1] = _mm256_unpackhi_epi64(ab01, cd01);
-    r[2] = _mm256_unpacklo_epi64(ab23, cd23);
-    r[3] = _mm256_unpackhi_epi64(ab23, cd23);
+    transpose4(w, pairs);
+}
+
+/* ---- its rows ---- */
+
+enum { ROW_ADD = 1 << (ROW_SHIFT - 1) };
+
+FI_AVX2 static inline void sum_rows_of_pairs(half_sums *sums, const __m256i pairs[4]) {
+    static const int8_t swap[16] = {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13};
+    const __m256i x40 = _mm256_shuffle_epi8(pairs[0], both_lanes(swap));
+    const __m256i sum = _mm256_add_epi16(pairs[0], x40), difference = _mm256_sub_epi16(pairs[0], x40);
+
+    sum_half(sums, to_q13(sum, 1, 0, ROW_ADD), to_q13(difference, 1, 0, ROW_ADD), pairs[1], pairs[2], pairs[3]);
+}
+
+/* Samples of two columns beside each other, in 16 bits. The upper halves of sums are enough. */
+FI_AVX2 static inline __m256i shift_rows(__m256i left, __m256i right) {
+    return _mm256_srai_epi16(_mm256_blend_epi16(_mm256_srli_epi32(left, 16), right, 0xAA), ROW_SHIFT - 16);
+}
+
+/* Rows `first` to first + 3 of both blocks. */
+FI_AVX2 static inline void store_four_rows(const half_sums *sums, uint8_t *const *const rows[2],
+                                           const size_t columns[2], int first) {
+    const __m256i middle = _mm256_set1_epi8(-128);
+    __m256i s[8], p[4];
+
+    for (int i = 0; i < 4; i++) {
+        s[i] = _mm256_add_epi32(sums->even[i], sums->odd[i]);
+        s[7 - i] = _mm256_sub_epi32(sums->even[i], sums->odd[i]);
+    }
+    for (int i = 0; i < 4; i++) p[i] = shift_rows(s[2 * i], s[2 * i + 1]);
+    const __m256i even = _mm256_xor_si256(_mm256_packs_epi16(p[0], p[2]), middle);
+    const __m256i odd = _mm256_xor_si256(_mm256_packs_epi16(p[1], p[3]), middle);
+    const __m256i left = _mm256_unpacklo_epi16(even, odd), right = _mm256_unpackhi_epi16(even, odd);
+    const __m256i v[2] = {_mm256_unpacklo_epi32(left, right), _mm256_unpackhi_epi32(left, right)};
+    for (int k = 0, y = first; k < 2; k++, y += 2) {
+        store_halves(rows[0][y] + columns[0], rows[0][y + 1] + columns[0], _mm256_castsi256_si128(v[k]));
+        store_halves(rows[1][y] + columns[1], rows[1][y + 1] + columns[1], _mm256_extracti128_si256(v[k], 1));
+    }
 }
 
 /*
@@ -309,34 +352,6 @@ FI_AVX2 static inline __m256i wrap_lone_row(const __m256i *r, int rows, const in
     return _mm256_blend_epi32(rest[0] ? r[0] : wrapped, rest[1] ? r[0] : wrapped, 0xF0);
 }
 
-/* Columns of samples less 128 to rows of bytes: an 8 x 8 transposition that interleaves 1, 2 and 4 bytes. */
-FI_AVX2 static inline void store_columns(const __m256i r[8], const fi_block *first, const fi_block *second) {
-    /* Compilers cannot know that no sample is stored over these. */
-    uint8_t *const *const rows[2] = {first->rows, second->rows};
-    const size_t columns[2] = {first->column, second->column};
-    const __m256i middle = _mm256_set1_epi8(-128);
-    __m256i p[4], w[4];
-
-    for (int k = 0; k < 4; k++) p[k] = _mm256_xor_si256(_mm256_packs_epi16(r[k], r[k + 4]), middle);
-    w[0] = _mm256_unpacklo_epi8(p[0], p[1]); /* columns 0 and 1 */
-    w[1] = _mm256_unpacklo_epi8(p[2], p[3]); /* 2 and 3 */
-    w[2] = _mm256_unpackhi_epi8(p[0], p[1]); /* 4 and 5 */
-    w[3] = _mm256_unpackhi_epi8(p[2], p[3]); /* 6 and 7 */
-    p[0] = _mm256_unpacklo_epi16(w[0], w[1]);
-    p[1] = _mm256_unpackhi_epi16(w[0], w[1]);
-    p[2] = _mm256_unpacklo_epi16(w[2], w[3]);
-    p[3] = _mm256_unpackhi_epi16(w[2], w[3]);
-    w[0] = _mm256_unpacklo_epi32(p[0], p[2]); /* rows 0 and 1 */
-    w[1] = _mm256_unpackhi_epi32(p[0], p[2]);
-    w[2] = _mm256_unpacklo_epi32(p[1], p[3]);
-    w[3] = _mm256_unpackhi_epi32(p[1], p[3]);
-    for (int k = 0; k < 4; k++) {
-        const __m128i one = _mm256_castsi256_si128(w[k]), other = _mm256_extracti128_si256(w[k], 1);
-        store_halves(rows[0][2 * k] + columns[0], rows[0][2 * k + 1] + columns[0], one);
-        store_halves(rows[1][2 * k] + columns[1], rows[1][2 * k + 1] + columns[1], other);
-    }
-}
-
 FI_AVX2 static inline void load_rows(__m256i *r, int rows, const fi_block *first, const fi_block *second) {
     for (int k = 0; k < rows; k++) {
         r[k] = _mm256_mullo_epi16(load_lanes(first->coefficients + 8 * k, second->coefficients + 8 * k),
@@ -346,16 +361,23 @@ FI_AVX2 static inline void load_rows(__m256i *r, int rows, const fi_block *first
 }
 
 FI_AVX2 static void idct_8_avx2(const fi_block *first, const fi_block *second, bool low) {
-    __m256i r[8];
+    /* Compilers cannot know that no sample is stored over these. */
+    uint8_t *const *const rows[2] = {first->rows, second->rows};
+    const size_t columns[2] = {first->column, second->column};
+    half_sums upper, lower;
+    __m256i r[8], pairs[8];
 
     if (low) {
         load_rows(r, 4, first, second);
-        idct_columns_low(r);
+        transform_columns_low(r, pairs);
+        sum_half_low(&upper, pairs[0], pairs[1], ROW_ADD);
+        sum_half_low(&lower, pairs[2], pairs[3], ROW_ADD);
     } else {
         load_rows(r, 8, first, second);
-        idct_pass(r, COLUMN_SHIFT, false);
-        transpose8(r);
+        transform_columns(r, pairs);
+        sum_rows_of_pairs(&upper, pairs);
+        sum_rows_of_pairs(&lower, pairs + 4);
     }
-    idct_pass(r, ROW_SHIFT, low);
-    store_columns(r, first, second);
+    store_four_rows(&upper, rows, columns, 0);
+    store_four_rows(&lower, rows, columns, 4);
 }
