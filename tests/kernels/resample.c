@@ -27,17 +27,19 @@ static void resample_h_q6_defined(const int16_t *const src[2], int16_t *const ds
     }
 }
 
-static void resample_h_shuffle_defined(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
-                                       const fi_quad *quads, size_t pairs, size_t n) {
+static void resample_h_shuffle_defined(const uint8_t *const src[FI_SHUFFLE_ROWS], int16_t *const dst[FI_SHUFFLE_ROWS],
+                                       const uint32_t *base, const fi_quad *quads, size_t pairs, size_t n) {
     for (size_t x = 0; x < (n + 7) / 8 * 8; x++) {
-        int64_t sum[2] = {0, 0};
+        int64_t sum[FI_SHUFFLE_ROWS] = {0};
         for (size_t k = 0; k < 2 * pairs; k++) {
             const fi_quad *quad = &quads[x / 4 * pairs + k / 2];
             const uint8_t index = quad->index[4 * (x % 4) + 2 * (k % 2)];
             if (index == FI_NO_BYTE) continue;
-            for (int r = 0; r < 2; r++) sum[r] += quad->weights[2 * (x % 4) + k % 2] * src[r][base[x / 4] + index];
+            for (int r = 0; r < FI_SHUFFLE_ROWS; r++) {
+                sum[r] += quad->weights[2 * (x % 4) + k % 2] * src[r][base[x / 4] + index];
+            }
         }
-        for (int r = 0; r < 2; r++) dst[r][x] = rounded(sum[r], 256);
+        for (int r = 0; r < FI_SHUFFLE_ROWS; r++) dst[r][x] = rounded(sum[r], 256);
     }
 }
 
@@ -147,12 +149,13 @@ enum { FIRST, WEIGHTS, POINTERS, ROWS };
 /* Rows that are read (0: one per tap), and rows that are written, with the bytes per sample in each. */
 static const struct {
     unsigned sources, src_item, dests, dst_item;
-} rows_of[KERNELS] = {{2, 1, 2, 2}, {2, 2, 2, 2}, {2, 1, 2, 2}, {0, 2, 1, 2}, {1, 2, 1, 1}, {3, 2, 3, 1}};
+} rows_of[KERNELS] = {{2, 1, 2, 2}, {2, 2, 2, 2}, {FI_SHUFFLE_ROWS, 1, FI_SHUFFLE_ROWS, 2},
+                      {0, 2, 1, 2}, {1, 2, 1, 1}, {3, 2, 3, 1}};
 
 static struct {
     size_t n, taps; /* resample_h_shuffle: two taps per pair */
     size_t reach;   /* samples per source row */
-    bool same_row;  /* both rows are one, as at the end of an odd number of rows */
+    bool same_row;  /* the last two rows are one, as at the end of an odd number of rows */
 } tried;
 
 static void begin_rows(size_t weight_fill, size_t sample_fill) {
@@ -163,7 +166,7 @@ static void begin_rows(size_t weight_fill, size_t sample_fill) {
     const unsigned sources = rows_of[which].sources ? rows_of[which].sources : (unsigned)taps;
 
     begin("%zu results, %zu taps, rows of %zu, %s weights, %s samples%s", n, taps, tried.reach,
-          weight_fills[weight_fill], sample_fills[sample_fill], tried.same_row ? ", the same row twice" : "");
+          weight_fills[weight_fill], sample_fills[sample_fill], tried.same_row ? ", the last row twice" : "");
     fill_first(input(firsts * sizeof(uint32_t), sizeof(uint32_t)), firsts, tried.reach - width, weight_fill != 4);
     void *w = input(weights * sizeof(int16_t) + quads * taps / 2 * sizeof(fi_quad), sizeof(int16_t));
     for (size_t i = 0; i < weights; i += taps) fill_weights((int16_t *)w + i, taps, weight_fill);
@@ -172,7 +175,7 @@ static void begin_rows(size_t weight_fill, size_t sample_fill) {
     for (unsigned r = 0; r < sources; r++) {
         fill_samples(input(tried.reach * item, item), item, tried.reach, r, sample_fill);
     }
-    for (unsigned r = 0; r < (tried.same_row ? 1 : rows_of[which].dests); r++) {
+    for (unsigned r = 0; r < rows_of[which].dests - tried.same_row; r++) {
         output(results * rows_of[which].dst_item, rows_of[which].dst_item);
     }
 }
@@ -225,11 +228,16 @@ static void call(const void *table, void *const *in, void *const *out) {
     const fi_resample_kernels *k = table;
     void *const *rows = in + ROWS;
     const size_t n = tried.n, taps = tried.taps;
-    const uint8_t *const src[2] = {rows[0], rows[!tried.same_row]};
-    int16_t *const dst[2] = {out[0], out[!tried.same_row]};
+    const uint8_t *src[FI_SHUFFLE_ROWS];
+    int16_t *dst[FI_SHUFFLE_ROWS];
 
+    for (unsigned r = 0; r < rows_of[which].dests; r++) {
+        const unsigned row = tried.same_row && r == rows_of[which].dests - 1 ? r - 1 : r;
+        src[r] = rows[row];
+        dst[r] = out[row];
+    }
     if (which == V) memcpy(in[POINTERS], rows, taps * sizeof(void *));
-    const int16_t *const q6[2] = {rows[0], rows[!tried.same_row]};
+    const int16_t *const q6[2] = {(const void *)src[0], (const void *)src[1]};
 
     if (which == H) k->resample_h(src, dst, in[FIRST], in[WEIGHTS], taps, n);
     else if (which == H_Q6) k->resample_h_q6(q6, dst, in[FIRST], in[WEIGHTS], taps, n);

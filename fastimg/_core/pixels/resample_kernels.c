@@ -31,13 +31,13 @@ static void resample_h_q6_c(const int16_t *const src[2], int16_t *const dst[2], 
     }
 }
 
-static void resample_h_shuffle_c(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
-                                 const fi_quad *quads, size_t pairs, size_t n) {
+static void resample_h_shuffle_c(const uint8_t *const src[FI_SHUFFLE_ROWS], int16_t *const dst[FI_SHUFFLE_ROWS],
+                                 const uint32_t *base, const fi_quad *quads, size_t pairs, size_t n) {
     const size_t padded = (n + 7) & ~(size_t)7;
     for (size_t x = 0; x < padded; x++) {
         const fi_quad *steps = quads + x / 4 * pairs;
         const size_t j = x % 4;
-        for (int r = 0; r < 2; r++) {
+        for (int r = 0; r < FI_SHUFFLE_ROWS; r++) {
             const uint8_t *s = src[r] + base[x / 4];
             int32_t sum = 128;
             for (size_t p = 0; p < pairs; p++) {

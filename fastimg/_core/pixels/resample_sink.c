@@ -143,15 +143,18 @@ static bool needs(const fi_sink *base, unsigned p) {
 static void push(fi_resample_sink *sink, fi_plane_state *plane, const uint8_t *src, size_t stride, uint32_t count) {
     const fi_resample_kernels *kernels = sink->kernels;
     const fi_coefs *x = plane->x;
-    const uint32_t start = plane->next, last = plane->end - 1;
-    uint32_t y = start < plane->begin ? plane->begin : start;
+    const uint32_t start = plane->next, end = start + count < plane->end ? start + count : plane->end;
+    const uint32_t at_once = x->pairs ? FI_SHUFFLE_ROWS : 2;
+    const uint8_t *from[FI_SHUFFLE_ROWS];
+    int16_t *to[FI_SHUFFLE_ROWS];
 
     plane->next = start + count;
-    for (; y < start + count && y <= last; y += 2) {
-        /* Two at a time; a last one on its own is done twice. */
-        const uint32_t other = y + 1 < start + count && y < last ? y + 1 : y;
-        const uint8_t *const from[2] = {src + (y - start) * stride, src + (other - start) * stride};
-        int16_t *const to[2] = {ring_row(sink, plane, y), ring_row(sink, plane, other)};
+    for (uint32_t y = start < plane->begin ? plane->begin : start; y < end; y += at_once) {
+        for (uint32_t i = 0; i < at_once; i++) {
+            const uint32_t row = y + i < end ? y + i : end - 1; /* where there are fewer, the last one again */
+            from[i] = src + (row - start) * stride;
+            to[i] = ring_row(sink, plane, row);
+        }
         if (plane->is_q6) {
             const int16_t *const q6[2] = {(const void *)from[0], (const void *)from[1]};
             kernels->resample_h_q6(q6, to, x->first, x->weights, x->taps, sink->plan->cols);

@@ -83,12 +83,13 @@ static inline int16x4_t sum_quad_neon(const uint8_t *src, const fi_quad *steps, 
     return vqrshrn_n_s32(vpaddq_s32(lo, hi), 8);
 }
 
-static void resample_h_shuffle_neon(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
-                                    const fi_quad *quads, size_t pairs, size_t n) {
+static void resample_h_shuffle_neon(const uint8_t *const src[FI_SHUFFLE_ROWS], int16_t *const dst[FI_SHUFFLE_ROWS],
+                                    const uint32_t *base, const fi_quad *quads, size_t pairs, size_t n) {
     const size_t padded = (n + 7) & ~(size_t)7;
     for (size_t x = 0; x < padded; x += 4, base++, quads += pairs) {
-        vst1_s16(dst[0] + x, sum_quad_neon(src[0] + *base, quads, pairs));
-        vst1_s16(dst[1] + x, sum_quad_neon(src[1] + *base, quads, pairs));
+        for (int r = 0; r < FI_SHUFFLE_ROWS; r++) {
+            vst1_s16(dst[r] + x, sum_quad_neon(src[r] + *base, quads, pairs));
+        }
     }
 }
 

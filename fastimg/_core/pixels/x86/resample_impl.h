@@ -75,34 +75,45 @@ FI_AVX2 static void resample_h_q6_avx2(const int16_t *const src[2], int16_t *con
     resample_h_q6_c(src, rest, first + x, weights + x * taps, taps, n - x);
 }
 
-/* A quad's four sums in both rows, one row per lane. The shuffle gathers and widens, and no sum crosses a lane. */
-FI_AVX2 static inline __m256i sum_quad(const uint8_t *const src[2], uint32_t base, const fi_quad *steps, size_t pairs) {
-    const __m256i bytes =
-        _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(src[0] + base))),
-                                _mm_loadu_si128((const __m128i *)(src[1] + base)), 1);
-    __m256i sum = _mm256_set1_epi32(128);
-    for (size_t p = 0; p < pairs; p++) {
-        const __m256i index = both_lanes(steps[p].index);
-        const __m256i weights = both_lanes(steps[p].weights);
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, index), weights));
-    }
-    return _mm256_srai_epi32(sum, 8);
+/* 16 bytes of each of two rows. */
+FI_AVX2_INLINE __m256i load_quad(const uint8_t *const src[2], uint32_t base) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(src[0] + base))),
+                                   _mm_loadu_si128((const __m128i *)(src[1] + base)), 1);
 }
 
-FI_AVX2 static inline void resample_h_shuffle_pairs(const uint8_t *const src[2], int16_t *const dst[2],
-                                                    const uint32_t *base, const fi_quad *quads, size_t pairs,
-                                                    size_t n) {
+/* A quad's four sums in all rows, one row per lane. The shuffle gathers and widens, and no sum crosses a lane. */
+FI_AVX2_INLINE void sum_quad(const uint8_t *const src[FI_SHUFFLE_ROWS], uint32_t base, const fi_quad *steps,
+                             size_t pairs, __m256i sums[2]) {
+    const __m256i upper = load_quad(src, base), lower = load_quad(src + 2, base);
+    __m256i a = _mm256_set1_epi32(128), b = a;
+
+    for (size_t p = 0; p < pairs; p++) {
+        const __m256i index = both_lanes(steps[p].index), weights = both_lanes(steps[p].weights);
+        a = _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_shuffle_epi8(upper, index), weights));
+        b = _mm256_add_epi32(b, _mm256_madd_epi16(_mm256_shuffle_epi8(lower, index), weights));
+    }
+    sums[0] = _mm256_srai_epi32(a, 8);
+    sums[1] = _mm256_srai_epi32(b, 8);
+}
+
+FI_AVX2_INLINE void resample_h_shuffle_pairs(const uint8_t *const src[FI_SHUFFLE_ROWS],
+                                             int16_t *const dst[FI_SHUFFLE_ROWS], const uint32_t *base,
+                                             const fi_quad *quads, size_t pairs, size_t n) {
     for (size_t x = 0; x < n; x += 8, base += 2, quads += 2 * pairs) {
-        const __m256i lo = sum_quad(src, base[0], quads, pairs);
-        const __m256i hi = sum_quad(src, base[1], quads + pairs, pairs);
-        const __m256i q6 = _mm256_packs_epi32(lo, hi); /* 8 results of row 0 | of row 1 */
-        _mm_storeu_si128((__m128i *)(dst[0] + x), _mm256_castsi256_si128(q6));
-        _mm_storeu_si128((__m128i *)(dst[1] + x), _mm256_extracti128_si256(q6, 1));
+        __m256i lo[2], hi[2];
+        sum_quad(src, base[0], quads, pairs, lo);
+        sum_quad(src, base[1], quads + pairs, pairs, hi);
+        for (int k = 0; k < 2; k++) {
+            const __m256i q6 = _mm256_packs_epi32(lo[k], hi[k]); /* 8 results of one row | of the next */
+            _mm_storeu_si128((__m128i *)(dst[2 * k] + x), _mm256_castsi256_si128(q6));
+            _mm_storeu_si128((__m128i *)(dst[2 * k + 1] + x), _mm256_extracti128_si256(q6, 1));
+        }
     }
 }
 
 /* Separate loops for up to four pairs: enlarging, and reductions up to about 3. */
-FI_AVX2 static void resample_h_shuffle_avx2(const uint8_t *const src[2], int16_t *const dst[2], const uint32_t *base,
+FI_AVX2 static void resample_h_shuffle_avx2(const uint8_t *const src[FI_SHUFFLE_ROWS],
+                                            int16_t *const dst[FI_SHUFFLE_ROWS], const uint32_t *base,
                                             const fi_quad *quads, size_t pairs, size_t n) {
     switch (pairs) {
         case 1:
