@@ -172,12 +172,15 @@ use_sanitizers() { # sets the compiler's flags, and $run_env, in which what they
     run_env=(env)
     case $list in
         '') return 0 ;;
-        address | undefined | address,undefined) libraries="libasan.so libubsan.so" ;;
+        address | undefined | address,undefined) libraries=libasan.so ;;
         thread) libraries=libtsan.so run_env=(setarch -R env) ;; # it has fixed places in memory
         *) die "FASTIMG_SANITIZE must be address,undefined or thread, found $list" ;;
     esac
     flags="-fsanitize=$list -fno-sanitize-recover=undefined"
-    export CFLAGS="${CFLAGS:-} $flags -O1 -g -fno-omit-frame-pointer" LDFLAGS="${LDFLAGS:-} $flags"
+    export CFLAGS="${CFLAGS:-} $flags -O1 -g -fno-omit-frame-pointer"
+    # The runtimes of gcc set their log_path through a function that has the same name in each: UBSan's own is hidden in
+    # what is built, or it would give the path to ASan's, and report to stderr.
+    export LDFLAGS="${LDFLAGS:-} $flags -static-libubsan -Wl,--exclude-libs,libubsan.a"
     for library in $libraries libstdc++.so.6; do # the last for its exceptions, which they intercept
         preload="$preload $("${CC:-gcc}" -print-file-name="$library")"
     done

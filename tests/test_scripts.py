@@ -5,12 +5,26 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from support.c_programs import PLAIN_ENV, has_sanitizers
 
 ROOT = Path(__file__).resolve().parent.parent
+FAULTS = """\
+#include <stdlib.h>
+int overflow(int a) { return a + 2147483647; }
+int overrun(int a) { return ((char *)malloc(a))[a]; }
+"""
+RUN_FAULT = """\
+. "$1"
+use_sanitizers
+${CC:-gcc} -shared -fPIC $CFLAGS faults.c $LDFLAGS -o faults.so
+"${run_env[@]}" "$2" -c "import ctypes; ctypes.CDLL('./faults.so').$3(8)" >/dev/null 2>&1 || echo died
+reports
+"""
 
 
 def test_the_tests_that_start_threads():
@@ -35,6 +49,29 @@ def test_the_tests_that_start_threads():
         assert files, topic
         expected |= {f"tests/{path.name}" for path in files}
     assert set(found) == expected and "tests/test_concurrency_exits.py" in found
+
+
+@pytest.mark.parametrize(
+    ("fault", "report"),
+    [
+        ("overflow", "runtime error: signed integer overflow"),
+        ("overrun", "ERROR: AddressSanitizer: heap-buffer"),
+    ],
+)
+def test_what_either_sanitizer_finds_is_reported(fault, report, tmp_path):
+    if sys.platform != "linux" or not has_sanitizers("-static-libubsan"):
+        pytest.skip("no gcc with sanitizers, or they do not run here")
+    (tmp_path / "faults.c").write_text(FAULTS)
+    done = subprocess.run(
+        ["bash", "-euc", RUN_FAULT, "bash", ROOT / "scripts" / "setup-env.sh", sys.executable, fault],
+        cwd=tmp_path,
+        env={**PLAIN_ENV, "FASTIMG_SANITIZE": "address,undefined"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "died\n"), done.stderr
+    assert report in done.stderr and done.stderr.endswith("== Reports of address,undefined: 1\n")
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")

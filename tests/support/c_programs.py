@@ -104,9 +104,9 @@ def run_compiler(command):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=PLAIN_ENV)
 
 
-def has_sanitizers():
-    """Whether programs with SANITIZE can be compiled and run here."""
-    return _runs_with(*SANITIZE)
+def has_sanitizers(*flags):
+    """Whether programs with SANITIZE, and these flags, can be compiled and run here."""
+    return _runs_with(*SANITIZE, *flags)
 
 
 def has_thread_sanitizer():
