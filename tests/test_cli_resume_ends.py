@@ -79,6 +79,21 @@ def test_a_signal_leaves_nothing_without_resume(many: dict[str, bytes], number: 
     assert Path("said").read_text().count("\n") == 1
 
 
+def test_a_run_under_nohup_goes_on_after_a_hangup(many: dict[str, bytes]) -> None:
+    def prepare() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        add = Journal.add_finished
+
+        def hang_up(*args: Any) -> None:
+            add(*args)
+            os.kill(os.getpid(), signal.SIGHUP)
+
+        Journal.add_finished = hang_up  # type: ignore[method-assign]
+
+    assert kills.finish(kills.start(LOAD, prepare)) == 1  # for the broken image
+    assert_finished(many)
+
+
 def test_signals_are_as_before_after_a_run(many: dict[str, bytes]) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
     assert main(LOAD) == 1

@@ -68,13 +68,15 @@ def spoil(path: str | Path) -> None:
 def start(arguments: Sequence[str], prepare: Callable[[], object] = lambda: None) -> int:
     """Start the command in a fork, which needs no time to import; returns its process id.
 
-    A row or two at a time is decoded, and each is recorded. What is printed goes into the file "said".
+    A row or two at a time is decoded, and each is recorded. What is printed goes into the file "said". SIGHUP ends the
+    process, also if nohup has started the tests.
     """
     child = os.fork()
     if child:
         return child
     status = 99
     try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         sys.stdout = sys.stderr = open("said", "w")  # noqa: SIM115 - until it exits
         resume.CHECKPOINT_SECONDS = 0
         resume.FIRST_ROWS = 1
