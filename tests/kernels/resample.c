@@ -155,7 +155,7 @@ static const struct {
 static struct {
     size_t n, taps; /* resample_h_shuffle: two taps per pair */
     size_t reach;   /* samples per source row */
-    bool same_row;  /* the last two rows are one, as at the end of an odd number of rows */
+    unsigned rows;  /* that are written: the last one is given again where there are fewer than a call takes */
 } tried;
 
 static void begin_rows(size_t weight_fill, size_t sample_fill) {
@@ -165,8 +165,8 @@ static void begin_rows(size_t weight_fill, size_t sample_fill) {
     const size_t weights = which <= H_Q6 ? n * taps : which == V ? taps : 0;
     const unsigned sources = rows_of[which].sources ? rows_of[which].sources : (unsigned)taps;
 
-    begin("%zu results, %zu taps, rows of %zu, %s weights, %s samples%s", n, taps, tried.reach,
-          weight_fills[weight_fill], sample_fills[sample_fill], tried.same_row ? ", the last row twice" : "");
+    begin("%zu results, %zu taps, %u rows of %zu, %s weights, %s samples", n, taps, tried.rows, tried.reach,
+          weight_fills[weight_fill], sample_fills[sample_fill]);
     fill_first(input(firsts * sizeof(uint32_t), sizeof(uint32_t)), firsts, tried.reach - width, weight_fill != 4);
     void *w = input(weights * sizeof(int16_t) + quads * taps / 2 * sizeof(fi_quad), sizeof(int16_t));
     for (size_t i = 0; i < weights; i += taps) fill_weights((int16_t *)w + i, taps, weight_fill);
@@ -175,7 +175,7 @@ static void begin_rows(size_t weight_fill, size_t sample_fill) {
     for (unsigned r = 0; r < sources; r++) {
         fill_samples(input(tried.reach * item, item), item, tried.reach, r, sample_fill);
     }
-    for (unsigned r = 0; r < rows_of[which].dests - tried.same_row; r++) {
+    for (unsigned r = 0; r < tried.rows; r++) {
         output(results * rows_of[which].dst_item, rows_of[which].dst_item);
     }
 }
@@ -188,7 +188,7 @@ static void test_size(size_t n, size_t taps, size_t reach, size_t offsets) {
         tried.n = n;
         tried.taps = taps;
         tried.reach = reach;
-        tried.same_row = i % 2;
+        tried.rows = i % 2 ? 1 + n % (rows_of[which].dests - 1) : rows_of[which].dests;
         begin_rows(i / 2 / SAMPLE_FILLS, i / 2 % SAMPLE_FILLS);
         check(offsets);
     }
@@ -219,7 +219,7 @@ static size_t bench(unsigned i) {
     tried.n = 256;
     tried.taps = taps;
     tried.reach = 512 + taps;
-    tried.same_row = false;
+    tried.rows = rows_of[which].dests;
     begin_rows(5, 3);
     return i < (which < ROUND_Q6 ? 3 : 1) ? 256 * rows_of[which].dests : 0;
 }
@@ -232,7 +232,7 @@ static void call(const void *table, void *const *in, void *const *out) {
     int16_t *dst[FI_SHUFFLE_ROWS];
 
     for (unsigned r = 0; r < rows_of[which].dests; r++) {
-        const unsigned row = tried.same_row && r == rows_of[which].dests - 1 ? r - 1 : r;
+        const unsigned row = r < tried.rows ? r : tried.rows - 1;
         src[r] = rows[row];
         dst[r] = out[row];
     }

@@ -6,7 +6,7 @@
 bool fi_feed_pixels(fi_sink *sink, const fi_pixels *pixels, bool resize, fi_buffer *rows) {
     const bool grey = pixels->channels == 1;
     const size_t nbytes = (size_t)pixels->width * pixels->channels, stride = nbytes + FI_ROW_SLACK;
-    const uint32_t group = grey && resize ? STRIP_ROWS : 1; /* planes are resampled two rows at a time */
+    const uint32_t group = grey && resize ? STRIP_ROWS : 1; /* planes are resampled several rows at a time */
     const fi_format format = {
         .kind = grey ? FI_ROWS_GREY : FI_ROWS_RGB_PIXELS,
         .height = pixels->height,

@@ -75,7 +75,7 @@ typedef struct fi_quad {
     int16_t weights[8];
 } fi_quad;
 
-/* Four rows share the loads of a quad: by two at a time, loads would take longer than all else. */
+/* So many rows share the loads of a quad: with two, loads would take longer than all else. */
 #define FI_SHUFFLE_ROWS 4
 
 typedef struct fi_resample_kernels {
@@ -92,9 +92,9 @@ typedef struct fi_resample_kernels {
                           const int16_t *weights, size_t taps, size_t n);
 
     /*
-     * resample_h by byte shuffles, FI_SHUFFLE_ROWS rows at once: result x is the sum over `pairs` steps of quad x / 4,
-     * whose bytes begin at base[x / 4], where 16 bytes of src are readable. There are quads for n rounded up to a
-     * multiple of 8, and that many results are written.
+     * resample_h by byte shuffles, FI_SHUFFLE_ROWS rows at once (some of which may be the same): result x is the sum
+     * over `pairs` steps of quad x / 4, whose bytes begin at base[x / 4], where 16 bytes of src are readable. There are
+     * quads for n rounded up to a multiple of 8, and that many results are written.
      */
     void (*resample_h_shuffle)(const uint8_t *const src[FI_SHUFFLE_ROWS], int16_t *const dst[FI_SHUFFLE_ROWS],
                                const uint32_t *base, const fi_quad *quads, size_t pairs, size_t n);
