@@ -6,8 +6,8 @@
 #include <string.h>
 
 /*
- * Sets coefficients to zero, whole rows of 8. Of a constant length, compilers make a string instruction of memset(), which
- * takes as long as a few symbols.
+ * Sets `count` coefficients to zero, a multiple of 8. Compilers turn memset() of a constant length into a string
+ * instruction, which takes as long as decoding a few symbols.
  */
 static inline void fi_clear(int16_t *coefficients, unsigned count) {
     typedef int16_t vector __attribute__((vector_size(16)));
