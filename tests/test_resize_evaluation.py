@@ -222,6 +222,19 @@ def test_pixels_that_a_box_touches_count(crop):
             )
 
 
+# As in Pillow, such a pixel counts for the result on its left or above it. The first result's has none there.
+@pytest.mark.parametrize(("crop", "size"), [((0.5, 0.5, 11, 20.5), (3, 6)), ((0.5, 0.5, 18, 5.5), (10, 3))])
+def test_edges_of_box_results_on_the_centre_of_a_pixel(crop, size):
+    data = jpegs.turbo(jpegs.noise(40, 61, 1))
+    inside = fastimg.decode(data, layout="HWC")[
+        : math.ceil(crop[0] + crop[2]), : math.ceil(crop[1] + crop[3])
+    ]
+    box = (crop[0], crop[1], crop[0] + crop[2], crop[1] + crop[3])
+    options = {"layout": "HWC", "resample": "box", "reducing_gap": None}
+    wanted = to_pixels(resample(inside.astype(float), size, "box", box))
+    assert close(fastimg.decode(data, crop=crop, size=size, **options), wanted)
+
+
 def test_sides_that_were_computed_may_be_rounded():
     data = jpegs.jpeg(40, 61)
     box = (0.1 * 3, 0, 40 - 0.1 * 3 + 1e-9, 61 + 1e-9)
