@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The core compiles with every interface that libjpeg-turbo can be built with: Ubuntu's is that of libjpeg 8."""
+"""The core compiles with every interface of libjpeg-turbo, and its real numbers do not depend on the compiler."""
 
+import platform
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -27,6 +30,7 @@ def compiles(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=PLAIN_ENV)
 
 
+# Ubuntu's is that of libjpeg 8.
 @pytest.mark.parametrize("version", [62, 70, 80])
 def test_interfaces(version, tmp_path):
     skip_without_compiler()
@@ -39,3 +43,24 @@ def test_interfaces(version, tmp_path):
     assert sources
     done = compiles("-I", tmp_path, "-I", CORE, *jpeg_flags("cflags"), *sources)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("compiler", [COMPILER, ["clang"]], ids=["cc", "clang"])
+@pytest.mark.parametrize(
+    "source", sorted(CORE.rglob("*.c")), ids=lambda path: path.relative_to(CORE).as_posix()
+)
+def test_products_and_sums_are_not_fused(source, compiler, tmp_path):
+    """Clang fuses them by itself wherever it may use the instruction: on every ARM, and on x86 with -mfma."""
+    if not shutil.which(compiler[0]):
+        pytest.skip(f"no {compiler[0]}")
+    flags = ["-mfma"] if platform.machine() in ("x86_64", "AMD64") else []
+    command = [*compiler, "-std=c11", "-D_GNU_SOURCE", "-O3", *flags, "-I", CORE, *jpeg_flags("cflags")]
+    assembly = tmp_path / "source.s"
+    done = subprocess.run(
+        [*command, "-S", source, "-o", assembly], capture_output=True, text=True, timeout=120, env=PLAIN_ENV
+    )
+    if done.returncode and "jpeglib.h" in done.stderr:
+        pytest.skip("no headers of libjpeg-turbo")
+    assert done.returncode == 0, done.stderr
+    fused = re.findall(r"^\s+(?:v?fn?m(?:add|sub|la|ls)\S*)\s.*", assembly.read_text(), re.M)
+    assert not fused

@@ -16,7 +16,7 @@ from support import c_sources
 from support.c_programs import COMPILER, CORE, PLAIN_ENV, skip_without_compiler
 
 # What each room may use. A room is a folder, or at the top of the core a stem: header.c and header.h are one.
-BASE = {"fi", "fi_library", "buffer", "clear", "cpu", "status"}
+BASE = {"fi", "fi_library", "buffer", "clear", "cpu", "exact", "status"}
 MANY = BASE | {"fi_batch", "mapped", "os", "team"}
 STAGES = BASE | {"entropy", "pixels"}
 BELOW_DECODER = STAGES | {"team", "jpeg", "plan", "header", "orientation", "source", "reading"}
@@ -28,6 +28,7 @@ MAY_USE = {
     "mapped": {"buffer", "os"},
     "buffer": {"fi"},
     "clear": set(),
+    "exact": set(),
     "cpu": {"fi"},
     "glibc": set(),
     "os": {"fi_library", "glibc"},

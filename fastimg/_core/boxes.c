@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "exact.h"
 #include "fi_batch.h"
 
 #include <math.h>
 
 #include "glibc.h"
-
-/* A product and a sum are rounded one after the other, on every machine. */
-#if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF
-#endif
 
 /* SplitMix64's step: 2^64 divided by the golden ratio, made odd. */
 #define STEP UINT64_C(0x9E3779B97F4A7C15)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "exact.h"
 #include "fi.h"
 
 #include <math.h>

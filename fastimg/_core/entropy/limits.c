@@ -5,6 +5,7 @@
  * what they give seldom keeps to that.
  */
 #include "entropy/zigzag.h"
+#include "exact.h"
 
 /*
  * 8 times -128, or 128: pure blue has 127.5 as its Cb, which not all encoders clamp to 127. A step more is allowed for

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pixels/coefs.h"
 
+#include "exact.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
