@@ -16,4 +16,9 @@ FI_AVX2 static inline __m256i both_lanes(const void *bytes) {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)bytes));
 }
 
+/* 16 bytes per lane. */
+FI_AVX2 static inline __m256i load_lanes(const void *first, const void *second) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(first)), _mm_loadu_si128(second), 1);
+}
+
 #endif

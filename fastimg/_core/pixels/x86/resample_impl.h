@@ -11,8 +11,7 @@ typedef struct {
 /* 8 samples of each row, from sample i on, as 16-bit numbers, one row per lane. */
 FI_AVX2_INLINE __m256i load_two(const two_rows *src, size_t i) {
     const void *a = src->rows[0] + i * src->item, *b = src->rows[1] + i * src->item;
-    if (src->item == 2)
-        return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(a)), _mm_loadu_si128(b), 1);
+    if (src->item == 2) return load_lanes(a, b);
     return _mm256_cvtepu8_epi16(_mm_unpacklo_epi64(_mm_loadl_epi64(a), _mm_loadl_epi64(b)));
 }
 
@@ -75,16 +74,10 @@ FI_AVX2 static void resample_h_q6_avx2(const int16_t *const src[2], int16_t *con
     resample_h_q6_c(src, rest, first + x, weights + x * taps, taps, n - x);
 }
 
-/* 16 bytes of each of two rows. */
-FI_AVX2_INLINE __m256i load_quad(const uint8_t *const src[2], uint32_t base) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(src[0] + base))),
-                                   _mm_loadu_si128((const __m128i *)(src[1] + base)), 1);
-}
-
 /* A quad's four sums in all rows, one row per lane. The shuffle gathers and widens, and no sum crosses a lane. */
 FI_AVX2_INLINE void sum_quad(const uint8_t *const src[FI_SHUFFLE_ROWS], uint32_t base, const fi_quad *steps,
                              size_t pairs, __m256i sums[2]) {
-    const __m256i upper = load_quad(src, base), lower = load_quad(src + 2, base);
+    const __m256i upper = load_lanes(src[0] + base, src[1] + base), lower = load_lanes(src[2] + base, src[3] + base);
     __m256i a = _mm256_set1_epi32(128), b = a;
 
     for (size_t p = 0; p < pairs; p++) {
