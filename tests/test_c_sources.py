@@ -4,10 +4,9 @@
 import platform
 import re
 import shutil
-import subprocess
 
 import pytest
-from support.c_programs import COMPILER, CORE, PLAIN_ENV, jpeg_flags, skip_without_compiler
+from support.c_programs import COMPILER, CORE, jpeg_flags, run_compiler, skip_without_compiler
 
 JCONFIG = """
 #include_next <jconfig.h>
@@ -27,7 +26,7 @@ def compiles(*arguments):
         "-fsyntax-only",
         *arguments,
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=PLAIN_ENV)
+    return run_compiler(command)
 
 
 # Ubuntu's is that of libjpeg 8.
@@ -56,9 +55,7 @@ def test_products_and_sums_are_not_fused(source, compiler, tmp_path):
     flags = ["-mfma"] if platform.machine() in ("x86_64", "AMD64") else []
     command = [*compiler, "-std=c11", "-D_GNU_SOURCE", "-O3", *flags, "-I", CORE, *jpeg_flags("cflags")]
     assembly = tmp_path / "source.s"
-    done = subprocess.run(
-        [*command, "-S", source, "-o", assembly], capture_output=True, text=True, timeout=120, env=PLAIN_ENV
-    )
+    done = run_compiler([*command, "-S", source, "-o", assembly])
     if done.returncode and "jpeglib.h" in done.stderr:
         pytest.skip("no headers of libjpeg-turbo")
     assert done.returncode == 0, done.stderr
